@@ -1,0 +1,30 @@
+//! `--generate man|bash|zsh|fish`: the manual page and the completions, made from the same definition as `--help`.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+/// Writes what was asked for, or returns `None` where nothing was. Kept out of the arguments proper so that no tool needs to know of it.
+pub(crate) fn asked<A: CommandFactory>(tool: &'static str) -> Option<anyhow::Result<()>> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next()? != "--generate" {
+        return None;
+    }
+    let what = args.next().unwrap_or_default().to_string_lossy().into_owned();
+    Some(generate::<A>(tool, &what))
+}
+
+fn generate<A: CommandFactory>(tool: &'static str, what: &str) -> anyhow::Result<()> {
+    let mut command = A::command().name(tool);
+    let mut page = Vec::new();
+    match what {
+        "man" => clap_mangen::Man::new(command).render(&mut page)?,
+        shell => {
+            let shell: Shell = shell.parse().ok().with_context(|| format!("--generate takes man, bash, zsh or fish, not `{shell}`"))?;
+            clap_complete::generate(shell, &mut command, tool, &mut page);
+        }
+    }
+    std::io::stdout().write_all(&page).context("cannot write to standard output")
+}

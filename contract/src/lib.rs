@@ -1,0 +1,20 @@
+//! What every mendline tool promises every other, on the wire, on disk and to the shell.
+//!
+//! A thing belongs here only if two tools would disagree when each wrote its own.
+//! The protocol in words, with an example of every record type, is `contract/README.md`.
+
+pub mod action;
+pub mod audit;
+pub mod child;
+mod generate;
+pub mod input;
+pub mod lock;
+pub mod output;
+pub mod path;
+pub mod record;
+pub mod replace;
+pub mod run;
+pub mod sibling;
+pub mod signal;
+pub mod state;
+pub mod venv;

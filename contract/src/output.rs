@@ -1,0 +1,219 @@
+//! The stream that a tool writes: records on stdout, or the same records drawn by `report` where a person is looking.
+
+use std::io::{self, IsTerminal as _, Stdout, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::path::plain;
+use crate::record::{self, About, Author, End, Fault};
+use crate::sibling;
+
+/// The flags that every tool has for its output.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Options {
+    /// Write JSON lines, or draw them for a person [default: text on a terminal, else json]
+    #[arg(long, value_name = "FORMAT", env = "MENDLINE_FORMAT", global = true)]
+    format: Option<Format>,
+}
+
+/// How records are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One record a line.
+    Json,
+    /// Tables for a terminal.
+    Text,
+    /// Tables for a chat message or an issue.
+    Markdown,
+}
+
+/// The reader of our stdout has gone away: time to stop, in silence.
+#[derive(Debug)]
+pub struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the reader of standard output is gone")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+enum Sink {
+    Stdout(Stdout),
+    Report(Child, ChildStdin),
+}
+
+/// The records of one run. There is one of these, owned by `main` and passed down.
+pub struct Output {
+    tool: &'static str,
+    host: String,
+    run: String,
+    sequence: u64,
+    read: u64,
+    wrote: u64,
+    trouble: bool,
+    sink: Sink,
+}
+
+/// A record that is ready to be written, possibly in two places.
+#[derive(Debug)]
+pub struct Rendered {
+    /// Its id.
+    pub id: String,
+    /// The line, newline included.
+    pub line: Vec<u8>,
+}
+
+impl Output {
+    /// Opens the stream of `tool`.
+    #[must_use]
+    pub fn open(tool: &'static str, options: Options) -> Self {
+        Self {
+            tool,
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            run: run_id(),
+            sequence: 0,
+            read: 0,
+            wrote: 0,
+            trouble: false,
+            sink: sink(tool, options),
+        }
+    }
+
+    /// Renders a record of this run without writing it.
+    ///
+    /// # Errors
+    /// `data` cannot be expressed in JSON.
+    pub fn render<T: Serialize>(&mut self, kind: &str, about: About<'_>, data: &T) -> anyhow::Result<Rendered> {
+        self.sequence += 1;
+        let id = format!("{}.{}", self.run, self.sequence);
+        let author = Author { tool: self.tool, host: &self.host };
+        let line = record::line(&author, &id, kind, about, data).with_context(|| format!("cannot render a {kind} record"))?;
+        Ok(Rendered { id, line })
+    }
+
+    /// Writes a rendered record, in one write.
+    ///
+    /// # Errors
+    /// [`Closed`], or the write failed.
+    pub fn write(&mut self, rendered: &Rendered) -> anyhow::Result<()> {
+        self.wrote += 1;
+        self.put(&rendered.line)
+    }
+
+    /// Renders and writes a record; returns its id.
+    ///
+    /// # Errors
+    /// As [`Output::render`] and [`Output::write`].
+    pub fn emit<T: Serialize>(&mut self, kind: &str, about: About<'_>, data: &T) -> anyhow::Result<String> {
+        let rendered = self.render(kind, about, data)?;
+        self.write(&rendered)?;
+        Ok(rendered.id)
+    }
+
+    /// Passes on a line that was read, byte for byte.
+    ///
+    /// # Errors
+    /// [`Closed`], or the write failed.
+    pub fn pass(&mut self, line: &str) -> anyhow::Result<()> {
+        self.read += 1;
+        let mut bytes = Vec::with_capacity(line.len() + 1);
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        self.put(&bytes)
+    }
+
+    /// Reports what could not be read or done while the rest goes on: an `error` record, a line on stderr, and exit status 2 at the end.
+    ///
+    /// # Errors
+    /// [`Closed`], or the write failed.
+    pub fn error(&mut self, code: &str, about: About<'_>, line: Option<u64>, text: &str) -> anyhow::Result<()> {
+        self.trouble = true;
+        if matches!(self.sink, Sink::Stdout(_)) {
+            self.hint(&line.map_or_else(|| text.to_owned(), |n| format!("line {n}: {text}")));
+        }
+        self.emit("error", about, &Fault { code: code.to_owned(), line, text: text.to_owned() })?;
+        Ok(())
+    }
+
+    /// Says something to the person, on stderr.
+    pub fn hint(&self, text: &str) {
+        hint(self.tool, text);
+    }
+
+    /// Whether anything was reported through [`Output::error`].
+    #[must_use]
+    pub fn trouble(&self) -> bool {
+        self.trouble
+    }
+
+    /// Writes `end` and waits until the reader that we started, if any, has drawn it all.
+    pub(crate) fn end(mut self, ok: bool) -> anyhow::Result<()> {
+        let end = End { ok, read: self.read, wrote: self.wrote };
+        self.emit("end", About::default(), &end)?;
+        match self.sink {
+            Sink::Stdout(mut stdout) => stdout.flush().map_err(unwritable),
+            Sink::Report(mut child, stdin) => {
+                drop(stdin);
+                child.wait().map(drop).context("cannot wait for report")
+            }
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        match &mut self.sink {
+            Sink::Stdout(stdout) => stdout.write_all(bytes),
+            Sink::Report(_, stdin) => stdin.write_all(bytes),
+        }
+        .map_err(unwritable)
+    }
+}
+
+/// Says something to the person, on stderr, in the name of `tool`.
+pub fn hint(tool: &str, text: &str) {
+    // Nothing can be done, or need be, where stderr itself is gone.
+    let _ = writeln!(io::stderr(), "{tool}: {}", plain(text));
+}
+
+fn unwritable(e: io::Error) -> anyhow::Error {
+    match e.kind() {
+        io::ErrorKind::BrokenPipe => anyhow::Error::new(Closed),
+        _ => anyhow::Error::new(e).context("cannot write to standard output"),
+    }
+}
+
+fn sink(tool: &str, options: Options) -> Sink {
+    let format = options.format.unwrap_or(if io::stdout().is_terminal() { Format::Text } else { Format::Json });
+    if format == Format::Json {
+        return Sink::Stdout(io::stdout());
+    }
+    match start_report(format) {
+        Ok(sink) => sink,
+        Err(e) => {
+            hint(tool, &format!("{e:#}; writing JSON lines instead"));
+            Sink::Stdout(io::stdout())
+        }
+    }
+}
+
+fn start_report(format: Format) -> anyhow::Result<Sink> {
+    let name = if format == Format::Markdown { "markdown" } else { "text" };
+    let mut child =
+        Command::new(sibling::locate("report")?).args(["--format", name]).stdin(Stdio::piped()).spawn().context("cannot start report")?;
+    let stdin = child.stdin.take().context("report has no standard input")?;
+    Ok(Sink::Report(child, stdin))
+}
+
+/// Unique across processes (time and pid) and, but for one chance in 65,536, across machines whose cron fires in the same millisecond
+/// with the same pid, as containers do.
+fn run_id() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+    let salt = RandomState::new().hash_one(0) & 0xffff;
+    format!("{millis:x}-{:x}{salt:04x}", std::process::id())
+}

@@ -1,0 +1,86 @@
+//! A tool's life: arguments in, exit status out, and one place where errors reach a person.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::lock::Held;
+use crate::output::{self, Closed, Output};
+use crate::record::About;
+use crate::{generate, signal};
+
+/// How a run ended. An error that is returned instead ends it with 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: the job is done, whatever the verdict.
+    Done,
+    /// 1: under `--check` the verdict is bad; for a repair with `--force`, something stayed broken.
+    Bad,
+    /// 75 (`EX_TEMPFAIL` of `sysexits.h`): somebody else holds the lock.
+    Busy,
+}
+
+/// Usage, I/O or bad input.
+const TROUBLE: u8 = 2;
+const BUSY: u8 = 75;
+
+/// Runs a tool: parses its arguments, catches signals, opens its output, does the work, ends the stream, and turns all of that into
+/// the exit status (or death by the signal) that `contract/README.md` promises.
+pub fn main<A: Parser + CommandFactory>(
+    tool: &'static str,
+    options: fn(&A) -> output::Options,
+    work: fn(A, &mut Output) -> anyhow::Result<Exit>,
+) -> ExitCode {
+    if let Some(done) = generate::asked::<A>(tool) {
+        return done.map_or_else(|e| fail(tool, &e), |()| ExitCode::SUCCESS);
+    }
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        Err(e) => return usage(&e),
+    };
+    if let Err(e) = signal::install() {
+        return fail(tool, &e);
+    }
+    let mut out = Output::open(tool, options(&args));
+    let result = work(args, &mut out);
+    let code = conclude(tool, out, result);
+    signal::die_if_interrupted();
+    code
+}
+
+fn conclude(tool: &str, mut out: Output, result: anyhow::Result<Exit>) -> ExitCode {
+    let code = match result {
+        Ok(Exit::Done) if out.trouble() => ExitCode::from(TROUBLE),
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Bad) => ExitCode::from(1),
+        Ok(Exit::Busy) => ExitCode::from(BUSY),
+        Err(e) if e.is::<Closed>() => return ExitCode::SUCCESS,
+        Err(e) => {
+            let code = if e.is::<Held>() { "lock.held" } else { "failed" };
+            // Where stdout itself is the trouble, the line on stderr must do.
+            if out.error(code, About::default(), None, &format!("{e:#}")).is_err() {
+                return fail(tool, &e);
+            }
+            ExitCode::from(if e.is::<Held>() { BUSY } else { TROUBLE })
+        }
+    };
+    let ok = !out.trouble();
+    match out.end(ok) {
+        Ok(()) => code,
+        Err(e) if e.is::<Closed>() => code,
+        Err(e) => fail(tool, &e),
+    }
+}
+
+fn fail(tool: &str, error: &anyhow::Error) -> ExitCode {
+    output::hint(tool, &format!("{error:#}"));
+    ExitCode::from(TROUBLE)
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(TROUBLE)),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(TROUBLE),
+    }
+}

@@ -1,0 +1,79 @@
+//! SIGINT, SIGTERM and SIGHUP: at once where nothing is in hand, after the roll-back where something is.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use anyhow::Context as _;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::child;
+
+/// The number of the signal that came first; 0 while none has.
+static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+/// Changes in hand. The lock is held while dying, so that none can begin meanwhile.
+static HELD: Mutex<usize> = Mutex::new(0);
+
+fn received() -> i32 {
+    let number = RECEIVED.get().map_or(0, |n| n.load(Ordering::SeqCst));
+    i32::try_from(number).unwrap_or(SIGTERM)
+}
+
+/// Catches the three signals. The first one ends the process at once unless a [`Hold`] lives; the second always does.
+pub(crate) fn install() -> anyhow::Result<()> {
+    let number = RECEIVED.get_or_init(Arc::default);
+    let mut times = 0;
+    ctrlc::set_handler(move || {
+        times += 1;
+        let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held == 0 || times > 1 {
+            die();
+        }
+    })
+    .context("cannot catch signals")?;
+    // ctrlc does not say which signal it was, and the shell must see the right one.
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let value = usize::try_from(signal).unwrap_or_default();
+        signal_hook::flag::register_usize(signal, Arc::clone(number), value).context("cannot catch signals")?;
+    }
+    Ok(())
+}
+
+/// Whether a signal asked us to stop.
+#[must_use]
+pub fn interrupted() -> bool {
+    received() != 0
+}
+
+pub(crate) fn die_if_interrupted() {
+    if interrupted() {
+        die();
+    }
+}
+
+fn die() {
+    child::kill_all();
+    let signal = if interrupted() { received() } else { SIGTERM };
+    // It returns only where the signal's default is to do nothing, which none of the three has.
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+}
+
+/// While this lives a change is in hand: the first signal waits for it to finish or to be rolled back.
+#[derive(Debug)]
+pub struct Hold(());
+
+/// Begins a change.
+///
+/// # Errors
+/// A signal already asked us to stop.
+pub fn hold() -> anyhow::Result<Hold> {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    anyhow::ensure!(!interrupted(), "interrupted");
+    *held += 1;
+    Ok(Hold(()))
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        *HELD.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+    }
+}
