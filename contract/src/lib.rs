@@ -11,6 +11,7 @@ pub mod input;
 pub mod lock;
 pub mod output;
 pub mod path;
+pub mod pathset;
 pub mod record;
 pub mod replace;
 pub mod run;

@@ -57,7 +57,11 @@ pub struct Output {
     read: u64,
     wrote: u64,
     trouble: bool,
-    sink: Sink,
+    options: Options,
+    /// Opened by the first record, so that a run without any starts no `report`.
+    sink: Option<Sink>,
+    /// The run answers a person in words: `--explain` and its like.
+    prose: bool,
 }
 
 /// A record that is ready to be written, possibly in two places.
@@ -81,7 +85,9 @@ impl Output {
             read: 0,
             wrote: 0,
             trouble: false,
-            sink: sink(tool, options),
+            options,
+            sink: None,
+            prose: false,
         }
     }
 
@@ -134,11 +140,20 @@ impl Output {
     /// [`Closed`], or the write failed.
     pub fn error(&mut self, code: &str, about: About<'_>, line: Option<u64>, text: &str) -> anyhow::Result<()> {
         self.trouble = true;
-        if matches!(self.sink, Sink::Stdout(_)) {
+        if matches!(self.sink(), Sink::Stdout(_)) {
             self.hint(&line.map_or_else(|| text.to_owned(), |n| format!("line {n}: {text}")));
         }
         self.emit("error", about, &Fault { code: code.to_owned(), line, text: text.to_owned() })?;
         Ok(())
+    }
+
+    /// Answers a person in words on stdout; this run then writes no records.
+    ///
+    /// # Errors
+    /// [`Closed`], or the write failed.
+    pub fn prose(&mut self, text: &str) -> anyhow::Result<()> {
+        self.prose = true;
+        io::stdout().write_all(text.as_bytes()).map_err(unwritable)
     }
 
     /// Says something to the person, on stderr.
@@ -154,19 +169,27 @@ impl Output {
 
     /// Writes `end` and waits until the reader that we started, if any, has drawn it all.
     pub(crate) fn end(mut self, ok: bool) -> anyhow::Result<()> {
+        if self.prose {
+            return io::stdout().flush().map_err(unwritable);
+        }
         let end = End { ok, read: self.read, wrote: self.wrote };
         self.emit("end", About::default(), &end)?;
         match self.sink {
-            Sink::Stdout(mut stdout) => stdout.flush().map_err(unwritable),
-            Sink::Report(mut child, stdin) => {
+            Some(Sink::Report(mut child, stdin)) => {
                 drop(stdin);
                 child.wait().map(drop).context("cannot wait for report")
             }
+            Some(Sink::Stdout(mut stdout)) => stdout.flush().map_err(unwritable),
+            None => Ok(()),
         }
     }
 
+    fn sink(&mut self) -> &mut Sink {
+        self.sink.get_or_insert_with(|| sink(self.tool, self.options))
+    }
+
     fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        match &mut self.sink {
+        match self.sink() {
             Sink::Stdout(stdout) => stdout.write_all(bytes),
             Sink::Report(_, stdin) => stdin.write_all(bytes),
         }

@@ -8,7 +8,17 @@ use crate::record::Status;
 /// The type of the record.
 pub const KIND: &str = "venv.probe";
 
-/// The verdict on one environment. The subject of the record is its root folder, links in the last component resolved.
+/// The type of the record that names another way to an environment: the subject is a link, or a `.venv` file that redirects.
+pub const ALIAS: &str = "venv.alias";
+
+/// Payload of `venv.alias`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Alias {
+    /// The environment that it leads to.
+    pub of: Subject,
+}
+
+/// The verdict on one environment. The subject of the record is its root folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Probe {
     /// The worst of the faults.
@@ -37,9 +47,6 @@ pub struct Probe {
     pub level: Level,
     /// What the verdict that it starts rests on.
     pub proof: Proof,
-    /// Other names of the same folder that were met (symlinks, redirect files).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<Subject>,
     /// What is wrong, worst first.
     #[serde(default)]
     pub faults: Vec<Finding>,
