@@ -1,0 +1,68 @@
+//! Every fault and note that the probe knows: its stable code, how bad it is, the least that mends it, and the text of `--explain`.
+
+pub(crate) mod identity;
+pub(crate) mod interpreter;
+pub(crate) mod packages;
+pub(crate) mod startup;
+
+use contract::record::Status;
+use contract::venv::Repair;
+
+/// One kind of finding. The code is a promise: records are grouped, filtered and repaired by it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) code: &'static str,
+    /// Absent for a note.
+    pub(crate) severity: Option<Status>,
+    /// The least rung that mends it; absent where only a person can.
+    pub(crate) repair: Option<Repair>,
+    pub(crate) means: &'static str,
+    pub(crate) arises: &'static str,
+    pub(crate) mends: &'static str,
+}
+
+const BROKEN: Option<Status> = Some(Status::Broken);
+const DEGRADED: Option<Status> = Some(Status::Degraded);
+const UNKNOWN: Option<Status> = Some(Status::Unknown);
+
+/// All entries, in the order of the documentation.
+pub(crate) fn all() -> impl Iterator<Item = &'static Entry> {
+    [interpreter::ALL, identity::ALL, startup::ALL, packages::ALL].into_iter().flatten().copied()
+}
+
+/// What `--explain CODE` prints; `None` where there is no such code.
+pub(crate) fn explain(code: &str) -> Option<String> {
+    let entry = all().find(|entry| entry.code == code)?;
+    let severity = match entry.severity {
+        Some(Status::Broken) => "broken",
+        Some(Status::Degraded) => "degraded",
+        Some(Status::Unknown) => "unknown",
+        Some(Status::Healthy) | None => "a note, no fault",
+    };
+    let Entry { code, means, arises, mends, .. } = entry;
+    Some(format!("{code} ({severity})\n\n{means}\n\nHow it arises: {arises}\n\nWhat mends it: {mends}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_unique_and_every_repair_is_explained() {
+        let mut seen = HashSet::new();
+        for entry in all() {
+            assert!(seen.insert(entry.code), "{} twice", entry.code);
+            assert!(entry.code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{}", entry.code);
+            for text in [entry.means, entry.arises, entry.mends] {
+                assert!(text.ends_with('.'), "{}: {text}", entry.code);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_has_no_explanation() {
+        assert!(explain("no-such-code").is_none());
+        assert!(explain("interpreter-missing").unwrap().contains("How it arises"));
+    }
+}

@@ -1,0 +1,52 @@
+//! What one environment's judgement gathers on its way.
+
+use contract::path::Subject;
+use contract::record::Status;
+use contract::venv::{Finding, Package};
+
+use crate::catalogue::Entry;
+
+/// Faults and notes, in the order in which they were met.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) faults: Vec<Finding>,
+    pub(crate) notes: Vec<Finding>,
+}
+
+impl Findings {
+    /// Adds one; an entry without a severity is a note.
+    pub(crate) fn add(&mut self, entry: &Entry, text: impl Into<String>, evidence: Option<Subject>) -> &mut Finding {
+        let finding = Finding {
+            code: entry.code.to_owned(),
+            severity: entry.severity,
+            text: text.into(),
+            evidence,
+            package: None,
+            repair: entry.repair,
+        };
+        let list = if entry.severity.is_some() { &mut self.faults } else { &mut self.notes };
+        list.push(finding);
+        let last = list.len() - 1;
+        &mut list[last]
+    }
+
+    /// Adds one that concerns a distribution.
+    pub(crate) fn add_package(&mut self, entry: &Entry, package: Package, text: impl Into<String>, evidence: Option<Subject>) {
+        self.add(entry, text, evidence).package = Some(package);
+    }
+
+    /// The worst of the faults.
+    pub(crate) fn status(&self) -> Status {
+        self.faults.iter().filter_map(|fault| fault.severity).max_by_key(|status| status.badness()).unwrap_or(Status::Healthy)
+    }
+
+    /// Whether a fault with this entry's code was found.
+    pub(crate) fn has(&self, entry: &Entry) -> bool {
+        self.faults.iter().any(|fault| fault.code == entry.code)
+    }
+
+    /// Puts the worst first; equals keep the order in which they were found.
+    pub(crate) fn sort(&mut self) {
+        self.faults.sort_by_key(|fault| std::cmp::Reverse(fault.severity.map(Status::badness)));
+    }
+}

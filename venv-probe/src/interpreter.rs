@@ -1,0 +1,141 @@
+//! `bin/python` judged from files: where its links lead, whether that can run here, and whether it is the Python that the packages are for.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use contract::path::{Subject, shown};
+
+use crate::catalogue::interpreter as catalogue;
+use crate::config::Config;
+use crate::findings::Findings;
+use crate::layout::minor;
+use crate::program::{self, Program};
+
+/// The interpreter of an environment, as far as files tell.
+#[derive(Debug)]
+pub(crate) struct Interpreter {
+    /// `bin/python`.
+    pub(crate) path: PathBuf,
+    /// The file at the end of the links; `None` where they lead nowhere.
+    pub(crate) real: Option<PathBuf>,
+    /// Whether that file lies in the environment itself (`--copies`).
+    pub(crate) copied: bool,
+}
+
+/// Judges the interpreter of `root`, whose packages are for `minors`. Where this adds no fault, only a start can tell more.
+pub(crate) fn judge(root: &Path, config: Option<&Config>, minors: &BTreeSet<(u8, u8)>, found: &mut Findings) -> Interpreter {
+    let path = root.join("bin/python");
+    let before = found.faults.len();
+    for name in names(root, minors) {
+        resolve(&root.join("bin").join(name), found);
+    }
+    let real = fs::canonicalize(&path).ok();
+    let copied = real.as_deref().is_some_and(|real| fs::canonicalize(root).is_ok_and(|root| real.starts_with(root)));
+    let interpreter = Interpreter { path, real, copied };
+    if found.faults.len() == before
+        && let Some(real) = &interpreter.real
+    {
+        judge_file(real, found);
+        judge_base(&interpreter, real, config, minors, found);
+    }
+    interpreter
+}
+
+/// The names that programs start Python by: `python` always, the others where they are there.
+fn names(root: &Path, minors: &BTreeSet<(u8, u8)>) -> Vec<String> {
+    let mut names = vec!["python".to_owned()];
+    let versioned = minors.iter().map(|(major, minor)| format!("python{major}.{minor}"));
+    names.extend(["python3".to_owned()].into_iter().chain(versioned).filter(|name| root.join("bin").join(name).symlink_metadata().is_ok()));
+    names
+}
+
+fn resolve(link: &Path, found: &mut Findings) {
+    let Err(error) = fs::metadata(link) else { return };
+    let end = end_of_links(link);
+    let name = link.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let evidence = Some(Subject::from(&end));
+    let entry = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => &catalogue::MISSING,
+        _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => &catalogue::LOOP,
+        _ => {
+            found.add(&catalogue::UNREADABLE, format!("bin/{name} cannot be followed: {error}"), evidence);
+            return;
+        }
+    };
+    if found.has(entry) {
+        return;
+    }
+    let text = match entry.code {
+        "interpreter-loop" => format!("the links of bin/{name} lead in a circle"),
+        _ if end == link => format!("Python executable missing: there is no bin/{name}"),
+        _ => format!("Python executable missing: bin/{name} points at a Python that is gone"),
+    };
+    found.add(entry, text, evidence);
+}
+
+/// The last path of a chain of links, whether or not anything is there; in a circle, any path of it.
+fn end_of_links(link: &Path) -> PathBuf {
+    let mut path = link.to_owned();
+    for _ in 0..40 {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    path
+}
+
+fn judge_file(real: &Path, found: &mut Findings) {
+    let evidence = Some(Subject::from(real));
+    let shown = shown(real);
+    match fs::metadata(real) {
+        Ok(meta) if meta.permissions().mode() & 0o111 == 0 => {
+            found.add(&catalogue::NOT_EXECUTABLE, format!("Python not runnable: {shown} may not be executed"), evidence);
+            return;
+        }
+        Ok(_) => {}
+        Err(error) => {
+            found.add(&catalogue::UNREADABLE, format!("{shown} cannot be read: {error}"), evidence);
+            return;
+        }
+    }
+    match program::kind(real) {
+        Ok(Program::Native | Program::Script) => {}
+        Ok(Program::Foreign) => drop(found.add(&catalogue::FOREIGN_PLATFORM, format!("Python not runnable: {shown} is a program for another platform"), evidence)),
+        Ok(Program::Shim) => drop(found.add(&catalogue::SHIM, format!("bin/python leads to the shim {shown}, which leaves the environment"), evidence)),
+        Ok(Program::Nothing) => drop(found.add(&catalogue::NOT_A_PROGRAM, format!("Python not runnable: {shown} is empty or no program"), evidence)),
+        // What may be executed and not read is unusual and lawful.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        Err(error) => drop(found.add(&catalogue::UNREADABLE, format!("{shown} cannot be read: {error}"), evidence)),
+    }
+}
+
+fn judge_base(interpreter: &Interpreter, real: &Path, config: Option<&Config>, minors: &BTreeSet<(u8, u8)>, found: &mut Findings) {
+    let Some(version) = real.file_name().and_then(minor).or_else(|| minors.first().copied().filter(|_| interpreter.copied)) else { return };
+    if !minors.is_empty() && !minors.contains(&version) {
+        minor_moved(version, minors, real, found);
+        return;
+    }
+    let bin = if interpreter.copied { config.and_then(|config| config.home.as_deref()) } else { real.parent() };
+    let Some(library) = bin.and_then(Path::parent).and_then(|prefix| library(prefix, version)) else { return };
+    if !library.join("encodings").exists() {
+        let text = format!("Python imports broken: the standard library in {} has no `encodings`", shown(&library));
+        found.add(&catalogue::STDLIB_MISSING, text, Some(Subject::from(&library)));
+    }
+}
+
+/// Says that the interpreter is of another minor version than the packages.
+pub(crate) fn minor_moved(version: (u8, u8), minors: &BTreeSet<(u8, u8)>, real: &Path, found: &mut Findings) {
+    let was: Vec<String> = minors.iter().map(|(major, minor)| format!("{major}.{minor}")).collect();
+    let text = format!("the interpreter is Python {}.{}, the packages are for {}: none of them can be seen", version.0, version.1, was.join(" and "));
+    found.add(&catalogue::MINOR_MOVED, text, Some(Subject::from(real)));
+}
+
+/// The standard library's folder of an installation, where it is in a usual place: `lib` or Fedora's `lib64`.
+/// A build that keeps it elsewhere (or in a zip) is not judged by this.
+fn library(prefix: &Path, (major, minor): (u8, u8)) -> Option<PathBuf> {
+    let name = format!("python{major}.{minor}");
+    let (lib64, lib) = (prefix.join("lib64").join(&name), prefix.join("lib").join(&name));
+    [lib64, lib].into_iter().find(|folder| folder.join("encodings").exists()).or_else(|| Some(prefix.join("lib").join(&name)).filter(|folder| folder.is_dir()))
+}

@@ -1,0 +1,236 @@
+//! The verdict on one environment: files first, a start only where files cannot tell, packages last.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use contract::path::{Subject, shown};
+use contract::record::Status;
+use contract::venv::{Layout, Level, Probe, Proof, ProofKind};
+
+use crate::catalogue::{identity, interpreter as interpreter_catalogue};
+use crate::classes::{Class, Classes};
+use crate::config::Config;
+use crate::findings::Findings;
+use crate::interpreter::Interpreter;
+use crate::places::Places;
+use crate::site::Site;
+use crate::start::{Answer, Start};
+use crate::startup::Startup;
+use crate::{base, deep, interpreter, liveness, packages, places, scripts, startup};
+
+/// When interpreters are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Spawn {
+    /// Once for every environment
+    Each,
+    /// Once for all environments that share a base and execute the same start-up code
+    Class,
+    /// Never: files alone
+    Never,
+}
+
+/// How far to look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) spawn: Spawn,
+    pub(crate) deep: bool,
+    pub(crate) timeout: Duration,
+}
+
+/// What all judgements of a run share.
+pub(crate) struct Court {
+    pub(crate) options: Options,
+    pub(crate) classes: Classes,
+}
+
+/// Judges what stands at `root`.
+pub(crate) fn judge(root: &Path, layout: Layout, court: &Court) -> Probe {
+    let started = Instant::now();
+    let mut found = Findings::default();
+    let mut probe = blank(layout, court.options.deep);
+    match layout {
+        Layout::Conda => drop(found.add(&identity::CONDA, "a conda environment; `conda doctor` judges it", None)),
+        Layout::Windows => drop(found.add(&identity::FOREIGN_LAYOUT, "an environment of Windows, which cannot run here", None)),
+        _ => environment(root, court, &mut probe, &mut found),
+    }
+    close(probe, found, started)
+}
+
+/// The verdict on a link or file that leads to an environment that is gone.
+pub(crate) fn dangling(target: &Path, deep: bool) -> Probe {
+    let mut found = Findings::default();
+    let text = format!("redirects to {}, which is gone", shown(target));
+    found.add(&identity::REDIRECT_DANGLING, text, Some(Subject::from(target)));
+    close(blank(Layout::Redirect, deep), found, Instant::now())
+}
+
+fn blank(layout: Layout, deep: bool) -> Probe {
+    Probe {
+        status: Status::Unknown,
+        layout,
+        creator: None,
+        python: None,
+        minor: None,
+        base: None,
+        pip: None,
+        packages: None,
+        level: if deep { Level::Deep } else { Level::Default },
+        proof: Proof { by: ProofKind::Files, of: None, why: None },
+        faults: Vec::new(),
+        notes: Vec::new(),
+        took_ms: 0,
+    }
+}
+
+fn close(mut probe: Probe, mut found: Findings, started: Instant) -> Probe {
+    found.sort();
+    if matches!(probe.layout, Layout::Venv | Layout::Redirect) {
+        probe.status = found.status();
+    }
+    probe.faults = found.faults;
+    probe.notes = found.notes;
+    probe.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    probe
+}
+
+fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findings) {
+    let config = match Config::read(root) {
+        Ok(config) => config,
+        Err(error) => {
+            let path = root.join("pyvenv.cfg");
+            found.add(&interpreter_catalogue::UNREADABLE, format!("{} cannot be read: {error}", shown(&path)), Some(Subject::from(&path)));
+            return;
+        }
+    };
+    let places = places::judge(root, found);
+    let read = config.as_ref();
+    let interpreter = interpreter::judge(root, read, &places.minors, found);
+    base::judge(root, read, &interpreter, found);
+    let scripts = scripts::judge(root, found);
+    let sites: Vec<PathBuf> = places.sites.iter().map(|(_, site)| site.clone()).collect();
+    let subject = Patient { root, config: config.unwrap_or_default(), places, interpreter, startup: startup::read(&sites) };
+    let answer = prove(&subject, court, probe, found);
+    describe(&subject, answer.as_ref(), probe);
+    let site = subject.site(answer.as_ref());
+    let installed = packages::scan(&site);
+    packages::judge(&site, &installed, found);
+    probe.packages = Some(installed.count());
+    probe.pip = Some(packages::pip(&site, &installed, subject.config.seeded, scripts.pip, found));
+    if court.options.deep {
+        deep::judge(&site, &installed, found);
+    }
+}
+
+/// What is known of an environment before anything is started.
+struct Patient<'a> {
+    root: &'a Path,
+    config: Config,
+    places: Places,
+    interpreter: Interpreter,
+    startup: Startup,
+}
+
+/// Starts what must be started, and judges the answer.
+fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Findings) -> Option<Answer> {
+    let real = subject.interpreter.real.as_ref()?;
+    if found.faults.iter().any(|fault| fault.code.starts_with("interpreter-") || fault.code == "stdlib-missing" || fault.code == "minor-version-moved") {
+        return None;
+    }
+    if let Some(why) = reason_not_to_start(subject, real, court.options.spawn) {
+        found.add(&interpreter_catalogue::NOT_STARTED, format!("no interpreter was started: {why}"), None);
+        probe.proof.why = Some(why.to_owned());
+        return None;
+    }
+    let proven = court.classes.prove(subject.class(real, court.options.spawn), subject.root, court.options.timeout);
+    let own = proven.of == subject.root;
+    probe.proof = Proof { by: if own { ProofKind::Start } else { ProofKind::Class }, of: (!own).then(|| Subject::from(&proven.of)), why: None };
+    let Start::Answered(answer) = proven.start else {
+        liveness::judge(&proven.start, &subject.interpreter.path, &subject.startup, court.options.timeout, found);
+        return None;
+    };
+    if own && !is_same_folder(&answer.prefix, subject.root) && !found.has(&identity::CONFIG_MISSING) {
+        let text = format!("the interpreter takes {} for its environment", shown(&answer.prefix));
+        found.add(&interpreter_catalogue::ESCAPES, text, Some(Subject::from(&answer.prefix)));
+    }
+    startup::complaints(&answer.stderr, &proven.of, subject.root, found);
+    match base::minor_of(&answer.version) {
+        Some(version) if !subject.places.minors.is_empty() && !subject.places.minors.contains(&version) => {
+            interpreter::minor_moved(version, &subject.places.minors, real, found);
+        }
+        _ => base::judge_patch(&answer, &subject.config, &subject.interpreter, court.options.timeout, found),
+    }
+    Some(answer)
+}
+
+/// A start runs code that lies in the environment, so it takes an environment that the caller has reason to trust;
+/// git refuses the repositories of strangers for the same reason (`safe.directory`).
+fn reason_not_to_start(subject: &Patient<'_>, real: &Path, spawn: Spawn) -> Option<&'static str> {
+    let caller = rustix::process::geteuid().as_raw();
+    let trusted = |path: &Path| fs::metadata(path).is_ok_and(|meta| [0, caller].contains(&meta.uid()));
+    match spawn {
+        Spawn::Never => Some("--spawn never"),
+        _ if subject.places.minors.iter().any(|minor| *minor < (3, 4)) => Some("a Python this old cannot be started in isolation"),
+        Spawn::Each => None,
+        Spawn::Class if !trusted(subject.root) => Some("the environment belongs to neither you nor root"),
+        Spawn::Class if !trusted(real) => Some("its interpreter belongs to neither you nor root"),
+        Spawn::Class => None,
+    }
+}
+
+impl Patient<'_> {
+    fn class(&self, real: &Path, spawn: Spawn) -> Class {
+        Class {
+            base: real.to_owned(),
+            home: self.config.home.clone(),
+            system_site: self.config.system_site,
+            minors: self.places.minors.clone(),
+            digest: self.startup.digest,
+            alone: (spawn == Spawn::Each || self.startup.solitary || self.config.home.is_none()).then(|| self.root.to_owned()),
+        }
+    }
+
+    fn site(&self, answer: Option<&Answer>) -> Site<'_> {
+        let minor = answer.and_then(|answer| base::minor_of(&answer.version)).filter(|minor| self.places.minors.contains(minor));
+        let minor = minor.or_else(|| self.places.minors.last().copied()).unwrap_or_default();
+        let version = answer.map(|answer| answer.version.clone()).or_else(|| self.config.version.clone());
+        Site {
+            root: self.root,
+            folders: self.places.of(minor),
+            inherited: if self.config.system_site { self.inherited(minor, answer) } else { Vec::new() },
+            minor,
+            version: version.unwrap_or_else(|| format!("{}.{}", minor.0, minor.1)),
+            implementation: answer.map(|answer| answer.implementation.clone()).or_else(|| self.config.implementation.clone()).unwrap_or_else(|| "cpython".to_owned()),
+        }
+    }
+
+    /// Site folders of the base: as the interpreter said, else where they usually are.
+    fn inherited(&self, (major, minor): (u8, u8), answer: Option<&Answer>) -> Vec<PathBuf> {
+        let folders = answer.map_or_else(
+            || {
+                let prefix = self.config.home.as_deref().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+                let lib = format!("lib/python{major}.{minor}");
+                vec![prefix.join(&lib).join("site-packages"), Path::new("/usr/local").join(&lib).join("dist-packages"), PathBuf::from("/usr/lib/python3/dist-packages")]
+            },
+            |answer| answer.path.clone(),
+        );
+        let is_site = |folder: &PathBuf| folder.ends_with("site-packages") || folder.ends_with("dist-packages");
+        let own: BTreeSet<_> = self.places.sites.iter().filter_map(|(_, site)| fs::canonicalize(site).ok()).collect();
+        folders.into_iter().filter(|folder| is_site(folder) && fs::canonicalize(folder).is_ok_and(|folder| !own.contains(&folder))).collect()
+    }
+}
+
+fn describe(subject: &Patient<'_>, answer: Option<&Answer>, probe: &mut Probe) {
+    probe.creator = subject.config.creator.map(str::to_owned);
+    probe.python = answer.map(|answer| answer.version.clone()).or_else(|| subject.config.version.clone());
+    probe.minor = subject.places.minors.last().map(|(major, minor)| format!("{major}.{minor}"));
+    probe.base = subject.interpreter.real.as_ref().map(Subject::from);
+}
+
+fn is_same_folder(a: &Path, b: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    matches!((identity(a), identity(b)), (Ok(a), Ok(b)) if a == b)
+}

@@ -1,0 +1,198 @@
+//! What is installed, as an environment's folders tell it: its Python is not started.
+
+mod direct;
+mod duplicates;
+mod editable;
+pub(crate) mod faults;
+pub(crate) mod metadata;
+pub(crate) mod name;
+mod pip;
+pub(crate) mod record;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use contract::venv::Package;
+
+pub(crate) use direct::Source;
+pub(crate) use faults::judge;
+pub(crate) use pip::{Seeded, pip};
+
+use crate::site::Site;
+
+/// What the site folders of an environment hold.
+#[derive(Debug, Default)]
+pub(crate) struct Installed {
+    /// In the order in which Python meets them; of two with one name it takes the first.
+    pub(crate) dists: Vec<Dist>,
+    /// Path configuration files, which Python reads at its start.
+    pub(crate) pth: Vec<PathBuf>,
+    /// Modules by which setuptools leads an editable install to its sources.
+    finders: Vec<PathBuf>,
+    /// What pip renamed to `~…` and did not come to delete.
+    litter: Vec<PathBuf>,
+    unreadable: Vec<PathBuf>,
+}
+
+/// A distribution that is recorded as installed.
+#[derive(Debug)]
+pub(crate) struct Dist {
+    /// In the normal form of PEP 503.
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+    pub(crate) kind: Kind,
+    /// The file or folder that records it, right below its site folder.
+    pub(crate) info: PathBuf,
+    pub(crate) metadata: Metadata,
+    /// Where it came from if not from an index (PEP 610).
+    pub(crate) source: Option<Source>,
+}
+
+/// How a distribution is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A `.dist-info` folder (PEP 376, PEP 627).
+    DistInfo,
+    /// An `.egg-info` folder or file of setuptools or distutils.
+    EggInfo,
+    /// An `.egg-link` file: `setup.py develop` installed it.
+    EggLink,
+    /// An `.egg` folder or archive of `easy_install`.
+    Egg,
+}
+
+/// Whether the file with name, version and dependencies could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Metadata {
+    Read,
+    /// Not there, empty, or without a name.
+    Missing,
+    /// A link to nothing.
+    Dangling,
+    Unreadable,
+}
+
+impl Dist {
+    /// The site folder that it is installed in.
+    pub(crate) fn site(&self) -> &Path {
+        self.info.parent().unwrap_or(&self.info)
+    }
+
+    /// METADATA or PKG-INFO; `None` where this kind of record has none.
+    pub(crate) fn metadata_file(&self) -> Option<PathBuf> {
+        match self.kind {
+            Kind::DistInfo => Some(self.info.join("METADATA")),
+            Kind::EggInfo if self.info.is_file() => Some(self.info.clone()),
+            Kind::EggInfo => Some(self.info.join("PKG-INFO")),
+            Kind::EggLink | Kind::Egg => None,
+        }
+    }
+
+    /// Whether it runs from its sources.
+    pub(crate) fn is_editable(&self) -> bool {
+        self.kind == Kind::EggLink || self.source.as_ref().is_some_and(|source| source.editable)
+    }
+
+    pub(crate) fn package(&self) -> Package {
+        Package { name: self.name.clone(), version: self.version.clone() }
+    }
+
+    /// Name and version as a person reads them.
+    pub(crate) fn title(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+impl Installed {
+    /// The first distribution of that normalised name: the one that Python takes.
+    pub(crate) fn find(&self, name: &str) -> Option<&Dist> {
+        self.dists.iter().find(|dist| dist.name == name)
+    }
+
+    /// The distribution that installed a file, by RECORD or, for the files of an editable install, by name.
+    pub(crate) fn owner(&self, file: &Path) -> Option<&Dist> {
+        self.dists.iter().find(|dist| editable::belongs(dist, file) || record::lists(dist, file))
+    }
+}
+
+/// Reads the environment's own site folders.
+pub(crate) fn scan(site: &Site) -> Installed {
+    scan_folders(&site.folders)
+}
+
+/// Reads these site folders; the head of each METADATA is all that is read of a distribution.
+pub(crate) fn scan_folders(folders: &[PathBuf]) -> Installed {
+    let mut installed = Installed::default();
+    for folder in folders {
+        if scan_folder(folder, &mut installed).is_err() {
+            installed.unreadable.push(folder.clone());
+        }
+    }
+    installed
+}
+
+fn scan_folder(folder: &Path, installed: &mut Installed) -> io::Result<()> {
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        let file_name = entry.file_name();
+        let Some(name) = file_name.to_str() else { continue };
+        let list = match name.rsplit_once('.').map(|(_, extension)| extension) {
+            _ if name.starts_with('~') && entry.file_type()?.is_dir() => &mut installed.litter,
+            Some("dist-info") => {
+                installed.dists.push(dist_info(entry.path(), name));
+                continue;
+            }
+            Some("egg-info" | "egg-link" | "egg") => {
+                installed.dists.extend(egg(entry.path(), name));
+                continue;
+            }
+            Some("pth") => &mut installed.pth,
+            Some("py") if name.starts_with("__editable___") => &mut installed.finders,
+            _ => continue,
+        };
+        list.push(entry.path());
+    }
+    Ok(())
+}
+
+fn dist_info(info: PathBuf, folder: &str) -> Dist {
+    let source = direct::read(&info);
+    let (name, version) = name::of_folder(folder);
+    with_metadata(Dist { name, version, kind: Kind::DistInfo, info, metadata: Metadata::Missing, source })
+}
+
+/// `None` for an `.egg-info` of sources, which develop installs keep beside them: it is not in a site folder by itself.
+fn egg(info: PathBuf, file: &str) -> Option<Dist> {
+    let (name, version) = name::of_folder(file);
+    let kind = match file.rsplit_once('.')?.1 {
+        "egg-info" => Kind::EggInfo,
+        "egg-link" => Kind::EggLink,
+        _ => Kind::Egg,
+    };
+    Some(with_metadata(Dist { name, version, kind, info, metadata: Metadata::Read, source: None }))
+}
+
+fn with_metadata(mut dist: Dist) -> Dist {
+    let Some(file) = dist.metadata_file() else { return dist };
+    dist.metadata = match metadata::identity(&file) {
+        Ok(Some((name, version))) => {
+            dist.name = name::normal(&name);
+            dist.version = version.or(dist.version);
+            Metadata::Read
+        }
+        Ok(None) => Metadata::Missing,
+        Err(error) => why_not_read(&file, &error),
+    };
+    dist
+}
+
+fn why_not_read(file: &Path, error: &io::Error) -> Metadata {
+    match error.kind() {
+        io::ErrorKind::NotFound if file.is_symlink() => Metadata::Dangling,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => Metadata::Missing,
+        _ => Metadata::Unreadable,
+    }
+}

@@ -1,0 +1,181 @@
+//! The paths that an environment's scripts carry. Python itself survives a move; whatever was written for the old place does not.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use contract::path::{Subject, shown};
+
+use crate::catalogue::identity as catalogue;
+use crate::findings::Findings;
+use crate::layout::is_python;
+
+/// A kernel reads at most 256 bytes of a shebang; pip's and uv's long form fits in this too.
+const HEAD: u64 = 4096;
+
+/// What scripts there are and whom they serve.
+#[derive(Debug, Default)]
+pub(crate) struct Scripts {
+    /// Whether there is a `bin/pip*`.
+    pub(crate) pip: bool,
+    total: usize,
+    stale: Vec<(OsString, PathBuf)>,
+    foreign: Vec<(OsString, PathBuf)>,
+}
+
+/// Reads the head of everything in `bin`, and says whether it was made for another place.
+pub(crate) fn judge(root: &Path, found: &mut Findings) -> Scripts {
+    let scripts = read(root);
+    let (entry, list, what) = if scripts.foreign.is_empty() {
+        (&catalogue::MOVED, &scripts.stale, "name an interpreter at a path that is gone")
+    } else {
+        (&catalogue::COPIED, &scripts.foreign, "run another environment's Python")
+    };
+    if let Some((name, target)) = list.first() {
+        let name = shown(Path::new(name));
+        let text = format!("{} of {} scripts {what}: bin/{name} uses {}", list.len(), scripts.total, shown(target));
+        found.add(entry, text, Some(Subject::from(target)));
+    }
+    scripts
+}
+
+fn read(root: &Path) -> Scripts {
+    let mut scripts = Scripts::default();
+    let bin = root.join("bin");
+    let Ok(entries) = fs::read_dir(&bin) else { return scripts };
+    let mut judged = HashMap::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        scripts.pip |= name.as_bytes().starts_with(b"pip");
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) || is_python(&name) {
+            continue;
+        }
+        let Some(target) = carried(&entry.path(), &name) else { continue };
+        scripts.total += 1;
+        let whose = judged.entry(target.clone()).or_insert_with(|| whose(&target, &bin));
+        match whose {
+            Whose::Ours => {}
+            Whose::Nobodys => scripts.stale.push((name, target)),
+            Whose::Anothers => scripts.foreign.push((name, target)),
+        }
+    }
+    for list in [&mut scripts.stale, &mut scripts.foreign] {
+        list.sort();
+    }
+    scripts
+}
+
+/// The interpreter that a script names, or that an activate file leads to.
+fn carried(path: &Path, name: &OsStr) -> Option<PathBuf> {
+    let mut head = Vec::new();
+    File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+    if name == "activate" { activated(&head).map(|root| root.join("bin/python")) } else { interpreter(&head) }
+}
+
+#[derive(Clone, Copy)]
+enum Whose {
+    Ours,
+    Nobodys,
+    Anothers,
+}
+
+/// By identity of the folder and not by spelling: a symlinked environment, a bind mount or a firmlink has several.
+/// The interpreter itself is the wrong thing to compare, since all environments of one base link to the same.
+fn whose(interpreter: &Path, bin: &Path) -> Whose {
+    let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    let Some(folder) = interpreter.parent() else { return Whose::Ours };
+    match (identity(folder), identity(bin)) {
+        (Ok(theirs), Ok(ours)) if theirs == ours => Whose::Ours,
+        // A script for the system's own Python is no business of ours.
+        _ if folder.parent().is_some_and(|root| root.join("pyvenv.cfg").exists()) => Whose::Anothers,
+        _ if interpreter.symlink_metadata().is_ok() => Whose::Ours,
+        _ => Whose::Nobodys,
+    }
+}
+
+/// The interpreter that a shebang names, in its plain form or in the `/bin/sh` form that pip and uv write where the path is long or has spaces.
+/// `None` for other scripts, for `env`, and for uv's relocatable form, which finds its own place.
+fn interpreter(head: &[u8]) -> Option<PathBuf> {
+    let line = head.strip_prefix(b"#!")?.split(|&b| b == b'\n').next()?.trim_ascii();
+    let path = match line {
+        b"/bin/sh" => polyglot(head.get(10..)?)?,
+        line => line.split(|&b| b == b' ').next()?,
+    };
+    let path = PathBuf::from(OsString::from_vec(path.to_vec()));
+    (path.is_absolute() && path.file_name().is_some_and(is_python)).then_some(path)
+}
+
+/// `'''exec' /path "$0" "$@"`, the path bare, "double" or 'single' quoted.
+fn polyglot(rest: &[u8]) -> Option<&[u8]> {
+    let rest = rest.strip_prefix(b"'''exec' ")?;
+    let (path, end) = match rest.first()? {
+        b'"' => (&rest[1..], b'"'),
+        b'\'' => (&rest[1..], b'\''),
+        _ => (rest, b' '),
+    };
+    let path = path.split(|&b| b == end).next()?;
+    (!path.contains(&b'$')).then_some(path)
+}
+
+/// The folder that `activate` exports as `VIRTUAL_ENV`; `None` where it computes it.
+fn activated(head: &[u8]) -> Option<PathBuf> {
+    let values = head.split(|&b| b == b'\n').filter_map(|line| {
+        let line = line.trim_ascii();
+        line.strip_prefix(b"export VIRTUAL_ENV=").or_else(|| line.strip_prefix(b"VIRTUAL_ENV="))
+    });
+    let unquoted = values.map(|value| {
+        let quote = value.first().copied().filter(|b| matches!(b, b'"' | b'\''));
+        quote.map_or(value, |q| value.strip_prefix(&[q]).and_then(|v| v.strip_suffix(&[q])).unwrap_or(value))
+    });
+    unquoted.filter(|value| value.starts_with(b"/") && !value.contains(&b'$')).map(|value| PathBuf::from(OsString::from_vec(value.to_vec()))).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_form_of_shebang() {
+        for (head, expected) in [
+            ("#!/v/bin/python\nimport re", Some("/v/bin/python")),
+            ("#! /v/bin/python3.12 -E\n", Some("/v/bin/python3.12")),
+            ("#!/bin/sh\n'''exec' /long/bin/python \"$0\" \"$@\"\n' '''", Some("/long/bin/python")),
+            ("#!/bin/sh\n'''exec' \"/a b/bin/python\" \"$0\" \"$@\"\n' '''", Some("/a b/bin/python")),
+            ("#!/bin/sh\n'''exec' '/a b/bin/python3' \"$0\" \"$@\"\n' '''", Some("/a b/bin/python3")),
+            ("#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n", None),
+            ("#!/usr/bin/env python3\n", None),
+            ("#!/bin/sh\necho hi\n", None),
+            ("\x7fELF", None),
+            ("#!", None),
+        ] {
+            assert_eq!(interpreter(head.as_bytes()), expected.map(PathBuf::from), "{head}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_activate() {
+        for (text, expected) in [
+            ("VIRTUAL_ENV=\"/v\"\nexport VIRTUAL_ENV\n", Some("/v")),
+            ("    export VIRTUAL_ENV=/a/v\n", Some("/a/v")),
+            ("VIRTUAL_ENV='/a b/v'\n", Some("/a b/v")),
+            ("    VIRTUAL_ENV=$(cygpath /v)\nexport VIRTUAL_ENV=/v\n", Some("/v")),
+            ("VIRTUAL_ENV=\"$(dirname -- x)\"\n", None),
+        ] {
+            assert_eq!(activated(text.as_bytes()), expected.map(PathBuf::from), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_fail(bytes: Vec<u8>) {
+            interpreter(&bytes);
+            interpreter(&[b"#!/bin/sh\n'''exec' ", &bytes[..]].concat());
+            activated(&bytes);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! One run: targets in, walks and judgements in parallel, records out as each verdict falls.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use contract::input::{self, Line};
+use contract::output::Output;
+use contract::path::{Subject, shown};
+use contract::record::{About, Status};
+use contract::venv::{self, Alias, Probe};
+
+use crate::judge::{self, Court};
+use crate::targets;
+use crate::walk::{self, Found, Walk};
+
+/// Verdicts that wait for the writer; a reader that is slow slows the judges and fills no memory.
+const WAITING: usize = 64;
+
+enum Event {
+    Judged(PathBuf, Box<Probe>),
+    Alias(PathBuf, PathBuf),
+    Unreadable(PathBuf, io::Error),
+}
+
+/// Judges everything that was asked for; returns whether any of it is degraded or broken.
+pub(crate) fn run(paths: &[PathBuf], sets: &[PathBuf], walk: walk::Options, court: &Court, out: &mut Output) -> anyhow::Result<bool> {
+    let (mut named, stdin): (Vec<PathBuf>, Vec<PathBuf>) = paths.iter().cloned().partition(|path| path != Path::new("-"));
+    if paths.is_empty() && sets.is_empty() {
+        named.push(PathBuf::from("."));
+    }
+    let mut roots = targets::roots(&named, sets, out)?;
+    let mut bad = false;
+    if !stdin.is_empty() {
+        bad |= from_stdin(&mut roots, walk, court, out)?;
+    }
+    Ok(bad | survey(&roots, &[], walk, court, out)?)
+}
+
+/// A record is passed on and its subject judged at once, so that the verdict stands right behind its cause; plain paths are gathered.
+fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, out: &mut Output) -> anyhow::Result<bool> {
+    let mut bad = false;
+    for line in input::stdin("pipe paths or records into `venv-probe -`")? {
+        match line? {
+            Line::Record(record, raw) => {
+                out.pass(&raw)?;
+                let subject = record.subject.filter(|_| record.v == contract::record::VERSION);
+                if let Some(root) = subject.filter(|subject| subject.as_path().is_absolute() && subject.as_path().symlink_metadata().is_ok()) {
+                    bad |= survey(&[root.as_path().to_owned()], &[record.id], walk, court, out)?;
+                }
+            }
+            Line::Other { bytes, .. } if is_path(&bytes) => roots.extend(targets::roots(&[PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))], &[], out)?),
+            Line::Other { number, why, .. } => out.error("input.not-a-record", About::default(), Some(number), &why)?,
+        }
+    }
+    Ok(bad)
+}
+
+/// A line that starts like JSON was meant as a record.
+fn is_path(line: &[u8]) -> bool {
+    !line.is_empty() && !line.starts_with(b"{") && !line.contains(&0)
+}
+
+fn survey(roots: &[PathBuf], cause: &[String], options: walk::Options, court: &Court, out: &mut Output) -> anyhow::Result<bool> {
+    let stop = AtomicBool::new(false);
+    let (sender, receiver) = sync_channel(WAITING);
+    std::thread::scope(|threads| {
+        let stop = &stop;
+        // The thread owns the sender, so that the receiver learns when the walk is over.
+        threads.spawn(move || {
+            let tell = |found: Found| {
+                // The receiver is gone when the output is: then nobody wants to know.
+                if sender.send(event(found, court)).is_err() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            };
+            Walk::new(options, stop, &tell).run(roots);
+        });
+        write(receiver, cause, out)
+    })
+}
+
+fn event(found: Found, court: &Court) -> Event {
+    match found {
+        Found::Environment { path, layout } => {
+            let probe = judge::judge(&path, layout, court);
+            Event::Judged(path, Box::new(probe))
+        }
+        Found::Dangling { path, target } => Event::Judged(path, Box::new(judge::dangling(&target, court.options.deep))),
+        Found::Alias { path, of } => Event::Alias(path, of),
+        Found::Unreadable { path, error } => Event::Unreadable(path, error),
+    }
+}
+
+/// Takes the receiver, so that an error here closes the channel and stops the walk.
+fn write(receiver: Receiver<Event>, cause: &[String], out: &mut Output) -> anyhow::Result<bool> {
+    let mut bad = false;
+    for event in receiver {
+        match event {
+            Event::Judged(path, probe) => {
+                bad |= matches!(probe.status, Status::Degraded | Status::Broken);
+                out.emit(venv::KIND, About { subject: Some(&Subject::from(&path)), cause }, &probe)?;
+            }
+            Event::Alias(path, of) => {
+                out.emit(venv::ALIAS, About { subject: Some(&Subject::from(&path)), cause }, &Alias { of: Subject::from(&of) })?;
+            }
+            Event::Unreadable(path, error) => {
+                let text = format!("cannot read {}: {error}; what lies below it was not judged", shown(&path));
+                out.error("path.unreadable", About { subject: Some(&Subject::from(&path)), cause }, None, &text)?;
+            }
+        }
+    }
+    Ok(bad)
+}
