@@ -12,6 +12,7 @@ pub mod lock;
 pub mod output;
 pub mod path;
 pub mod pathset;
+pub mod progress;
 pub mod record;
 pub mod replace;
 pub mod run;

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::path::plain;
 use crate::record::{self, About, Author, End, Fault};
-use crate::sibling;
+use crate::{progress, sibling};
 
 /// The flags that every tool has for its output.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -199,11 +199,15 @@ impl Output {
 
 /// Says something to the person, on stderr, in the name of `tool`.
 pub fn hint(tool: &str, text: &str) {
-    // Nothing can be done, or need be, where stderr itself is gone.
-    let _ = writeln!(io::stderr(), "{tool}: {}", plain(text));
+    progress::beside(|| {
+        // Nothing can be done, or need be, where stderr itself is gone.
+        let _ = writeln!(io::stderr(), "{tool}: {}", plain(text));
+    });
 }
 
-fn unwritable(e: io::Error) -> anyhow::Error {
+/// What a failed write to stdout means: [`Closed`], or trouble.
+#[must_use]
+pub fn unwritable(e: io::Error) -> anyhow::Error {
     match e.kind() {
         io::ErrorKind::BrokenPipe => anyhow::Error::new(Closed),
         _ => anyhow::Error::new(e).context("cannot write to standard output"),

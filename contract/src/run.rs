@@ -1,5 +1,6 @@
 //! A tool's life: arguments in, exit status out, and one place where errors reach a person.
 
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -31,21 +32,42 @@ pub fn main<A: Parser + CommandFactory>(
     options: fn(&A) -> output::Options,
     work: fn(A, &mut Output) -> anyhow::Result<Exit>,
 ) -> ExitCode {
-    if let Some(done) = generate::asked::<A>(tool) {
-        return done.map_or_else(|e| fail(tool, &e), |()| ExitCode::SUCCESS);
-    }
-    let args = match A::try_parse() {
+    let args = match begin::<A>(tool) {
         Ok(args) => args,
-        Err(e) => return usage(&e),
+        Err(over) => return over,
     };
-    if let Err(e) = signal::install() {
-        return fail(tool, &e);
-    }
     let mut out = Output::open(tool, options(&args));
     let result = work(args, &mut out);
     let code = conclude(tool, out, result);
     signal::die_if_interrupted();
     code
+}
+
+/// Runs a tool that draws for a person where the others write records: as [`main`], with text on stdout, buffered, and no stream to end.
+pub fn draw<A: Parser + CommandFactory>(tool: &'static str, work: fn(A, &mut dyn Write) -> anyhow::Result<()>) -> ExitCode {
+    let args = match begin::<A>(tool) {
+        Ok(args) => args,
+        Err(over) => return over,
+    };
+    let mut stdout = BufWriter::new(io::stdout());
+    let result = work(args, &mut stdout);
+    let result = result.and(stdout.flush().map_err(output::unwritable));
+    signal::die_if_interrupted();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) if e.is::<Closed>() => ExitCode::SUCCESS,
+        Err(e) => fail(tool, &e),
+    }
+}
+
+/// Parses the arguments and catches signals, or says with which status the run is over already.
+fn begin<A: Parser + CommandFactory>(tool: &'static str) -> Result<A, ExitCode> {
+    if let Some(done) = generate::asked::<A>(tool) {
+        return Err(done.map_or_else(|e| fail(tool, &e), |()| ExitCode::SUCCESS));
+    }
+    let args = A::try_parse().map_err(|e| usage(&e))?;
+    signal::install().map_err(|e| fail(tool, &e))?;
+    Ok(args)
 }
 
 fn conclude(tool: &str, mut out: Output, result: anyhow::Result<Exit>) -> ExitCode {

@@ -14,7 +14,7 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Adds one; an entry without a severity is a note.
+    /// Adds one; an entry without a severity is a note. Saying the same twice (as Python's site module does) says it once.
     pub(crate) fn add(&mut self, entry: &Entry, text: impl Into<String>, evidence: Option<Subject>) -> &mut Finding {
         let finding = Finding {
             code: entry.code.to_owned(),
@@ -25,9 +25,11 @@ impl Findings {
             repair: entry.repair,
         };
         let list = if entry.severity.is_some() { &mut self.faults } else { &mut self.notes };
-        list.push(finding);
-        let last = list.len() - 1;
-        &mut list[last]
+        let at = list.iter().position(|known| *known == finding).unwrap_or(list.len());
+        if at == list.len() {
+            list.push(finding);
+        }
+        &mut list[at]
     }
 
     /// Adds one that concerns a distribution.

@@ -156,7 +156,7 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
         let text = format!("the interpreter takes {} for its environment", shown(&answer.prefix));
         found.add(&interpreter_catalogue::ESCAPES, text, Some(Subject::from(&answer.prefix)));
     }
-    startup::complaints(&answer.stderr, &proven.of, subject.root, found);
+    startup::complaints(&answer.stderr, &proven.of, subject.root, &subject.startup, found);
     match base::minor_of(&answer.version) {
         Some(version) if !subject.places.minors.is_empty() && !subject.places.minors.contains(&version) => {
             interpreter::minor_moved(version, &subject.places.minors, real, found);

@@ -122,8 +122,8 @@ fn has_extension(name: &str, extension: &str) -> bool {
 }
 
 /// Reads from the messages of an interpreter that did start what went wrong on the way (`site.addpackage`, `site.execsitecustomize`).
-/// `theirs` is the environment that was started, `ours` the one to speak of.
-pub(crate) fn complaints(stderr: &str, theirs: &Path, ours: &Path, found: &mut Findings) {
+/// `theirs` is the environment that was started, `ours` the one to speak of, with its start-up code.
+pub(crate) fn complaints(stderr: &str, theirs: &Path, ours: &Path, startup: &Startup, found: &mut Findings) {
     let lines: Vec<&str> = stderr.lines().collect();
     for (at, line) in lines.iter().enumerate() {
         if let Some(rest) = line.strip_prefix("Error processing line ")
@@ -136,7 +136,8 @@ pub(crate) fn complaints(stderr: &str, theirs: &Path, ours: &Path, found: &mut F
         for name in ["sitecustomize", "usercustomize"] {
             if line.starts_with(&format!("Error in {name}")) {
                 let why = lines.get(at + 1).map_or("", |why| why.trim());
-                found.add(&catalogue::RAISES, format!("{name} fails at every start: {why}"), Some(Subject::from(why)));
+                let file = startup.files.iter().find(|file| file.file_stem().is_some_and(|stem| stem == name));
+                found.add(&catalogue::RAISES, format!("{name} fails at every start: {why}"), file.map(|file| Subject::from(file)));
             }
         }
     }
@@ -198,7 +199,7 @@ mod tests {
     fn complaints_name_the_file_of_the_environment_that_is_spoken_of() {
         let stderr = "Error processing line 1 of /a/lib/x.pth:\n\n  Traceback (most recent call last):\n  ModuleNotFoundError: No module named 'gone'\n\nRemainder of file ignored\nError in sitecustomize; set PYTHONVERBOSE for traceback:\nRuntimeError: no\n";
         let mut found = Findings::default();
-        complaints(stderr, Path::new("/a"), Path::new("/b"), &mut found);
+        complaints(stderr, Path::new("/a"), Path::new("/b"), &Startup::default(), &mut found);
         let texts: Vec<_> = found.faults.iter().map(|fault| fault.text.as_str()).collect();
         assert_eq!(texts, ["line 1 of /b/lib/x.pth fails at every start: ModuleNotFoundError: No module named 'gone'", "sitecustomize fails at every start: RuntimeError: no"]);
     }

@@ -1,6 +1,7 @@
 //! Editable installs: what leads Python from site-packages to a project's sources, and whether it still leads anywhere.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use contract::path::{Subject, shown};
@@ -94,19 +95,19 @@ fn strings(text: &str) -> Vec<String> {
     found
 }
 
-/// A mapped module has no suffix, so `/src/widget` may stand for `/src/widget.py` or an extension module.
+/// Where a folder above may not be searched nothing is known, and nothing is gone.
 fn is_gone(target: &Path) -> bool {
-    if target.exists() {
-        return false;
-    }
-    let Some(stem) = target.file_name() else { return true };
-    let Ok(mut siblings) = target.parent().unwrap_or(target).read_dir() else { return !is_hidden(target) };
-    !siblings.any(|sibling| sibling.is_ok_and(|sibling| Path::new(&sibling.file_name()).with_extension("").file_stem() == Path::new(stem).file_stem()))
+    matches!(target.try_exists(), Ok(false)) && !is_module(target)
 }
 
-/// Whether a folder above may not be searched: then nothing is known.
-fn is_hidden(target: &Path) -> bool {
-    target.try_exists().is_err()
+/// Mapped modules have no suffix: `/src/widget` stands for `/src/widget.py` or an extension module too.
+fn is_module(target: &Path) -> bool {
+    let (Some(folder), Some(stem)) = (target.parent(), target.file_name()) else { return false };
+    let is_of_that_name = |file: &Path| {
+        file.extension().is_some_and(|extension| extension == "py" || extension == "so")
+            && file.as_os_str().as_bytes().strip_prefix(stem.as_bytes()).is_some_and(|rest| rest.starts_with(b"."))
+    };
+    folder.read_dir().is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| is_of_that_name(Path::new(&file.file_name())))))
 }
 
 #[cfg(test)]
@@ -145,8 +146,8 @@ mod tests {
     #[test]
     fn a_module_is_there_under_any_suffix() {
         let folder = tempfile::tempdir().unwrap();
-        contract::replace::replace(&folder.path().join("a.py"), b"").unwrap();
-        contract::replace::replace(&folder.path().join("b.cpython-312-x86_64-linux-gnu.so"), b"").unwrap();
+        contract::replace::write(&folder.path().join("a.py"), b"").unwrap();
+        contract::replace::write(&folder.path().join("b.cpython-312-x86_64-linux-gnu.so"), b"").unwrap();
         assert!(!is_gone(&folder.path().join("a")));
         assert!(!is_gone(&folder.path().join("b")));
         assert!(is_gone(&folder.path().join("c")));

@@ -142,7 +142,7 @@ mod tests {
         std::fs::File::create(&file).unwrap();
         assert_eq!(identity(&file).unwrap(), None);
         let text = format!("Metadata-Version: 2.1\nSummary: {}\nName: x\nVersion: 2\n\nbody", "y".repeat(5000));
-        contract::replace::replace(&file, text.as_bytes()).unwrap();
+        contract::replace::write(&file, text.as_bytes()).unwrap();
         assert_eq!(identity(&file).unwrap(), Some(("x".into(), Some("2".into()))));
     }
 

@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn size_and_every_kind_of_hash_are_compared() {
         let folder = tempfile::tempdir().unwrap();
-        contract::replace::replace(&folder.path().join("a"), b"abc").unwrap();
+        contract::replace::write(&folder.path().join("a"), b"abc").unwrap();
         let encoded = |digest: &[u8]| URL_SAFE_NO_PAD.encode(digest);
         let (short, long) = (encoded(&Sha384::digest(b"abc")), encoded(&Sha512::digest(b"abc")));
         let record = format!("a,sha384={short},3\na,sha512={long},\na,sha384={short},4\na,{EMPTY},3\nb,{EMPTY},0\na/b,{EMPTY},0\n");

@@ -1,0 +1,121 @@
+//! How far long work is: one line on stderr, only where stderr is a terminal, and gone when the work is done.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Shorter work than this shows nothing: a line that flashes by helps no one.
+const PATIENCE: Duration = Duration::from_millis(400);
+const TICK: Duration = Duration::from_millis(100);
+
+/// The line that stands on the terminal now, so that a hint can be written around it.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// The progress of one job, to be shared between threads by reference. Without a terminal it does nothing at all.
+#[derive(Debug)]
+pub struct Progress(Option<Job>);
+
+#[derive(Debug)]
+struct Job {
+    tool: &'static str,
+    what: &'static str,
+    started: Instant,
+    found: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Progress {
+    /// Begins a job on things that are called `what` in the plural, such as `environments`.
+    #[must_use]
+    pub fn start(tool: &'static str, what: &'static str) -> Self {
+        let job = || Job { tool, what, started: Instant::now(), found: AtomicU64::new(0), done: AtomicU64::new(0) };
+        Self(io::stderr().is_terminal().then(job))
+    }
+
+    /// `n` more things to work on are known.
+    pub fn found(&self, n: u64) {
+        if let Some(job) = &self.0 {
+            job.found.fetch_add(n, Ordering::Relaxed);
+            job.show();
+        }
+    }
+
+    /// The work on `n` more of them is over.
+    pub fn done(&self, n: u64) {
+        if let Some(job) = &self.0 {
+            job.done.fetch_add(n, Ordering::Relaxed);
+            job.show();
+        }
+    }
+
+    /// Takes the line off the terminal. Dropping does the same.
+    pub fn finish(self) {}
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.0.is_some()
+            && let Some(bar) = shown().take()
+        {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Job {
+    fn show(&self) {
+        if self.started.elapsed() > PATIENCE {
+            let (done, found) = (self.done.load(Ordering::Relaxed), self.found.load(Ordering::Relaxed));
+            shown().get_or_insert_with(|| bar(self)).set_message(format!("{done} of {found} {}", self.what));
+        }
+    }
+}
+
+/// Writes to stderr without mixing into the line that stands there.
+pub(crate) fn beside(write: impl FnOnce()) {
+    match &*shown() {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+fn shown() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn bar(job: &Job) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))
+        .with_prefix(job.tool)
+        .with_elapsed(job.started.elapsed());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_share_it_and_no_count_is_lost() {
+        let progress = Progress(Some(Job {
+            tool: "test",
+            what: "things",
+            started: Instant::now(),
+            found: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+        }));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..1000).for_each(|_| progress.done(1)));
+            }
+        });
+        let job = progress.0.as_ref().unwrap();
+        assert_eq!(job.done.load(Ordering::Relaxed), 8000);
+    }
+}

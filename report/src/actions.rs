@@ -1,0 +1,74 @@
+//! `action` records: what was done or would be, how it went, and how to take it back.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use contract::action::Outcome;
+use contract::path::Subject;
+
+use crate::document::{Block, Column, Row, Table, Tone, counted, text_of};
+use crate::next::quoted;
+use crate::seen::{Place, Seen, Step};
+
+pub(crate) fn draw(seen: &Seen) -> Vec<Block<'_>> {
+    if seen.actions.is_empty() {
+        return Vec::new();
+    }
+    let several_hosts = seen.several_hosts();
+    let table = Table {
+        columns: &[Column::Mark("outcome"), Column::Word("action"), Column::Path("subject")],
+        below: Some("details"),
+        rows: seen.actions.len(),
+        row: Box::new(move |i| row(&seen.actions[i], several_hosts)),
+    };
+    vec![Block::Heading("Actions".to_owned()), Block::Table(table), Block::Line(Tone::Strong, counts(&seen.actions))]
+}
+
+fn row(step: &Step, several_hosts: bool) -> Row<'_> {
+    let (tone, mark) = outcome(step);
+    let action = &step.action;
+    let mut below = Vec::new();
+    if !action.text.is_empty() {
+        below.push(Cow::Borrowed(action.text.as_str()));
+    }
+    if let Some(log) = &action.log {
+        below.push(Cow::Owned(format!("log: {}", text_of(log))));
+    }
+    let cells = vec![Cow::Borrowed(mark), Cow::Borrowed(action.verb.as_str()), Cow::Owned(subject(step.place.as_ref(), several_hosts))];
+    let undo = action.undo.as_ref().filter(|_| action.changed);
+    let command = undo.map(|undo| format!("{} undo {}", quoted(Path::new(&*step.tool)), quoted(undo.as_path())));
+    Row { tone, cells, below, command }
+}
+
+/// What a record is about, with its host where there are several.
+pub(crate) fn subject(place: Option<&Place>, several_hosts: bool) -> String {
+    let named = |subject: &Subject, host: &str| if several_hosts { format!("{host}:{}", text_of(subject)) } else { text_of(subject) };
+    place.map_or_else(String::new, |place| named(&place.subject, &place.host))
+}
+
+/// The symbol and the words for an outcome. What was not seen to help is never drawn as mended.
+fn outcome(step: &Step) -> (Tone, &'static str) {
+    match step.action.outcome {
+        Outcome::Planned => (Tone::Plain, "· planned"),
+        Outcome::Started => (Tone::Warn, "? unfinished"),
+        Outcome::Done if step.action.verified => (Tone::Good, "✓ done"),
+        Outcome::Done => (Tone::Warn, "! not verified"),
+        Outcome::Failed if step.action.partial => (Tone::Bad, "✗ failed in part"),
+        Outcome::Failed => (Tone::Bad, "✗ failed"),
+        Outcome::Skipped => (Tone::Warn, "- skipped"),
+        Outcome::Undone => (Tone::Warn, "↩ undone"),
+        Outcome::Cancelled => (Tone::Warn, "! cancelled"),
+        Outcome::Other => (Tone::Plain, "? other"),
+    }
+}
+
+fn counts(steps: &[Step]) -> String {
+    let mut by_word: BTreeMap<&str, u64> = BTreeMap::new();
+    for step in steps {
+        let (_, mark) = outcome(step);
+        *by_word.entry(mark.split_once(' ').map_or(mark, |(_, words)| words)).or_default() += 1;
+    }
+    let parts: Vec<String> = by_word.iter().map(|(word, n)| format!("{n} {word}")).collect();
+    format!("{}: {}", counted(steps.len() as u64, "action"), parts.join("; "))
+}

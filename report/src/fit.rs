@@ -1,0 +1,145 @@
+//! Fitting text into columns of a terminal.
+
+use contract::path::plain;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Where to cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    Middle,
+    End,
+}
+
+/// Text on one line that moves no cursor: a line break or tab is a blank, the rest as [`plain`] has it.
+pub(crate) fn clean(text: &str) -> String {
+    plain(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
+}
+
+/// Columns that a text takes. The larger of two readings, since terminals differ on joined characters.
+pub(crate) fn width(text: &str) -> usize {
+    text.width().max(text.chars().map(|c| c.width().unwrap_or(1)).sum())
+}
+
+/// The text, cut with an ellipsis to at most `room` columns.
+pub(crate) fn cut(text: &str, room: usize, at: Cut) -> String {
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let Some(room) = room.checked_sub(1) else { return String::new() };
+    let tail = if at == Cut::Middle { tail(text, room) } else { "" };
+    let head = start(text, room - width(tail));
+    let whole = format!("{head}…{tail}");
+    // Joined characters can be wider where a cut brings them together.
+    if width(&whole) <= room + 1 { whole } else { "…".to_owned() }
+}
+
+/// The end of a path that tells it from its neighbours: its last two names, or what fits of them.
+fn tail(path: &str, room: usize) -> &str {
+    let two = path.rmatch_indices('/').nth(1).map_or(path, |(at, _)| &path[at..]);
+    if width(two) <= room { two } else { end(path, room / 2) }
+}
+
+fn start(text: &str, room: usize) -> &str {
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    ends.map(|at| &text[..at]).take_while(|head| width(head) <= room).last().unwrap_or("")
+}
+
+fn end(text: &str, room: usize) -> &str {
+    let starts = text.char_indices().rev().map(|(at, _)| at);
+    starts.map(|at| &text[at..]).take_while(|tail| width(tail) <= room).last().unwrap_or("")
+}
+
+/// The text in lines of at most `room` columns, broken at blanks where there are any.
+pub(crate) fn wrap(text: &str, room: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ').flat_map(|word| pieces(word, room)) {
+        if !line.is_empty() && width(&line) + 1 + width(word) > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+/// A word that is too long for any line, in pieces that are not.
+fn pieces(mut word: &str, room: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    while width(word) > room {
+        let piece = start(word, room);
+        if piece.is_empty() {
+            break;
+        }
+        pieces.push(piece);
+        word = &word[piece.len()..];
+    }
+    pieces.push(word);
+    pieces
+}
+
+/// Lowers widths, the widest first, until they fit into `room`; the columns that are not `flexible` give way last.
+pub(crate) fn shrink(widths: &mut [usize], flexible: &[bool], room: usize) {
+    const LEAST: usize = 12;
+    while widths.iter().sum::<usize>() > room {
+        let widest = |soft: bool| {
+            let candidates = (0..widths.len()).filter(|&i| !soft || (flexible[i] && widths[i] > LEAST));
+            candidates.max_by_key(|&i| widths[i])
+        };
+        match widest(true).or_else(|| widest(false)) {
+            Some(i) if widths[i] > 1 => widths[i] -= 1,
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn both_ends_of_a_path_stay() {
+        assert_eq!(cut("infrastructure/mcp-servers/google-ads/.venv", 24, Cut::Middle), "infras…/google-ads/.venv");
+        assert_eq!(cut("infrastructure/mcp-servers/google-ads/.venv", 12, Cut::Middle), "infras….venv");
+        assert_eq!(cut("pip is missing", 8, Cut::End), "pip is …");
+    }
+
+    #[test]
+    fn wide_characters_count_twice() {
+        assert_eq!(cut("環境環境", 5, Cut::End), "環境…");
+        assert_eq!(width("環境"), 4);
+    }
+
+    #[test]
+    fn a_long_word_is_broken_and_blanks_are_preferred() {
+        assert_eq!(wrap("no such file /a/very/long/path", 12), ["no such file", "/a/very/long", "/path"]);
+    }
+
+    #[test]
+    fn the_widest_column_gives_way_first() {
+        let mut widths = [10, 60, 30];
+        shrink(&mut widths, &[false, true, true], 70);
+        assert_eq!(widths, [10, 30, 30]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_wider_than_its_room(text in "\\PC{0,60}", room in 2_usize..40) {
+            prop_assert!(width(&cut(&text, room, Cut::Middle)) <= room);
+            prop_assert!(width(&cut(&text, room, Cut::End)) <= room);
+        }
+
+        #[test]
+        fn wrapping_loses_nothing_but_blanks(text in "\\PC{0,80}", room in 4_usize..40) {
+            let blankless = |s: &str| s.replace(' ', "");
+            prop_assert_eq!(blankless(&wrap(&text, room).concat()), blankless(&text));
+            for line in wrap(&text, room) {
+                prop_assert!(width(&line) <= room, "{line:?}");
+            }
+        }
+    }
+}

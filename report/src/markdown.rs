@@ -1,0 +1,75 @@
+//! Drawing for an issue or a chat message: the tables of GitHub Flavored Markdown, with everything from outside escaped.
+
+use std::io::{self, Write};
+
+use contract::path::plain;
+
+use crate::document::{Block, Column, Row, Table, Tone};
+use crate::fit::clean;
+
+pub(crate) fn draw(document: &[Block<'_>], out: &mut dyn Write) -> io::Result<()> {
+    for (i, block) in document.iter().enumerate() {
+        if i > 0 {
+            writeln!(out)?;
+        }
+        match block {
+            Block::Heading(text) => writeln!(out, "### {}", escaped(text))?,
+            Block::Table(table) => draw_table(table, out)?,
+            Block::Line(Tone::Strong | Tone::Bad, text) => writeln!(out, "**{}**", escaped(text))?,
+            Block::Line(_, text) => writeln!(out, "{}", escaped(text))?,
+            Block::Commands(lead, commands) => draw_commands(lead, commands, out)?,
+        }
+    }
+    Ok(())
+}
+
+fn draw_table(table: &Table<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let titles: Vec<&str> = table.columns.iter().map(|column| column.title()).chain(table.below).collect();
+    writeln!(out, "| {} |", titles.join(" | "))?;
+    writeln!(out, "|{}", " --- |".repeat(titles.len()))?;
+    for i in 0..table.rows {
+        draw_row(table, &(table.row)(i), out)?;
+    }
+    Ok(())
+}
+
+fn draw_row(table: &Table<'_>, row: &Row<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for (column, cell) in table.columns.iter().zip(&row.cells) {
+        let cell = if matches!(column, Column::Path(_)) { code(cell) } else { escaped(cell) };
+        write!(out, "| {cell} ")?;
+    }
+    if table.below.is_some() {
+        let command = row.command.as_ref().map(|command| format!("undo: {}", code(command)));
+        let lines: Vec<String> = row.below.iter().map(|text| escaped(text)).chain(command).collect();
+        write!(out, "| {} ", lines.join("<br>"))?;
+    }
+    writeln!(out, "|")
+}
+
+fn draw_commands(lead: &str, commands: &[(String, &str)], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "**{}**\n\n```sh", escaped(lead))?;
+    for (command, does) in commands {
+        writeln!(out, "{command}  # {does}")?;
+    }
+    writeln!(out, "```")
+}
+
+/// A path as code, unless it holds what a code span in a table cannot.
+fn code(text: &str) -> String {
+    if text.is_empty() || text.contains(['`', '|', '\\']) || text.trim() != text {
+        return escaped(text);
+    }
+    format!("`{}`", plain(text))
+}
+
+/// Text without any meaning to Markdown.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in clean(text).chars() {
+        if r"\`*_[]<>~|&$".contains(c) {
+            safe.push('\\');
+        }
+        safe.push(c);
+    }
+    safe
+}

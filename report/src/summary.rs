@@ -1,0 +1,46 @@
+//! The whole picture, in the order in which a person asks: what is there, why, what was done, what to do, what went wrong.
+
+use std::borrow::Cow;
+
+use crate::document::{Block, Column, Row, Table, Tone};
+use crate::seen::{Diagnosis, Seen};
+use crate::{actions, environments, next, troubles};
+
+pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
+    let mut blocks = environments::draw(seen, all);
+    blocks.extend(diagnoses(seen));
+    blocks.extend(actions::draw(seen));
+    blocks.extend(troubles::others(seen));
+    if blocks.is_empty() && !seen.runs.is_empty() {
+        blocks.push(Block::Line(Tone::Plain, "Nothing was found.".to_owned()));
+    }
+    blocks.extend(next::draw(seen));
+    blocks.extend(troubles::draw(seen));
+    blocks
+}
+
+fn diagnoses(seen: &Seen) -> Vec<Block<'_>> {
+    if seen.diagnoses.is_empty() {
+        return Vec::new();
+    }
+    let several_hosts = seen.several_hosts();
+    let table = Table {
+        columns: &[Column::Mark("severity"), Column::Word("cause"), Column::Path("subject")],
+        below: Some("why, and what helps"),
+        rows: seen.diagnoses.len(),
+        row: Box::new(move |i| diagnosis(&seen.diagnoses[i], several_hosts)),
+    };
+    vec![Block::Heading("Diagnoses".to_owned()), Block::Table(table)]
+}
+
+fn diagnosis(one: &Diagnosis, several_hosts: bool) -> Row<'_> {
+    let (tone, mark) = environments::status(one.data.severity);
+    let subject = actions::subject(one.place.as_ref(), several_hosts);
+    let below = [Some(&one.data.text), one.data.manual.as_ref()].into_iter().flatten().map(|text| Cow::Borrowed(text.as_str()));
+    Row {
+        tone,
+        cells: vec![Cow::Borrowed(mark), Cow::Borrowed(&*one.data.code), Cow::Owned(subject)],
+        below: below.collect(),
+        command: None,
+    }
+}

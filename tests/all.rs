@@ -1,0 +1,4 @@
+//! One test binary: the real tools, on real environments, in real pipelines.
+
+mod contract_readme;
+mod manners;

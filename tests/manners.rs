@@ -1,0 +1,161 @@
+//! One table over every binary: how a tool behaves towards the shell, whatever its job.
+
+use std::fs::{File, OpenOptions};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tests::{Ran, Sandbox, TOOLS, arg, binary};
+
+/// How each tool is asked to filter stdin.
+const FILTERS: [(&str, &[&str]); 2] = [("venv-probe", &["-"]), ("venv-rebuild", &[])];
+
+const UNKNOWN: &str = "{\"v\":1,\"type\":\"weather.probe\",\"id\":\"a.1\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"data\":{ \"n\":1.10, \"big\":18446744073709551616,\"n\":2}}";
+const NEWER: &str = "{\"v\":2,\"type\":\"venv.probe\",\"id\":\"a.2\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"subject\":\"/\",\"data\":{\"status\":\"broken\"}}";
+
+fn filter(tool: &str, args: &[&str], input: impl Into<Vec<u8>>) -> Ran {
+    Sandbox::new().tool(tool, args).input(input).run()
+}
+
+#[test]
+fn help_and_version_go_to_stdout_and_help_has_examples() {
+    let sandbox = Sandbox::new();
+    for tool in TOOLS {
+        let help = sandbox.tool(tool, ["--help"]).run().code(0);
+        assert!(help.text().contains("Examples:"), "{tool}");
+        let version = sandbox.tool(tool, ["--version"]).run().code(0);
+        assert_eq!(version.text(), format!("{tool} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn a_bad_flag_is_a_usage_error() {
+    let sandbox = Sandbox::new();
+    for tool in TOOLS {
+        let ran = sandbox.tool(tool, ["--no-such-flag"]).run().code(2);
+        assert!(ran.stderr.contains("--no-such-flag"), "{tool}: {}", ran.stderr);
+        assert_eq!(ran.text(), "", "{tool}");
+    }
+}
+
+#[test]
+fn manual_pages_and_completions_come_from_the_tool_itself() {
+    let sandbox = Sandbox::new();
+    for tool in TOOLS {
+        assert!(sandbox.tool(tool, ["--generate", "man"]).run().code(0).text().contains(".TH"), "{tool}");
+        for shell in ["bash", "zsh", "fish"] {
+            assert!(sandbox.tool(tool, ["--generate", shell]).run().code(0).text().contains(tool), "{tool} {shell}");
+        }
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_a_quiet_end() {
+    let sandbox = Sandbox::new();
+    let many = format!("{UNKNOWN}\n").repeat(20_000);
+    for (tool, args) in FILTERS {
+        let line = format!("{} {} | head -n 1", binary(tool).display(), args.join(" "));
+        let ran = sandbox.command("bash", ["-c", &format!("set -o pipefail; {line}")]).input(many.clone()).run().code(0);
+        assert_eq!((ran.text(), ran.stderr.as_str()), (format!("{UNKNOWN}\n"), ""), "{tool}");
+    }
+}
+
+#[test]
+fn a_full_device_is_trouble_and_said_once() {
+    let sandbox = Sandbox::new();
+    for (tool, args) in FILTERS {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = sandbox.tool(tool, args).input(format!("{UNKNOWN}\n")).run_into(full).code(2);
+        assert_eq!(ran.stderr.matches("cannot write to standard output").count(), 1, "{tool}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn empty_input_gives_an_end_and_nothing_else() {
+    for (tool, args) in FILTERS {
+        let ran = filter(tool, args, "").code(0);
+        let records = ran.records();
+        assert_eq!(records.len(), 1, "{tool}: {}", ran.text());
+        assert_eq!((&records[0]["type"], &records[0]["data"]["ok"]), (&"end".into(), &true.into()), "{tool}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_passed_on_byte_for_byte() {
+    for (tool, args) in FILTERS {
+        let ran = filter(tool, args, format!("{UNKNOWN}\n{NEWER}\n")).code(0);
+        let text = ran.text();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[..2], [UNKNOWN, NEWER], "{tool}");
+        assert_eq!(lines.len(), 3, "{tool}: {text}");
+    }
+}
+
+#[test]
+fn garbage_is_reported_with_its_line_and_hides_nothing() {
+    let torn = &UNKNOWN[..60];
+    for (tool, args) in FILTERS {
+        let mut input = format!("{UNKNOWN}\n{{\"half\": \n").into_bytes();
+        input.extend(b"{\xff\xfe}\n");
+        input.extend(format!("{UNKNOWN}\n{torn}").into_bytes());
+        let ran = filter(tool, args, input).code(2);
+        assert_eq!(ran.text().matches(UNKNOWN).count(), 2, "{tool}");
+        let errors = ran.of("error");
+        let lines: Vec<_> = errors.iter().map(|error| error["data"]["line"].as_u64().unwrap()).collect();
+        assert_eq!(lines, [2, 3, 5], "{tool}");
+        assert!(errors.iter().all(|error| error["data"]["code"] == "input.not-a-record"), "{tool}");
+        assert_eq!(ran.of("end").last().unwrap()["data"]["ok"], false, "{tool}");
+    }
+}
+
+#[test]
+fn a_huge_line_is_refused_without_being_kept() {
+    let mut input = b"{".to_vec();
+    input.resize(40 << 20, b'x');
+    input.extend(format!("\n{UNKNOWN}\n").into_bytes());
+    for (tool, args) in FILTERS {
+        let ran = filter(tool, args, input.clone()).code(2);
+        assert!(ran.text().starts_with("{\"v\":1,\"type\":\"error\""), "{tool}");
+        assert!(ran.text().contains(UNKNOWN), "{tool}");
+    }
+}
+
+#[test]
+fn the_first_interrupt_ends_a_waiting_tool_by_that_signal() {
+    let sandbox = Sandbox::new();
+    for (tool, args) in FILTERS {
+        for signal in ["INT", "TERM", "HUP"] {
+            let mut child = sandbox.tool(tool, args).start();
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap().success());
+            let status = wait(&mut child);
+            let expected = [("INT", 2), ("TERM", 15), ("HUP", 1)].iter().find(|(name, _)| *name == signal).map(|(_, number)| *number);
+            assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), expected, "{tool} {signal}");
+        }
+    }
+}
+
+fn wait(child: &mut std::process::Child) -> std::process::ExitStatus {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "it does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_terminal_on_stdin_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    for (tool, args) in FILTERS.iter().copied().chain([("report", &[][..])]) {
+        // script(1) gives it a terminal.
+        let line = format!("{} {}", binary(tool).display(), args.join(" "));
+        let log = sandbox.work(tool);
+        File::create(&log).unwrap();
+        let ran = sandbox.command("script", [arg("-qec"), arg(&line), arg(&log)]).run();
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(ran.code, Some(2), "{tool}: {said}");
+        assert!(said.contains("terminal"), "{tool}: {said}");
+    }
+}

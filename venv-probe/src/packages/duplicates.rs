@@ -1,0 +1,76 @@
+//! Two records of one distribution: which one Python takes, and which one an interrupted run left behind.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use contract::path::{Subject, shown};
+use contract::venv::Repair;
+
+use super::record::{self, Line, State};
+use super::{Dist, Installed, Kind};
+use crate::catalogue::packages::METADATA_DUPLICATE;
+use crate::findings::Findings;
+
+/// Looks for names that are recorded more than once in one site folder.
+pub(super) fn judge(installed: &Installed, found: &mut Findings) {
+    for dists in groups(installed) {
+        let stale = stale(&dists);
+        if stale.is_empty() {
+            report(&dists, dists[1], None, found);
+        }
+        for dist in stale {
+            report(&dists, dist, Some(Repair::Litter), found);
+        }
+    }
+}
+
+/// `dists[0]` is what importlib.metadata takes: the first that the folder's listing has.
+fn report(dists: &[&Dist], surplus: &Dist, repair: Option<Repair>, found: &mut Findings) {
+    let records: Vec<_> = dists.iter().map(|dist| shown(Path::new(dist.info.file_name().unwrap_or_default()))).collect();
+    let winner = dists[0];
+    let judgement = if repair.is_some() {
+        format!("; {} is left over", shown(Path::new(surplus.info.file_name().unwrap_or_default())))
+    } else {
+        String::new()
+    };
+    let text = format!("{} is recorded {} times ({}); Python takes it for {}{judgement}", winner.name, dists.len(), records.join(", "), winner.title());
+    let finding = found.add(&METADATA_DUPLICATE, text, Some(Subject::from(&surplus.info)));
+    finding.package = Some(if repair.is_some() { surplus.package() } else { winner.package() });
+    finding.repair = repair.or(METADATA_DUPLICATE.repair);
+}
+
+/// The distributions that share name and site folder with another, in the order of the listing.
+pub(crate) fn groups(installed: &Installed) -> Vec<Vec<&Dist>> {
+    let mut groups: HashMap<(&str, &Path), Vec<&Dist>> = HashMap::new();
+    for dist in installed.dists.iter().filter(|dist| matches!(dist.kind, Kind::DistInfo | Kind::EggInfo)) {
+        groups.entry((&dist.name, dist.site())).or_default().push(dist);
+    }
+    let mut groups: Vec<_> = groups.into_values().filter(|dists| dists.len() > 1).collect();
+    groups.sort_by(|a, b| a[0].name.cmp(&b[0].name));
+    groups
+}
+
+/// Those that certainly describe nothing any more: just one record agrees with the disk, and all that these others list is that one's or gone.
+fn stale<'a>(dists: &[&'a Dist]) -> Vec<&'a Dist> {
+    let records: Vec<_> = dists.iter().map(|dist| (*dist, record::read(dist).unwrap_or_else(Vec::new))).collect();
+    let (alive, rest): (Vec<_>, Vec<_>) = records.iter().partition(|(dist, lines)| agrees(dist, lines));
+    let [(_, owned)] = alive.as_slice() else { return Vec::new() };
+    let owned: HashSet<_> = owned.iter().map(|line| &line.path).collect();
+    if rest.iter().all(|(dist, lines)| describes_nothing(dist, lines, &owned)) {
+        rest.into_iter().map(|(dist, _)| *dist).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// Lists its own metadata, and every file that it vouches for is as recorded.
+fn agrees(dist: &Dist, lines: &[Line]) -> bool {
+    let mut buffer = vec![0; 64 << 10];
+    dist.metadata_file().is_some_and(|metadata| lines.iter().any(|line| line.path == metadata))
+        && lines.iter().all(|line| !line.is_verifiable(&dist.info) || line.check(&mut buffer) == State::Same)
+}
+
+/// A record without a RECORD may describe anything.
+fn describes_nothing(dist: &Dist, lines: &[Line], owned: &HashSet<&PathBuf>) -> bool {
+    !lines.is_empty() && lines.iter().all(|line| line.path.starts_with(&dist.info) || owned.contains(&line.path) || !line.path.exists())
+}

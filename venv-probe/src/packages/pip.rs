@@ -1,0 +1,88 @@
+//! Whether pip is there, whether it should be, and whether it is whole.
+
+use std::path::Path;
+
+use contract::path::Subject;
+use contract::venv::Pip;
+
+use super::Installed;
+use crate::catalogue::packages::{PIP_MISSING, PIP_MODULE_MISSING, PIP_PARTIAL};
+use crate::findings::Findings;
+use crate::site::Site;
+
+/// Whether whoever made the environment put pip into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seeded {
+    Yes,
+    No,
+    Unknown,
+}
+
+/// Without these pip cannot start.
+const ESSENTIAL: [&str; 4] = ["__init__.py", "__main__.py", "_internal/__init__.py", "_internal/cli/main.py"];
+
+/// Judges pip; `scripts` says whether there is a `bin/pip*`.
+pub(crate) fn pip(site: &Site, installed: &Installed, seeded: Seeded, scripts: bool, found: &mut Findings) -> Pip {
+    let dist = installed.find("pip");
+    let module = site.folders.iter().map(|folder| folder.join("pip")).find(|module| module.is_dir());
+    if let Some(module) = module {
+        return whole_or_partial(&module, found);
+    }
+    if dist.is_some_and(super::Dist::is_editable) || site.inherited.iter().any(|folder| folder.join("pip/__main__.py").is_file()) {
+        return Pip::Present;
+    }
+    let (entry, text, evidence) = match dist {
+        Some(dist) => (&PIP_PARTIAL, "pip is recorded as installed, and its module is gone", dist.info.clone()),
+        None if scripts => (&PIP_MODULE_MISSING, "bin/pip is there, and the module that it starts is gone", site.root.join("bin/pip")),
+        None if seeded == Seeded::Yes => (&PIP_MISSING, "pip is gone; the environment was made with it", site.root.join("pyvenv.cfg")),
+        None => return Pip::AbsentByDesign,
+    };
+    found.add(entry, text, Some(Subject::from(&evidence)));
+    Pip::Missing
+}
+
+fn whole_or_partial(module: &Path, found: &mut Findings) -> Pip {
+    let Some(file) = ESSENTIAL.iter().find(|file| !module.join(file).exists()) else { return Pip::Present };
+    found.add(&PIP_PARTIAL, format!("pip lacks pip/{file} and cannot start"), Some(Subject::from(&module.join(file))));
+    Pip::Missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn judged(files: &[&str], seeded: Seeded, scripts: bool) -> (Pip, Vec<String>) {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            fs::create_dir_all(root.path().join(file).parent().unwrap()).unwrap();
+            fs::File::create(root.path().join(file)).unwrap();
+        }
+        let site = Site { folders: vec![root.path().into()], ..Site::of_python(root.path(), (3, 12)) };
+        let mut found = Findings::default();
+        let pip = pip(&site, &super::super::scan(&site), seeded, scripts, &mut found);
+        (pip, found.faults.into_iter().map(|fault| fault.code).collect())
+    }
+
+    const WHOLE: [&str; 4] = ["pip/__init__.py", "pip/__main__.py", "pip/_internal/__init__.py", "pip/_internal/cli/main.py"];
+
+    #[test]
+    fn pip_is_there_or_was_never_wanted() {
+        assert_eq!(judged(&WHOLE, Seeded::No, false), (Pip::Present, vec![]));
+        assert_eq!(judged(&[], Seeded::No, false), (Pip::AbsentByDesign, vec![]));
+        assert_eq!(judged(&[], Seeded::Unknown, false), (Pip::AbsentByDesign, vec![]));
+    }
+
+    #[test]
+    fn what_is_left_of_pip_tells_how_it_went() {
+        let cases: [(&[&str], Seeded, bool, &str); 4] = [
+            (&[], Seeded::Yes, false, "pip-missing"),
+            (&[], Seeded::Unknown, true, "pip-missing-module"),
+            (&WHOLE[..2], Seeded::No, false, "pip-partial"),
+            (&["pip-24.0.dist-info/METADATA"], Seeded::Yes, true, "pip-partial"),
+        ];
+        for (files, seeded, scripts, code) in cases {
+            assert_eq!(judged(files, seeded, scripts), (Pip::Missing, vec![code.to_owned()]));
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Building an environment: which interpreter, what it is to be like, which packages, and the installers that put them there.
+//!
+//! Nothing here touches the environment that is broken: all of it happens in a folder aside, which the driver verifies and swaps in.
+
+mod create;
+mod dist;
+mod environment;
+pub(crate) mod interpreter;
+mod markers;
+mod options;
+mod pin;
+mod places;
+mod recovered;
+mod redact;
+mod reinstall;
+mod remains;
+mod requirements;
+mod seed;
+mod set;
+mod spec;
+mod trust;
+
+use std::process::Command;
+
+use contract::child::Finished;
+
+pub(crate) use create::{Built, Change, create};
+pub(crate) use interpreter::Interpreter;
+pub(crate) use options::{Installer, Options};
+pub(crate) use reinstall::reinstall;
+pub(crate) use seed::seed_pip;
+pub(crate) use pin::Pin;
+pub(crate) use set::{PackageSet, Source, package_set};
+pub(crate) use spec::{Creator, Spec, spec};
+
+/// Runs one installer: writes what it says to the log, ends it when its time is over, and returns how it ended with the last of
+/// both streams (a few kB), from which the reason of a failure is taken. An error means that it could not be started or that a
+/// signal asked us to stop, and ends the build.
+pub(crate) type Run<'a> = dyn FnMut(&mut Command) -> anyhow::Result<Finished> + 'a;

@@ -1,0 +1,171 @@
+//! Who uses an environment: a swap under a running program would mix old and new modules in it.
+
+use std::path::{Path, PathBuf};
+
+/// A process that uses a folder.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct User {
+    /// Its number.
+    pub(crate) pid: i32,
+    /// By what it shows.
+    pub(crate) by: &'static str,
+}
+
+/// Says who uses the folder `root`: by the program that runs, a mapped library, an open file, the current folder, or `VIRTUAL_ENV`.
+///
+/// The last two are no hindrance in our own ancestors and neighbours in the pipeline: who activated the environment, or stands in it,
+/// may repair it from that very shell. Processes that may not be looked at belong to others, who cannot be asked.
+pub(crate) fn users(root: &Path) -> Vec<User> {
+    let mut roots = vec![root.to_owned()];
+    roots.extend(root.canonicalize().ok().filter(|real| real != root));
+    system::users(&roots)
+}
+
+fn below(path: &Path, roots: &[PathBuf]) -> bool {
+    roots.iter().any(|root| path.starts_with(root))
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::path::{Path, PathBuf};
+
+    use super::{User, below};
+    use crate::layout;
+
+    pub(super) fn users(roots: &[PathBuf]) -> Vec<User> {
+        let kin = Kin::of_us();
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+        let mut users: Vec<User> = pids.filter(|pid| *pid != kin.me).filter_map(|pid| user(pid, roots, &kin)).collect();
+        users.sort_by_key(|user| user.pid);
+        users
+    }
+
+    fn user(pid: i32, roots: &[PathBuf], kin: &Kin) -> Option<User> {
+        let proc = PathBuf::from(format!("/proc/{pid}"));
+        let by = if runs(&proc, roots) {
+            "program"
+        } else if maps(&proc, roots) {
+            "maps"
+        } else if kin.is_ours(pid) {
+            return None;
+        } else if links_into(&proc.join("cwd"), roots) {
+            "cwd"
+        } else if activated(&proc, roots) {
+            "VIRTUAL_ENV"
+        } else if fs::read_dir(proc.join("fd")).is_ok_and(|fds| fds.flatten().any(|fd| links_into(&fd.path(), roots))) {
+            "open file"
+        } else {
+            return None;
+        };
+        Some(User { pid, by })
+    }
+
+    /// The program is a link's end for most environments, so the name that it was called by counts as well, seen from its folder.
+    fn runs(proc: &Path, roots: &[PathBuf]) -> bool {
+        let Ok(arguments) = fs::read(proc.join("cmdline")) else { return false };
+        let called = layout::path(arguments.split(|&b| b == 0).next().unwrap_or_default());
+        let called_in = called.as_os_str().as_bytes().contains(&b'/') && {
+            let cwd = fs::read_link(proc.join("cwd")).unwrap_or_default();
+            below(&layout::normal(&cwd.join(called)), roots)
+        };
+        called_in || links_into(&proc.join("exe"), roots)
+    }
+
+    fn maps(proc: &Path, roots: &[PathBuf]) -> bool {
+        let Ok(maps) = fs::read(proc.join("maps")) else { return false };
+        maps.split(|&b| b == b'\n').filter_map(|line| line.iter().position(|&b| b == b'/').map(|at| &line[at..])).any(|path| below(layout::path(path), roots))
+    }
+
+    fn activated(proc: &Path, roots: &[PathBuf]) -> bool {
+        let Ok(environment) = fs::read(proc.join("environ")) else { return false };
+        environment.split(|&b| b == 0).filter_map(|pair| pair.strip_prefix(b"VIRTUAL_ENV=")).any(|value| below(layout::path(value), roots))
+    }
+
+    fn links_into(link: &Path, roots: &[PathBuf]) -> bool {
+        fs::read_link(link).is_ok_and(|target| below(&target, roots))
+    }
+
+    /// Ourselves, those who started us, and those who were started with us as one job.
+    struct Kin {
+        me: i32,
+        ancestors: Vec<i32>,
+        group: i32,
+    }
+
+    impl Kin {
+        fn of_us() -> Self {
+            let me = rustix::process::getpid().as_raw_pid();
+            let ancestors = std::iter::successors(stat(me), |(parent, _)| stat(*parent)).map(|(parent, _)| parent).take(64).collect();
+            Self { me, ancestors, group: stat(me).map_or(0, |(_, group)| group) }
+        }
+
+        fn is_ours(&self, pid: i32) -> bool {
+            self.ancestors.contains(&pid) || stat(pid).is_some_and(|(_, group)| group == self.group)
+        }
+    }
+
+    /// Parent and process group (proc_pid_stat(5)); the name before them may hold spaces and brackets.
+    fn stat(pid: i32) -> Option<(i32, i32)> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(1);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::path::PathBuf;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use contract::child;
+
+    use super::User;
+
+    /// Asks `lsof`, which sees programs, libraries, open files and current folders; `VIRTUAL_ENV` of others cannot be seen.
+    pub(super) fn users(roots: &[PathBuf]) -> Vec<User> {
+        let me = rustix::process::getpid().as_raw_pid();
+        let mut command = Command::new("lsof");
+        command.arg("-t");
+        for root in roots {
+            command.arg("+D").arg(root);
+        }
+        // lsof ends with 1 where nobody was found, and is part of the system on macOS.
+        let said = child::run(&mut command, Duration::from_secs(60), 1 << 20).map(|finished| finished.stdout).unwrap_or_default();
+        let pids = String::from_utf8_lossy(&said).lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>();
+        pids.into_iter().filter(|pid| *pid != me).map(|pid| User { pid, by: "open file" }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    fn used(setup: impl Fn(&mut Command, &Path)) -> Vec<&'static str> {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let mut command = Command::new("sleep");
+        setup(command.arg("60").stdout(Stdio::null()), &root);
+        // A group of its own: as a member of ours it would be a neighbour in the pipeline.
+        let mut child = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap();
+        let users = users(&root);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        users.into_iter().filter(|user| user.pid == i32::try_from(child.id()).unwrap()).map(|user| user.by).collect()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn each_sign_is_seen() {
+        use std::os::unix::process::CommandExt as _;
+        assert_eq!(used(|_, _| {}), [] as [&str; 0]);
+        assert_eq!(used(|command, root| drop(command.env("VIRTUAL_ENV", root))), ["VIRTUAL_ENV"]);
+        assert_eq!(used(|command, root| drop(command.current_dir(root))), ["cwd"]);
+        assert_eq!(used(|command, root| drop(command.arg0(root.join("bin/python")))), ["program"]);
+        assert_eq!(used(|command, root| drop(command.stdout(std::fs::File::create(root.join("log")).unwrap()))), ["open file"]);
+    }
+}

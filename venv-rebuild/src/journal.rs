@@ -1,0 +1,148 @@
+//! The journal: what is in hand, on disk before it begins, so that the next run can end what a crash interrupted.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::path::{Subject, shown};
+use contract::{replace, state};
+use serde::{Deserialize, Serialize};
+
+/// The version of the file; a newer one is for a newer tool.
+const VERSION: u64 = 1;
+
+/// One change in hand, as `journal/ID.json` in the state folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Journal {
+    v: u64,
+    /// The change's id.
+    pub(crate) id: String,
+    /// The environment.
+    pub(crate) venv: Subject,
+    /// What was being done.
+    pub(crate) verb: String,
+    /// What asked for it.
+    #[serde(default)]
+    pub(crate) cause: Vec<String>,
+    /// How far it is.
+    pub(crate) step: Step,
+}
+
+/// How far a change is; each says how to end it from there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "at")]
+pub(crate) enum Step {
+    /// Nothing is in place yet.
+    Begun,
+    /// Files are being replaced one by one; the originals are in `undo/ID`.
+    Patching,
+    /// A new tree is being made; the environment is as it was.
+    Building { aside: Subject },
+    /// The trees are being exchanged, or the new one is in place and not yet verified.
+    Swapping { aside: Subject, old: Tree, new: Tree },
+    /// The new tree is verified; the old one is becoming a backup.
+    Keeping { aside: Subject, old: Tree, new: Tree },
+    /// A backup is being exchanged with what is in place.
+    Undoing { backup: Subject, old: Tree, new: Tree },
+    /// A backup that was moved to `aside` is being removed.
+    Removing { aside: Subject },
+}
+
+/// A folder by its identity: names change in an exchange, this does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tree {
+    dev: u64,
+    ino: u64,
+}
+
+impl Tree {
+    /// The folder at a path, links not followed; `None` where nothing is there.
+    pub(crate) fn at(path: &Path) -> anyhow::Result<Option<Self>> {
+        match path.symlink_metadata() {
+            Ok(meta) => Ok(Some(Self { dev: meta.dev(), ino: meta.ino() })),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e).with_context(|| format!("cannot look at {}", shown(path))),
+        }
+    }
+
+    /// The folder that must be at a path.
+    pub(crate) fn of(path: &Path) -> anyhow::Result<Self> {
+        Self::at(path)?.with_context(|| format!("{} is gone", shown(path)))
+    }
+}
+
+impl Journal {
+    /// Puts a new change on record.
+    pub(crate) fn begin(state: &Path, id: &str, venv: &Path, verb: &str, cause: &[String]) -> anyhow::Result<Self> {
+        state::private_folder(&state.join("journal"))?;
+        let journal = Self {
+            v: VERSION,
+            id: id.to_owned(),
+            venv: Subject::from(venv),
+            verb: verb.to_owned(),
+            cause: cause.to_vec(),
+            step: Step::Begun,
+        };
+        journal.write(state)?;
+        Ok(journal)
+    }
+
+    /// Puts the next step on record, before it is taken.
+    pub(crate) fn step(&mut self, state: &Path, step: Step) -> anyhow::Result<()> {
+        self.step = step;
+        self.write(state)
+    }
+
+    /// Takes the change off the record: it has ended.
+    pub(crate) fn end(&self, state: &Path) -> anyhow::Result<()> {
+        let path = file(state, &self.id);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| format!("cannot remove {}", shown(&path))),
+            _ => replace::sync_folder(&state.join("journal")),
+        }
+    }
+
+    fn write(&self, state: &Path) -> anyhow::Result<()> {
+        replace::write(&file(state, &self.id), &serde_json::to_vec(self).context("cannot render a journal")?)
+    }
+}
+
+fn file(state: &Path, id: &str) -> PathBuf {
+    state.join("journal").join(format!("{id}.json"))
+}
+
+/// Every change that is in hand, or was when its run died, oldest first.
+///
+/// # Errors
+/// One cannot be read, or is of a newer version: nothing may be changed before that is cleared up.
+pub(crate) fn all(state: &Path) -> anyhow::Result<Vec<Journal>> {
+    let folder = state.join("journal");
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e).with_context(|| format!("cannot list {}", shown(&folder))),
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|ext| ext == "json"));
+    paths.sort();
+    paths.iter().filter_map(|path| read(path).transpose()).collect()
+}
+
+/// Reads one; `None` where its run has ended it meanwhile.
+fn read(path: &Path) -> anyhow::Result<Option<Journal>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).with_context(|| format!("cannot read {}", shown(path))),
+    };
+    let journal: Journal = serde_json::from_slice(&bytes).with_context(|| format!("cannot understand the journal {}", shown(path)))?;
+    anyhow::ensure!(journal.v <= VERSION, "the journal {} is of a newer venv-rebuild; use that one", shown(path));
+    Ok(Some(journal))
+}
+
+/// Reads a journal again, under the lock of its environment.
+pub(crate) fn again(state: &Path, journal: &Journal) -> anyhow::Result<Option<Journal>> {
+    read(&file(state, &journal.id))
+}

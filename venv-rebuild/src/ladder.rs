@@ -1,0 +1,222 @@
+//! Which rungs answer a verdict, and whether a verdict after the change says that they did.
+
+use std::collections::BTreeSet;
+
+use contract::record::Status;
+use contract::venv::{Finding, Probe, Repair};
+use serde::Serialize;
+
+/// The rungs, least first.
+const LADDER: [Repair; 7] =
+    [Repair::Config, Repair::Relink, Repair::Relocate, Repair::Litter, Repair::Pip, Repair::Packages, Repair::Rebuild];
+
+/// A packaged file with other bytes that still make sense: somebody's own change, which is undone only on request.
+const MODIFIED: &str = "package-modified";
+
+/// Rungs of one attempt: each answers some fault, together they answer all.
+pub(crate) type Rungs = BTreeSet<Repair>;
+
+/// Why a rung was not, or not alone, what was done.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Reason {
+    /// The rung.
+    pub(crate) rung: Repair,
+    /// In a person's words.
+    pub(crate) why_not: String,
+}
+
+/// What a verdict asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    /// To be gone afterwards.
+    pub(crate) targets: Vec<Finding>,
+    /// Not ours to mend: only a person can, or only a person should.
+    pub(crate) left: Vec<Finding>,
+    /// What to try first.
+    pub(crate) rungs: Rungs,
+}
+
+impl Case {
+    /// Sorts the faults of a verdict. `full` takes them all for the rebuild; `restore` takes what somebody changed by hand.
+    pub(crate) fn of(probe: &Probe, full: bool, restore: bool) -> Self {
+        let ours = |fault: &Finding| full || rung(fault).is_some() && (restore || fault.code != MODIFIED);
+        let (targets, left): (Vec<_>, Vec<_>) = probe.faults.iter().cloned().partition(ours);
+        let rungs = if full { Rungs::from([Repair::Rebuild]) } else { combined(targets.iter().filter_map(rung)) };
+        Self { targets, left, rungs }
+    }
+
+    /// Why each rung below the highest of `rungs` is not among them; `tried` is what was attempted and did not help.
+    pub(crate) fn reasons(&self, rungs: &Rungs, tried: &[Reason], full: bool) -> Vec<Reason> {
+        let highest = rungs.last().copied().unwrap_or(Repair::Rebuild);
+        let why = |rung: Repair| {
+            if full {
+                return "--full goes straight to the rebuild".to_owned();
+            }
+            if let Some(reason) = tried.iter().find(|reason| reason.rung == rung) {
+                return reason.why_not.clone();
+            }
+            self.outdone(rung, highest)
+        };
+        LADDER.into_iter().take_while(|rung| *rung < highest).filter(|rung| !rungs.contains(rung)).map(|rung| Reason { rung, why_not: why(rung) }).collect()
+    }
+
+    fn outdone(&self, lower: Repair, highest: Repair) -> String {
+        if self.targets.iter().any(|fault| fault.repair == Some(lower)) {
+            return format!("{} brings that too", name(highest));
+        }
+        match self.targets.iter().find(|fault| fault.repair.is_some_and(|repair| repair > lower)) {
+            Some(fault) => format!("it does not mend {}", fault.code),
+            None => "no fault asks for it".to_owned(),
+        }
+    }
+}
+
+/// The rung that a fault asks for, if we know it.
+fn rung(fault: &Finding) -> Option<Repair> {
+    fault.repair.filter(|repair| LADDER.contains(repair))
+}
+
+/// A rebuild brings everything; and what is wrong with pip as a distribution is mended with the others.
+fn combined(rungs: impl Iterator<Item = Repair>) -> Rungs {
+    let rungs: Rungs = rungs.collect();
+    if rungs.contains(&Repair::Rebuild) { Rungs::from([Repair::Rebuild]) } else { rungs }
+}
+
+/// What is tried when `rungs` did not help.
+pub(crate) fn above(rungs: &Rungs) -> Option<Rungs> {
+    (!rungs.contains(&Repair::Rebuild)).then(|| Rungs::from([Repair::Rebuild]))
+}
+
+/// Whether these rungs only replace a few files, one by one, so that nobody who uses the environment is disturbed.
+pub(crate) fn is_patch(rungs: &Rungs) -> bool {
+    rungs.iter().all(|rung| *rung <= Repair::Relocate)
+}
+
+/// The name of a rung, as on the wire.
+pub(crate) fn name(rung: Repair) -> &'static str {
+    match rung {
+        Repair::Config => "config",
+        Repair::Relink => "relink",
+        Repair::Relocate => "relocate",
+        Repair::Litter => "litter",
+        Repair::Pip => "pip",
+        Repair::Packages => "packages",
+        Repair::Rebuild | Repair::Other => "rebuild",
+    }
+}
+
+/// What the probe after a change means.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Every target is gone and nothing came in its place.
+    Mended,
+    /// The targets are gone, and what could not be seen before asks for these.
+    Further(Vec<Finding>),
+    /// It did not help.
+    Not(String),
+}
+
+/// Compares two verdicts on one environment, before and after a change by `rungs`.
+pub(crate) fn judge(case: &Case, rungs: &Rungs, before: &Probe, after: &Probe) -> Verdict {
+    if after.status == Status::Unknown {
+        return Verdict::Not(format!("it could not be judged afterwards: {}", worst(after)));
+    }
+    if let Some(fault) = after.faults.iter().find(|fault| case.targets.iter().any(|target| same(target, fault))) {
+        return Verdict::Not(format!("{} is still there afterwards: {}", fault.code, fault.text));
+    }
+    let fresh: Vec<&Finding> = after.faults.iter().filter(|fault| !before.faults.iter().any(|old| same(old, fault))).collect();
+    // What a dead interpreter hid may come to light; what a living one has now is our doing.
+    let worse = |fault: &&&Finding| rung(fault).is_none() && fault.severity == Some(Status::Broken) && before.status != Status::Broken;
+    if let Some(fault) = fresh.iter().find(worse) {
+        return Verdict::Not(format!("{} came with it: {}", fault.code, fault.text));
+    }
+    let further: Vec<Finding> = fresh.into_iter().filter(|fault| rung(fault).is_some() && fault.code != MODIFIED).cloned().collect();
+    match further.iter().find(|fault| rungs.contains(&Repair::Rebuild) || rung(fault).is_some_and(|rung| rungs.contains(&rung))) {
+        Some(fault) => Verdict::Not(format!("{} came with it: {}", fault.code, fault.text)),
+        None if further.is_empty() => Verdict::Mended,
+        None => Verdict::Further(further),
+    }
+}
+
+/// Whether two findings are of one fault, seen twice.
+fn same(a: &Finding, b: &Finding) -> bool {
+    a.code == b.code && a.package.as_ref().map(|p| &p.name) == b.package.as_ref().map(|p| &p.name) && a.repair.is_some() == b.repair.is_some()
+}
+
+/// The worst fault in a few words.
+pub(crate) fn worst(probe: &Probe) -> String {
+    probe.faults.first().map_or_else(|| "the probe gives no reason".to_owned(), |fault| fault.text.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(status: &str, faults: &[(&str, &str, Option<&str>)]) -> Probe {
+        let faults: Vec<_> = faults
+            .iter()
+            .map(|(code, severity, repair)| match repair {
+                Some(repair) => serde_json::json!({"code": code, "severity": severity, "text": "t", "repair": repair}),
+                None => serde_json::json!({"code": code, "severity": severity, "text": "t"}),
+            })
+            .collect();
+        serde_json::from_value(serde_json::json!({
+            "status": status, "layout": "venv", "level": "default", "proof": {"by": "files"}, "faults": faults, "took_ms": 1
+        }))
+        .unwrap()
+    }
+
+    fn rungs_of(probe: &Probe, full: bool, restore: bool) -> Vec<Repair> {
+        Case::of(probe, full, restore).rungs.into_iter().collect()
+    }
+
+    #[test]
+    fn the_union_of_the_cheapest_is_tried_first() {
+        let two = probe("broken", &[("interpreter-missing", "broken", Some("relink")), ("moved", "degraded", Some("relocate"))]);
+        assert_eq!(rungs_of(&two, false, false), [Repair::Relink, Repair::Relocate]);
+        let all = probe("broken", &[("site-packages-missing", "broken", Some("rebuild")), ("moved", "degraded", Some("relocate"))]);
+        assert_eq!(rungs_of(&all, false, false), [Repair::Rebuild]);
+        assert_eq!(rungs_of(&two, true, false), [Repair::Rebuild]);
+    }
+
+    #[test]
+    fn what_somebody_changed_is_not_undone_unasked() {
+        let patched = probe("degraded", &[("package-modified", "degraded", Some("packages"))]);
+        assert!(rungs_of(&patched, false, false).is_empty());
+        assert_eq!(rungs_of(&patched, false, true), [Repair::Packages]);
+    }
+
+    fn verdict(before: &Probe, after: &Probe) -> String {
+        let case = Case::of(before, false, false);
+        match judge(&case, &case.rungs, before, after) {
+            Verdict::Mended => "mended".into(),
+            Verdict::Further(faults) => format!("further {}", faults[0].code),
+            Verdict::Not(why) => why,
+        }
+    }
+
+    #[test]
+    fn only_a_check_that_passes_is_a_repair() {
+        let before = probe("broken", &[("interpreter-missing", "broken", Some("relink"))]);
+        assert_eq!(verdict(&before, &probe("healthy", &[])), "mended");
+        assert_eq!(verdict(&before, &before), "interpreter-missing is still there afterwards: t");
+        assert_eq!(verdict(&before, &probe("unknown", &[])), "it could not be judged afterwards: the probe gives no reason");
+        assert_eq!(verdict(&before, &probe("degraded", &[("pip-missing", "degraded", Some("pip"))])), "further pip-missing");
+        assert_eq!(verdict(&before, &probe("broken", &[("minor-version-moved", "broken", Some("relink"))])), "minor-version-moved came with it: t");
+        assert_eq!(verdict(&before, &probe("degraded", &[("startup-raises", "degraded", None)])), "mended");
+    }
+
+    #[test]
+    fn a_living_environment_is_not_made_worse() {
+        let before = probe("degraded", &[("pip-missing", "degraded", Some("pip"))]);
+        assert_eq!(verdict(&before, &probe("broken", &[("startup-hangs", "broken", None)])), "startup-hangs came with it: t");
+    }
+
+    #[test]
+    fn every_rung_below_has_its_reason() {
+        let case = Case::of(&probe("degraded", &[("pip-missing", "degraded", Some("pip"))]), false, false);
+        let reasons = case.reasons(&case.rungs, &[], false);
+        assert_eq!(reasons.iter().map(|r| r.rung).collect::<Vec<_>>(), [Repair::Config, Repair::Relink, Repair::Relocate, Repair::Litter]);
+        assert_eq!(reasons[0].why_not, "it does not mend pip-missing");
+    }
+}

@@ -1,0 +1,203 @@
+//! A change of single files: each original is saved before it is replaced, under `undo/ID` in the state folder.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::path::{Subject, shown};
+use contract::{replace, state};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::edit::{Content, Edit, TEMPORARY, content};
+
+/// The originals of one change, and what was written in their place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Patch {
+    v: u64,
+    /// The change's id.
+    pub(crate) id: String,
+    /// The environment.
+    pub(crate) venv: Subject,
+    /// The rungs.
+    pub(crate) verb: String,
+    files: Vec<Saved>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Saved {
+    /// Relative to the root of the environment.
+    path: Subject,
+    old: Old,
+    /// [`fingerprint`] of what was written.
+    new: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "was")]
+enum Old {
+    Absent,
+    Link { target: Subject },
+    File { saved: String, mode: u32 },
+}
+
+impl Patch {
+    /// A change of nothing yet.
+    pub(crate) fn begin(id: &str, venv: &Path, verb: &str) -> Self {
+        Self { v: 1, id: id.to_owned(), venv: Subject::from(venv), verb: verb.to_owned(), files: Vec::new() }
+    }
+
+    /// Saves what the edits will replace, waits until that is on the disk, and makes them.
+    pub(crate) fn apply(&mut self, state: &Path, edits: &[Edit]) -> anyhow::Result<()> {
+        state::private_folder(&folder(state, &self.id))?;
+        for edit in edits {
+            let new = fingerprint(&edit.content);
+            let path = Subject::from(&edit.path);
+            match self.files.iter_mut().find(|saved| saved.path == path) {
+                Some(saved) => saved.new = new,
+                None => self.files.push(Saved { old: self.save(state, &edit.path)?, path, new }),
+            }
+        }
+        self.write(state)?;
+        edits.iter().try_for_each(|edit| edit.apply(self.venv.as_path()))
+    }
+
+    fn save(&self, state: &Path, path: &Path) -> anyhow::Result<Old> {
+        let full = self.venv.as_path().join(path);
+        Ok(match content(&full).with_context(|| format!("cannot read {}", shown(&full)))? {
+            Content::Absent => Old::Absent,
+            Content::Link(target) => Old::Link { target: Subject::from(&target) },
+            Content::File { bytes, mode } => {
+                let saved = self.files.len().to_string();
+                replace::write(&folder(state, &self.id).join(&saved), &bytes)?;
+                Old::File { saved, mode }
+            }
+        })
+    }
+
+    /// The edits that bring the originals back, last change first.
+    pub(crate) fn inverse(&self, state: &Path) -> anyhow::Result<Vec<Edit>> {
+        self.files
+            .iter()
+            .rev()
+            .map(|file| {
+                let content = match &file.old {
+                    Old::Absent => Content::Absent,
+                    Old::Link { target } => Content::Link(target.as_path().to_owned()),
+                    Old::File { saved, mode } => {
+                        let saved = folder(state, &self.id).join(saved);
+                        Content::File { bytes: fs::read(&saved).with_context(|| format!("cannot read {}", shown(&saved)))?, mode: *mode }
+                    }
+                };
+                Ok(Edit { path: file.path.as_path().to_owned(), content })
+            })
+            .collect()
+    }
+
+    /// Brings the originals back, and clears away what a crash may have left of a replacement.
+    pub(crate) fn restore(&self, state: &Path) -> anyhow::Result<()> {
+        let venv = self.venv.as_path();
+        self.inverse(state)?.iter().try_for_each(|edit| edit.apply(venv))?;
+        let folders: BTreeSet<PathBuf> = self.files.iter().filter_map(|file| venv.join(file.path.as_path()).parent().map(Path::to_owned)).collect();
+        folders.iter().try_for_each(|folder| clear(folder))
+    }
+
+    /// Forgets the originals.
+    pub(crate) fn discard(&self, state: &Path) -> anyhow::Result<()> {
+        let folder = folder(state, &self.id);
+        match fs::remove_dir_all(&folder) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| format!("cannot remove {}", shown(&folder))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether every file is as the change left it, so that bringing the originals back loses nothing.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let now = |file: &Saved| content(&self.venv.as_path().join(file.path.as_path())).map(|content| fingerprint(&content));
+        self.files.iter().all(|file| now(file).is_ok_and(|now| now == file.new))
+    }
+
+    fn write(&self, state: &Path) -> anyhow::Result<()> {
+        let path = folder(state, &self.id).join("manifest.json");
+        replace::write(&path, &serde_json::to_vec(self).context("cannot render a manifest")?)
+    }
+}
+
+fn folder(state: &Path, id: &str) -> PathBuf {
+    state.join("undo").join(id)
+}
+
+/// Reads the originals of a change; `None` where it saved none.
+pub(crate) fn open(state: &Path, id: &str) -> anyhow::Result<Option<Patch>> {
+    let path = folder(state, id).join("manifest.json");
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).with_context(|| format!("cannot read {}", shown(&path))),
+    };
+    let patch: Patch = serde_json::from_slice(&bytes).with_context(|| format!("cannot understand {}", shown(&path)))?;
+    anyhow::ensure!(patch.v <= 1, "{} is of a newer venv-rebuild; use that one", shown(&path));
+    Ok(Some(patch))
+}
+
+/// The changes of single files that are kept, oldest first.
+pub(crate) fn all(state: &Path) -> anyhow::Result<Vec<Patch>> {
+    let folder = state.join("undo");
+    let Ok(entries) = fs::read_dir(&folder) else { return Ok(Vec::new()) };
+    let mut ids: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    ids.sort();
+    ids.iter().filter_map(|id| open(state, id).transpose()).collect()
+}
+
+fn clear(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?.filter_map(Result::ok) {
+        if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+            fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", shown(&entry.path())))?;
+        }
+    }
+    Ok(())
+}
+
+fn fingerprint(content: &Content) -> String {
+    match content {
+        Content::Absent => "absent".to_owned(),
+        Content::Link(target) => format!("link {}", hex(target.as_os_str().as_encoded_bytes())),
+        Content::File { bytes, mode } => format!("file {mode:o} {}", hex(bytes)),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_was_replaced_twice_comes_back_as_it_was_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, venv) = (folder.path().join("state"), folder.path().join("venv"));
+        fs::create_dir(&venv).unwrap();
+        symlink("/gone", venv.join("python")).unwrap();
+        replace::write(&venv.join("cfg"), b"old").unwrap();
+        let edit = |path: &str, content| Edit { path: path.into(), content };
+        let file = |text: &str| Content::File { bytes: text.into(), mode: 0o644 };
+
+        let mut patch = Patch::begin("1", &venv, "relink");
+        patch.apply(&state, &[edit("python", Content::Link("/opt".into())), edit("cfg", file("new"))]).unwrap();
+        patch.apply(&state, &[edit("cfg", file("newer")), edit("added", file("x"))]).unwrap();
+        assert_eq!(content(&venv.join("cfg")).unwrap(), file("newer"));
+
+        let patch = open(&state, "1").unwrap().unwrap();
+        assert!(patch.is_untouched());
+        patch.restore(&state).unwrap();
+        assert!(!patch.is_untouched());
+        assert_eq!(content(&venv.join("python")).unwrap(), Content::Link("/gone".into()));
+        assert_eq!(content(&venv.join("cfg")).unwrap(), Content::File { bytes: b"old".to_vec(), mode: 0o600 });
+        assert_eq!(content(&venv.join("added")).unwrap(), Content::Absent);
+    }
+}
