@@ -40,7 +40,7 @@ pub(crate) enum Column {
     Word(&'static str),
     /// Cut in the middle: both ends of a path tell it from its neighbours.
     Path(&'static str),
-    /// Cut at the end.
+    /// Never cut: put below the row.
     Text(&'static str),
 }
 

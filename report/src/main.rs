@@ -4,6 +4,8 @@ mod actions;
 mod document;
 mod environments;
 mod fit;
+#[cfg(test)]
+mod golden;
 mod markdown;
 mod next;
 mod screen;

@@ -25,8 +25,8 @@ pub(crate) enum Colour {
 
 /// What is drawn on.
 pub(crate) struct Screen {
-    width: usize,
-    colour: bool,
+    pub(crate) width: usize,
+    pub(crate) colour: bool,
 }
 
 impl Screen {
@@ -45,14 +45,13 @@ impl Screen {
 
     pub(crate) fn draw(&self, document: &[Block<'_>], out: &mut dyn Write) -> io::Result<()> {
         for (i, block) in document.iter().enumerate() {
-            if i > 0 && matches!(block, Block::Heading(_) | Block::Commands(..) | Block::Line(Tone::Strong | Tone::Bad, _)) {
+            if i > 0 && apart(&document[i - 1], block) {
                 writeln!(out)?;
             }
             match block {
                 Block::Heading(text) => self.line(Tone::Strong, &fit::cut(&plain(text), self.width, Cut::Middle), out)?,
                 Block::Table(table) => self.table(table, out)?,
-                Block::Line(tone @ (Tone::Strong | Tone::Bad), text) => self.wrapped(*tone, text, 0, out)?,
-                Block::Line(tone, text) => self.wrapped(*tone, text, INDENT, out)?,
+                Block::Line(tone, text) => self.wrapped(*tone, text, if belongs_to_table(*tone) { INDENT } else { 0 }, out)?,
                 Block::Commands(lead, commands) => self.commands(lead, commands, out)?,
             }
         }
@@ -60,11 +59,13 @@ impl Screen {
     }
 
     fn table(&self, table: &Table<'_>, out: &mut dyn Write) -> io::Result<()> {
-        let widths = self.widths(table);
+        let layout = self.layout(table);
         for i in 0..table.rows {
             let row = (table.row)(i);
-            self.row(table.columns, &row, &widths, out)?;
-            for text in &row.below {
+            self.row(&layout, &row, out)?;
+            let beside: Vec<&str> = row.cells[layout.columns.len()..].iter().filter(|cell| !cell.is_empty()).map(|cell| &**cell).collect();
+            let beside = (!beside.is_empty()).then(|| beside.join(GAP));
+            for text in beside.as_deref().into_iter().chain(row.below.iter().map(|text| &**text)) {
                 self.wrapped(Tone::Plain, text, 2 * INDENT, out)?;
             }
             if let Some(command) = &row.command {
@@ -74,32 +75,46 @@ impl Screen {
         Ok(())
     }
 
-    fn widths(&self, table: &Table<'_>) -> Vec<usize> {
-        let mut widths = vec![0; table.columns.len()];
-        for i in 0..table.rows {
-            for ((most, cell), column) in widths.iter_mut().zip(&(table.row)(i).cells).zip(table.columns) {
-                *most = (*most).max(fit::width(&cleaned(*column, cell)).min(self.width));
-            }
+    /// One line for each row where everything fits; else the text, and what follows it, goes below.
+    fn layout(&self, table: &Table<'_>) -> Layout {
+        let needs = self.needs(table);
+        let whole = self.share(table.columns, &needs);
+        match table.columns.iter().position(|column| matches!(column, Column::Text(_))) {
+            Some(at) if whole.widths != needs => self.share(&table.columns[..at], &needs[..at]),
+            _ => whole,
         }
-        let used = widths.iter().filter(|&&width| width > 0).count();
-        let room = self.width.saturating_sub(INDENT + GAP.len() * used.saturating_sub(1));
-        let flexible: Vec<bool> = table.columns.iter().map(|column| matches!(column, Column::Path(_) | Column::Text(_))).collect();
-        fit::shrink(&mut widths, &flexible, room);
-        widths
     }
 
-    fn row(&self, columns: &[Column], row: &Row<'_>, widths: &[usize], out: &mut dyn Write) -> io::Result<()> {
+    fn needs(&self, table: &Table<'_>) -> Vec<usize> {
+        let mut needs = vec![0; table.columns.len()];
+        for i in 0..table.rows {
+            for ((need, cell), column) in needs.iter_mut().zip(&(table.row)(i).cells).zip(table.columns) {
+                *need = (*need).max(fit::width(&cleaned(*column, cell)).min(self.width));
+            }
+        }
+        needs
+    }
+
+    fn share(&self, columns: &'static [Column], needs: &[usize]) -> Layout {
+        let mut widths = needs.to_vec();
+        let used = widths.iter().filter(|&&width| width > 0).count();
+        let room = self.width.saturating_sub(INDENT + GAP.len() * used.saturating_sub(1));
+        let flexible: Vec<bool> = columns.iter().map(|column| matches!(column, Column::Path(_) | Column::Text(_))).collect();
+        fit::shrink(&mut widths, &flexible, room);
+        Layout { columns, widths }
+    }
+
+    fn row(&self, layout: &Layout, row: &Row<'_>, out: &mut dyn Write) -> io::Result<()> {
         let mut line = " ".repeat(INDENT);
         // Blanks are owed until something stands behind them, so that no line ends in blanks.
         let mut owed = 0;
-        for ((column, cell), &width) in columns.iter().zip(&row.cells).zip(widths).filter(|(_, width)| **width > 0) {
+        for ((&column, &width), cell) in layout.columns.iter().zip(&layout.widths).zip(&row.cells).filter(|((_, width), _)| **width > 0) {
             let at = if matches!(column, Column::Path(_)) { Cut::Middle } else { Cut::End };
-            let cell = fit::cut(&cleaned(*column, cell), width, at);
+            let cell = fit::cut(&cleaned(column, cell), width, at);
             if !cell.is_empty() {
                 line.push_str(&" ".repeat(owed));
                 owed = 0;
-                let tone = if matches!(column, Column::Mark(_)) { row.tone } else { Tone::Plain };
-                line.push_str(&self.painted(tone, &cell));
+                line.push_str(&self.painted(if matches!(column, Column::Mark(_)) { row.tone } else { Tone::Plain }, &cell));
             }
             owed += width - fit::width(&cell) + GAP.len();
         }
@@ -145,6 +160,27 @@ impl Screen {
         };
         if self.colour && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// The columns that stand side by side, and how wide each is.
+struct Layout {
+    columns: &'static [Column],
+    widths: Vec<usize>,
+}
+
+/// Whether a blank line stands between two blocks.
+fn apart(before: &Block<'_>, block: &Block<'_>) -> bool {
+    match (before, block) {
+        (Block::Heading(_), _) | (_, Block::Table(_)) => false,
+        (Block::Line(before, _), Block::Line(tone, _)) if before == tone => false,
+        (_, Block::Line(tone, _)) => !belongs_to_table(*tone),
+        _ => true,
+    }
+}
+
+/// Whether a line goes on with the table above it.
+fn belongs_to_table(tone: Tone) -> bool {
+    matches!(tone, Tone::Good | Tone::Faint)
 }
 
 fn cleaned(column: Column, cell: &str) -> String {

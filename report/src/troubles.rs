@@ -60,7 +60,7 @@ fn refused(seen: &Seen) -> Block<'_> {
 
 fn rest<'a, T>(few: &Few<T>) -> Option<Block<'a>> {
     let more = few.count() - few.kept().len() as u64;
-    (more > 0).then(|| Block::Line(Tone::Bad, format!("and {more} more of these")))
+    (more > 0).then(|| Block::Line(Tone::Faint, format!("and {more} more of these")))
 }
 
 /// Why absence from this stream proves nothing.
@@ -87,5 +87,5 @@ pub(crate) fn others(seen: &Seen) -> Option<Block<'_>> {
     if seen.others.len() > NAMED {
         parts.push(counted((seen.others.len() - NAMED) as u64, "more type"));
     }
-    (!parts.is_empty()).then(|| Block::Line(Tone::Faint, format!("Also read, and not drawn: {}", parts.join(", "))))
+    (!parts.is_empty()).then(|| Block::Line(Tone::Plain, format!("Also read, and not drawn: {}", parts.join(", "))))
 }

@@ -117,7 +117,7 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     describe(&subject, answer.as_ref(), probe);
     let site = subject.site(answer.as_ref());
     let installed = packages::scan(&site);
-    packages::judge(&site, &installed, found);
+    packages::judge(&installed, found);
     probe.packages = Some(installed.count());
     probe.pip = Some(packages::pip(&site, &installed, subject.config.seeded, scripts.pip, found));
     if court.options.deep {

@@ -30,6 +30,8 @@ pub(crate) struct Reason {
 pub(crate) struct Case {
     /// To be gone afterwards.
     pub(crate) targets: Vec<Finding>,
+    /// For another change after this one.
+    pub(crate) later: Vec<Finding>,
     /// Not ours to mend: only a person can, or only a person should.
     pub(crate) left: Vec<Finding>,
     /// What to try first.
@@ -41,8 +43,14 @@ impl Case {
     pub(crate) fn of(probe: &Probe, full: bool, restore: bool) -> Self {
         let ours = |fault: &Finding| full || rung(fault).is_some() && (restore || fault.code != MODIFIED);
         let (targets, left): (Vec<_>, Vec<_>) = probe.faults.iter().cloned().partition(ours);
-        let rungs = if full { Rungs::from([Repair::Rebuild]) } else { combined(targets.iter().filter_map(rung)) };
-        Self { targets, left, rungs }
+        let rungs = if full { Rungs::from([Repair::Rebuild]) } else { first(targets.iter().filter_map(rung).collect()) };
+        let (targets, later) = targets.into_iter().partition(|fault| rungs.contains(&Repair::Rebuild) || rung(fault).is_some_and(|rung| rungs.contains(&rung)));
+        Self { targets, later, left, rungs }
+    }
+
+    /// Takes the rebuild, which answers for every fault.
+    pub(crate) fn climb(&mut self) {
+        self.targets.append(&mut self.later);
     }
 
     /// Why each rung below the highest of `rungs` is not among them; `tried` is what was attempted and did not help.
@@ -76,10 +84,14 @@ fn rung(fault: &Finding) -> Option<Repair> {
     fault.repair.filter(|repair| LADDER.contains(repair))
 }
 
-/// A rebuild brings everything; and what is wrong with pip as a distribution is mended with the others.
-fn combined(rungs: impl Iterator<Item = Repair>) -> Rungs {
-    let rungs: Rungs = rungs.collect();
-    if rungs.contains(&Repair::Rebuild) { Rungs::from([Repair::Rebuild]) } else { rungs }
+/// A rebuild brings everything. Single files come before whole trees, in a change of their own: they disturb nobody, the rest needs the
+/// interpreter that they bring back, and a package that cannot be had must not take them along when it is rolled back.
+fn first(rungs: Rungs) -> Rungs {
+    if rungs.contains(&Repair::Rebuild) {
+        return Rungs::from([Repair::Rebuild]);
+    }
+    let (files, trees): (Rungs, Rungs) = rungs.into_iter().partition(|rung| *rung <= Repair::Relocate);
+    if files.is_empty() { trees } else { files }
 }
 
 /// What is tried when `rungs` did not help.

@@ -1,5 +1,73 @@
-//! STUB, to be replaced.
+//! What takes reading everything: files against their hashes, extension modules against the interpreter, dependencies against each other.
+
+mod abi;
+mod dependencies;
+mod drift;
+mod files;
+mod markers;
+mod requirement;
+
+use std::path::PathBuf;
+
+use contract::venv::Package;
+use rayon::prelude::*;
+
+use self::markers::Markers;
 use crate::findings::Findings;
-use crate::packages::Installed;
+use crate::packages::editable::added_paths;
+use crate::packages::record::{self, Line};
+use crate::packages::{self, Dist, Installed, Metadata};
 use crate::site::Site;
-pub(crate) fn judge(_: &Site<'_>, _: &Installed, _: &mut Findings) {}
+
+/// A distribution and the files that it says are its own; `None` where it does not say.
+struct Recorded<'a> {
+    dist: &'a Dist,
+    lines: Option<Vec<Line>>,
+}
+
+/// Judges what is installed by its content.
+pub(crate) fn judge(site: &Site, installed: &Installed, found: &mut Findings) {
+    let dists = packages::alive(installed);
+    let recorded = recorded(&dists);
+    files::judge(&recorded, found);
+    abi::judge(site, &recorded, found);
+    drop(recorded);
+    let markers = Markers::of(site);
+    let others = packages::scan_folders(&other_folders(site, installed));
+    let reachable: Vec<_> = dists.iter().copied().chain(&others.dists).collect();
+    let nodes = dependencies::nodes(&reachable);
+    dependencies::judge(&nodes, dists.len(), &markers, found);
+    drift::judge(site.root, &nodes, dists.len(), &markers, found);
+}
+
+/// Behind the environment's own folders: what its path configuration files add, then what it inherits.
+fn other_folders(site: &Site, installed: &Installed) -> Vec<PathBuf> {
+    let added = installed.pth.iter().flat_map(|pth| added_paths(pth)).filter(|path| path.is_dir());
+    added.chain(site.inherited.iter().cloned()).collect()
+}
+
+/// Distributions whose files are links to nothing are left out: that is said once, not for each of their files.
+fn recorded<'a>(dists: &[&'a Dist]) -> Vec<Recorded<'a>> {
+    let whole = dists.par_iter().filter(|dist| dist.metadata != Metadata::Dangling);
+    whole.map(|dist| Recorded { dist, lines: record::read(dist) }).collect()
+}
+
+/// At most this many names stand in a sentence.
+const NAMED: usize = 5;
+
+/// `a, b, c and 4 more`.
+fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let shown: Vec<_> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// The package that a finding on one of several is about; of several it is about none.
+fn only(dists: &[&Dist]) -> Option<Package> {
+    match dists {
+        [dist] => Some(dist.package()),
+        _ => None,
+    }
+}

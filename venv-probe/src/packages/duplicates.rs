@@ -39,8 +39,14 @@ fn report(dists: &[&Dist], surplus: &Dist, repair: Option<Repair>, found: &mut F
     finding.repair = repair.or(METADATA_DUPLICATE.repair);
 }
 
+/// Those that count: all but the records that describe nothing any more.
+pub(crate) fn alive(installed: &Installed) -> Vec<&Dist> {
+    let stale: HashSet<_> = groups(installed).iter().flat_map(|dists| stale(dists)).map(|dist| &dist.info).collect();
+    installed.dists.iter().filter(|dist| !stale.contains(&dist.info)).collect()
+}
+
 /// The distributions that share name and site folder with another, in the order of the listing.
-pub(crate) fn groups(installed: &Installed) -> Vec<Vec<&Dist>> {
+fn groups(installed: &Installed) -> Vec<Vec<&Dist>> {
     let mut groups: HashMap<(&str, &Path), Vec<&Dist>> = HashMap::new();
     for dist in installed.dists.iter().filter(|dist| matches!(dist.kind, Kind::DistInfo | Kind::EggInfo)) {
         groups.entry((&dist.name, dist.site())).or_default().push(dist);

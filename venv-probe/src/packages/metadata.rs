@@ -46,6 +46,18 @@ fn name_and_version(head: &[u8]) -> (Option<String>, Option<String>) {
     (name, version)
 }
 
+/// Every value that a file of this format has for a field.
+pub(crate) fn values(file: &Path, field: &str) -> io::Result<Vec<String>> {
+    let head = read(file)?;
+    Ok(fields(&head).filter(|(key, _)| key.eq_ignore_ascii_case(field)).map(|(_, value)| value.into_owned()).collect())
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    let mut head = Vec::new();
+    File::open(file)?.take(LIMIT).read_to_end(&mut head)?;
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
 /// What a distribution demands.
 #[derive(Debug, Default)]
 pub(crate) struct Demands {
@@ -57,9 +69,7 @@ pub(crate) struct Demands {
 
 /// Reads what a METADATA file demands.
 pub(crate) fn demands(file: &Path) -> io::Result<Demands> {
-    let mut head = Vec::new();
-    File::open(file)?.take(LIMIT).read_to_end(&mut head)?;
-    let text = String::from_utf8_lossy(&head);
+    let text = read(file)?;
     let mut demands = Demands::default();
     for (key, value) in fields(&text) {
         if key.eq_ignore_ascii_case("requires-dist") {

@@ -2,8 +2,8 @@
 
 mod direct;
 mod duplicates;
-mod editable;
-pub(crate) mod faults;
+pub(crate) mod editable;
+mod faults;
 pub(crate) mod metadata;
 pub(crate) mod name;
 mod pip;
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use contract::venv::Package;
 
 pub(crate) use direct::Source;
+pub(crate) use duplicates::alive;
 pub(crate) use faults::judge;
 pub(crate) use pip::{Seeded, pip};
 
@@ -107,6 +108,11 @@ impl Dist {
 }
 
 impl Installed {
+    /// How many distributions are recorded.
+    pub(crate) fn count(&self) -> u64 {
+        self.dists.len() as u64
+    }
+
     /// The first distribution of that normalised name: the one that Python takes.
     pub(crate) fn find(&self, name: &str) -> Option<&Dist> {
         self.dists.iter().find(|dist| dist.name == name)

@@ -58,7 +58,14 @@ mod tests {
             fs::create_dir_all(root.path().join(file).parent().unwrap()).unwrap();
             fs::File::create(root.path().join(file)).unwrap();
         }
-        let site = Site { folders: vec![root.path().into()], ..Site::of_python(root.path(), (3, 12)) };
+        let site = Site {
+            root: root.path(),
+            folders: vec![root.path().into()],
+            inherited: vec![],
+            minor: (3, 12),
+            version: "3.12.1".into(),
+            implementation: "cpython".into(),
+        };
         let mut found = Findings::default();
         let pip = pip(&site, &super::super::scan(&site), seeded, scripts, &mut found);
         (pip, found.faults.into_iter().map(|fault| fault.code).collect())

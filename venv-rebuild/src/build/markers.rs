@@ -37,8 +37,8 @@ impl Markers {
 
     /// Whether a marker holds; `None` where it cannot be read.
     pub(super) fn hold(&self, marker: &str, extras: &[ExtraName]) -> Option<bool> {
-        let tree = MarkerTree::parse_str::<VerbatimUrl>(short(marker)?).ok()?;
-        Some(tree.evaluate(&self.0, extras))
+        let tree = (is_short(marker) && is_defined(marker)).then(|| MarkerTree::parse_str::<VerbatimUrl>(marker))?;
+        Some(tree.ok()?.evaluate(&self.0, extras))
     }
 
     /// Whether a requirement is asked for here.
@@ -49,7 +49,15 @@ impl Markers {
 
 /// Reads a requirement (PEP 508); `None` where it is none.
 pub(super) fn requirement(text: &str) -> Option<Requirement> {
-    Requirement::from_str(short(text)?).ok()
+    let safe = is_short(text) && is_well_named(text) && text.split_once(';').is_none_or(|(_, marker)| is_defined(marker));
+    safe.then(|| Requirement::from_str(text))?.ok()
+}
+
+/// Whether no name or extra ends in a sign: pep508_rs 0.9.2 panics on one that does.
+fn is_well_named(text: &str) -> bool {
+    let sign = ['-', '_', '.'];
+    let head = text.split(['@', ';', '(', '<', '=', '>', '~', '!']).next().unwrap_or(text);
+    head.split(|c: char| !c.is_ascii_alphanumeric() && !sign.contains(&c)).all(|name| !name.ends_with(sign))
 }
 
 /// Whether an installed version is one that the requirement allows; a pre-release that is installed was wanted.
@@ -68,8 +76,14 @@ pub(super) fn extras(names: &[String]) -> Vec<ExtraName> {
 }
 
 /// Nothing that people write is longer or nested deeper; the parser is recursive.
-fn short(text: &str) -> Option<&str> {
-    (text.len() <= 10_000 && text.matches('(').count() <= 100).then_some(text)
+fn is_short(text: &str) -> bool {
+    text.len() <= 10_000 && text.matches('(').count() <= 100
+}
+
+/// Whether only versions are compared by `~=`: pep508_rs 0.9.2 panics on a string, and on everything after that.
+fn is_defined(marker: &str) -> bool {
+    let versions = ["python_version", "python_full_version", "implementation_version"];
+    marker.match_indices("~=").all(|(at, _)| versions.iter().any(|name| marker[..at].trim_end().ends_with(name)))
 }
 
 #[cfg(test)]
@@ -91,11 +105,35 @@ mod tests {
         assert!(requirement(&format!("a ; {}", "(".repeat(5000))).is_none());
     }
 
+    #[test]
+    fn a_name_that_ends_in_a_sign_is_none() {
+        for text in ["a.", "a. >=1", "a[b-]", "a[b_ ,c]", "a.[b]", "a-;os_name=='x'"] {
+            assert!(requirement(text).is_none(), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_taken(text: String) {
             requirement(&text);
             requirement(&format!("a; {text}"));
+        }
+
+        #[test]
+        fn anything_like_a_requirement_is_taken(text in r"[a-c._-]{1,3}(\[[a-c._, -]{0,4}\])?[ ]?(@|~=|==|===|>=|!=|\()?[ ]?[0-9.a-d*+!]{0,6}(;.{0,9})?") {
+            requirement(&text);
+        }
+
+        #[test]
+        fn anything_like_a_marker_is_taken(
+            key in "(python_version|python_full_version|implementation_version|os_name|extra|platform_release)",
+            operator in "(==|===|~=|!=|<|>|>=|in|not in)",
+            value in "[0-9.*adevrc+! ]{0,7}",
+            joined in "(and|or)",
+            second in "[0-9.*]{0,4}",
+        ) {
+            let markers = Markers::of("3.9.18", "cpython").unwrap();
+            markers.hold(&format!("{key} {operator} '{value}' {joined} '{second}' {operator} {key}"), &[]);
         }
     }
 }

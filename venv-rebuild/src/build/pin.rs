@@ -76,8 +76,8 @@ impl fmt::Display for Pin {
 /// # Errors
 /// It is none: a path or an option can hide behind one.
 pub(super) fn normalised(name: &str) -> anyhow::Result<String> {
-    let parsed = PackageName::from_str(name.trim());
-    parsed.map(|name| name.to_string()).ok().with_context(|| format!("`{}` is no name of a distribution", shown(Path::new(name))))
+    let parsed = PackageName::from_str(name.trim()).map(|name| name.to_string());
+    parsed.ok().filter(|name| !name.is_empty()).with_context(|| format!("`{}` is no name of a distribution", shown(Path::new(name))))
 }
 
 /// A `file:` address that pip and uv both take, in a requirements file as well.
@@ -113,13 +113,13 @@ mod tests {
     #[test]
     fn hostile_names_versions_and_addresses_are_refused() {
         for name in ["-r", "--index-url=x", "../x", "a b", "a\n-e x", "", "a;b", "a @ file:///x"] {
-            assert!(Pin::exact(name, "1").is_err(), "{name}");
+            assert!(Pin::exact(name, "1").is_err(), "{name:?}");
         }
         for version in ["1 --index-url=x", "1\n-e x", "", "../1"] {
-            assert!(Pin::exact("a", version).is_err(), "{version}");
+            assert!(Pin::exact("a", version).is_err(), "{version:?}");
         }
-        for url in ["-e x", "https://h/a b", "https://h/\n-e x", "javascript://x", "https://h/${TOKEN}", "h/x.whl"] {
-            assert!(Pin::at_url("a", url).is_err(), "{url}");
+        for url in ["-e x", "https://h/a b", "https://h/\n-e x", "javascript://x", "https://h/${TOKEN}", "h/x.whl", "-x://h"] {
+            assert!(Pin::at_url("a", url).is_err(), "{url:?}");
         }
     }
 

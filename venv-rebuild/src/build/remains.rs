@@ -47,7 +47,8 @@ impl Remains {
     pub(super) fn flags(&self) -> Option<Vec<&str>> {
         let command = self.setting("command")?;
         let (_, arguments) = command.split_once(" -m venv ").or_else(|| command.split_once(" -m virtualenv "))?;
-        Some(arguments.split(' ').take_while(|word| word.starts_with('-')).collect())
+        // The prompt may hold anything, and comes last.
+        Some(arguments.split(' ').take_while(|word| word.starts_with('-') && !word.starts_with("--prompt")).collect())
     }
 
     /// The library that holds its packages: of the configured version unless only another one has any.
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn flags_end_where_the_prompt_or_the_path_begins() {
         let old = venv("command = /usr/bin/python3 -m venv --copies --without-pip --prompt=\"a --clear\" /x --y/v\n", &[]);
-        assert_eq!(Remains::of(old.path()).flags().unwrap(), ["--copies", "--without-pip", "--prompt=\"a"]);
+        assert_eq!(Remains::of(old.path()).flags().unwrap(), ["--copies", "--without-pip"]);
     }
 
     #[test]

@@ -1,0 +1,345 @@
+//! What comes out for what goes in, to the letter.
+
+use std::io::Write;
+
+use contract::input::Lines;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::screen::Screen;
+use crate::seen::Seen;
+use crate::{markdown, summary};
+
+fn record(tool: &str, number: u32, kind: &str, subject: Value, data: Value) -> String {
+    let mut record =
+        json!({"v": 1, "type": kind, "id": format!("{tool}-run.{number}"), "tool": tool, "host": "m1", "ts": "2026-08-23T10:11:12.345Z"});
+    if !subject.is_null() {
+        record["subject"] = subject;
+    }
+    record["data"] = data;
+    record.to_string()
+}
+
+fn probe(subject: &str, status: &str, faults: Value) -> String {
+    let data = json!({"status": status, "layout": "venv", "python": "3.12.4", "level": "default", "proof": {"by": "files"}, "faults": faults, "took_ms": 4});
+    record("venv-probe", 1, "venv.probe", subject.into(), data)
+}
+
+fn gone() -> Value {
+    json!({"code": "interpreter-missing", "severity": "broken", "text": "bin/python points at a Python that is gone", "repair": "relink"})
+}
+
+fn pipless() -> Value {
+    json!({"code": "pip-missing", "severity": "degraded", "text": "pip is missing", "repair": "pip"})
+}
+
+fn action(number: u32, subject: &str, data: Value) -> String {
+    record("venv-rebuild", number, "action", subject.into(), data)
+}
+
+fn end(tool: &str, ok: bool) -> String {
+    record(tool, 99, "end", Value::Null, json!({"ok": ok, "read": 0, "wrote": 3}))
+}
+
+fn seen(lines: &[String]) -> Seen {
+    let mut seen = Seen::default();
+    for line in Lines::new(lines.join("\n").as_bytes()) {
+        seen.take(line.unwrap());
+    }
+    seen
+}
+
+fn screen(lines: &[String], width: usize) -> String {
+    drawn(|out| Screen { width, colour: false }.draw(&summary::of(&seen(lines), false), out))
+}
+
+fn drawn(draw: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> String {
+    let mut out = Vec::new();
+    draw(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_worst_comes_first_and_a_command_to_mend_it_last() {
+    let lines = [
+        probe("/srv/agents/blog/.venv", "degraded", json!([pipless()])),
+        probe("/srv/agents/news/.venv", "healthy", json!([])),
+        probe("/srv/mcp/drupal/.venv", "broken", json!([gone(), pipless(), pipless()])),
+        end("venv-probe", true),
+    ];
+    assert_eq!(
+        screen(&lines, 100),
+        "\
+Python environments under /srv
+  ✗ broken    mcp/drupal/.venv   3.12.4  bin/python points at a Python that is gone  +2 more
+  ! degraded  agents/blog/.venv  3.12.4  pip is missing
+  ✓ healthy   agents/news/.venv  3.12.4
+
+3 environments: 1 healthy, 1 degraded, 1 broken
+
+Next: venv-rebuild has a repair for 2 environments.
+  # says what it would do
+  venv-probe /srv/agents/blog/.venv /srv/mcp/drupal/.venv | venv-rebuild
+  # does it, and keeps what it replaces
+  venv-probe /srv/agents/blog/.venv /srv/mcp/drupal/.venv | venv-rebuild --force
+"
+    );
+}
+
+#[test]
+fn in_little_room_the_fault_stands_below_and_the_names_stay() {
+    let lines = [
+        probe("/srv/infrastructure/mcp-servers/drupal-mcp-server/.venv", "broken", json!([gone(), pipless()])),
+        probe("/srv/agents/news/.venv", "healthy", json!([])),
+        end("venv-probe", true),
+    ];
+    let text = screen(&lines, 50);
+    let table: Vec<&str> = text.lines().take(4).collect();
+    assert_eq!(
+        table,
+        [
+            "Python environments under /srv",
+            "  ✗ broken   in…/drupal-mcp-server/.venv  3.12.4",
+            "    bin/python points at a Python that is gone  +1",
+            "    more",
+        ]
+    );
+}
+
+#[test]
+fn many_healthy_ones_are_a_count_unless_asked_for() {
+    let mut lines: Vec<String> = (0..11).map(|i| probe(&format!("/srv/{i}/.venv"), "healthy", json!([]))).collect();
+    lines.push(record("venv-probe", 2, "venv.alias", "/srv/x".into(), json!({"of": "/srv/1/.venv"})));
+    lines.push(end("venv-probe", true));
+    assert_eq!(
+        screen(&lines, 100),
+        "\
+Python environments under /srv
+  ✓ 11 healthy, not listed; report --all lists them
+  1 other name of these (links, .venv files), not listed
+
+11 environments: 11 healthy
+"
+    );
+    let all = drawn(|out| Screen { width: 100, colour: false }.draw(&summary::of(&seen(&lines), true), out));
+    assert_eq!(all.matches("✓ healthy").count(), 11);
+}
+
+#[test]
+fn an_outcome_takes_the_place_of_its_start_and_nothing_unproven_is_done() {
+    let lines = [
+        probe("/srv/a/.venv", "broken", json!([gone()])),
+        action(1, "/srv/a/.venv", json!({"verb": "relink", "outcome": "started", "changed": false, "verified": false})),
+        action(2, "/srv/b/.venv", json!({"verb": "rebuild", "outcome": "started", "changed": false, "verified": false})),
+        action(
+            3,
+            "/srv/a/.venv",
+            json!({"verb": "relink", "outcome": "done", "changed": true, "verified": true, "text": "bin/python3 leads to /usr/bin/python3.12", "undo": "/srv/a/.venv.backup_20260823_101112"}),
+        ),
+        action(4, "/srv/c/.venv", json!({"verb": "relink", "outcome": "done", "changed": true, "verified": false})),
+        action(
+            5,
+            "/srv/d/.venv",
+            json!({"verb": "rebuild", "outcome": "failed", "changed": false, "verified": false, "partial": true, "text": "lxml 4.9.1 has no wheel for this Python", "log": "/log/d"}),
+        ),
+        action(6, "/srv/e/.venv", json!({"verb": "rebuild", "outcome": "from the future", "changed": false, "verified": false})),
+        end("venv-probe", true),
+        end("venv-rebuild", true),
+    ];
+    assert_eq!(
+        screen(&lines, 100),
+        "\
+Python environments, before the repair
+  ✗ broken  /srv/a/.venv  3.12.4  bin/python points at a Python that is gone
+
+1 environment: 1 broken
+
+Actions
+  ✓ done            relink   /srv/a/.venv
+    bin/python3 leads to /usr/bin/python3.12
+    undo: venv-rebuild undo /srv/a/.venv.backup_20260823_101112
+  ? unfinished      rebuild  /srv/b/.venv
+  ! not verified    relink   /srv/c/.venv
+  ✗ failed in part  rebuild  /srv/d/.venv
+    lxml 4.9.1 has no wheel for this Python
+    log: /log/d
+  ? other           rebuild  /srv/e/.venv
+
+5 actions: 1 done; 1 failed in part; 1 not verified; 1 other; 1 unfinished
+"
+    );
+}
+
+#[test]
+fn a_dry_run_is_named_as_one() {
+    let lines = [
+        probe("/srv/a/.venv", "broken", json!([gone()])),
+        end("venv-probe", true),
+        action(1, "/srv/a/.venv", json!({"verb": "relink", "outcome": "planned", "changed": false, "verified": false})),
+        end("venv-rebuild", true),
+    ];
+    let text = screen(&lines, 120);
+    assert!(
+        text.ends_with("Nothing has been changed: this was a dry run. The same command with --force does what is planned.\n"),
+        "{text}"
+    );
+    assert!(!text.contains("venv-probe /srv"), "{text}");
+}
+
+#[test]
+fn where_nothing_can_be_mended_the_fault_is_explained() {
+    let fault = json!({"code": "stdlib-missing", "severity": "broken", "text": "the standard library is gone"});
+    let text = screen(&[probe("/srv/a/.venv", "broken", json!([fault])), end("venv-probe", true)], 100);
+    assert!(text.ends_with("  venv-probe --explain stdlib-missing  # tells what it means and what helps\n"), "{text}");
+}
+
+#[test]
+fn what_is_missing_from_a_stream_is_said() {
+    let lines = [
+        probe("/srv/a/.venv", "unknown", json!([])),
+        record(
+            "venv-probe",
+            2,
+            "error",
+            "/srv/x".into(),
+            json!({"code": "walk.unreadable", "text": "cannot read /srv/x: permission denied"}),
+        ),
+        "nonsense".to_owned(),
+        record("venv-probe", 3, "venv.probe", "/srv/b".into(), json!({"status": 7})),
+        record("mcp-probe", 1, "mcp.probe", Value::Null, json!({})),
+        end("venv-probe", false),
+    ];
+    assert_eq!(
+        screen(&lines, 100),
+        "\
+Python environments
+  ? unknown  /srv/a/.venv  3.12.4
+
+1 environment: 1 unknown
+
+Also read, and not drawn: 1 mcp.probe
+
+Errors
+  ✗ venv-probe  walk.unreadable  /srv/x
+    cannot read /srv/x: permission denied
+  ✗ not a record
+    line 3: expected ident at line 1 column 2
+  ✗ not a record
+    cannot read the data of venv.probe record venv-probe-run.3: invalid type: integer `7`, expected
+    variant identifier at line 1 column 11
+
+! Incomplete: the end of mcp-probe did not come. What is not listed may be ill all the same.
+! Incomplete: venv-probe could not see or do everything. What is not listed may be ill all the same.
+"
+    );
+}
+
+#[test]
+fn nothing_at_all_is_no_good_news() {
+    assert_eq!(screen(&[], 100), "! Incomplete: no record came in, not even the end that every tool writes.\n");
+    assert_eq!(screen(&[end("venv-probe", true)], 100), "Nothing was found.\n");
+}
+
+#[test]
+fn the_same_path_on_two_hosts_is_two_environments() {
+    let one = probe("/srv/a/.venv", "broken", json!([gone()]));
+    let text = screen(&[one.clone(), one.replace("\"m1\"", "\"m2\""), end("venv-probe", true)], 100);
+    assert!(text.contains("m1:a/.venv") && text.contains("m2:a/.venv"), "{text}");
+    assert!(text.contains("2 environments: 2 broken"), "{text}");
+    assert!(text.contains("Next on m2: venv-rebuild has a repair for 1 environment."), "{text}");
+}
+
+#[test]
+fn markdown_cannot_be_broken_out_of() {
+    let lines = [
+        probe("/srv/a|b`c/.venv", "broken", json!([{"code": "x", "severity": "broken", "text": "a | b `c`\n*d* <img> [e](f)"}])),
+        probe("/srv/a/.venv", "healthy", json!([])),
+        action(
+            1,
+            "/srv/a/.venv",
+            json!({"verb": "relink", "outcome": "failed", "changed": false, "verified": false, "text": "no", "log": "/log"}),
+        ),
+        end("venv-probe", true),
+        end("venv-rebuild", true),
+    ];
+    let text = drawn(|out| markdown::draw(&summary::of(&seen(&lines), false), out));
+    assert_eq!(
+        text,
+        r"### Python environments under /srv
+
+| status | environment | python | what is wrong | besides |
+| --- | --- | --- | --- | --- |
+| ✗ broken | a\|b\`c/.venv | 3.12.4 | a \| b \`c\` \*d\* \<img\> \[e\](f) |  |
+| ✓ healthy | `a/.venv` | 3.12.4 |  |  |
+
+**2 environments: 1 healthy, 1 broken**
+
+### Actions
+
+| outcome | action | subject | details |
+| --- | --- | --- | --- |
+| ✗ failed | relink | `/srv/a/.venv` | no<br>log: /log |
+
+**1 action: 1 failed**
+"
+    );
+}
+
+#[test]
+fn colour_changes_no_word() {
+    let lines = [probe("/srv/a/.venv", "broken", json!([gone()])), end("venv-probe", true)];
+    let coloured = drawn(|out| Screen { width: 100, colour: true }.draw(&summary::of(&seen(&lines), false), out));
+    assert!(coloured.contains("\u{1b}[31m✗ broken\u{1b}[0m"), "{coloured}");
+    let mut plain = coloured;
+    for code in ["31", "2", "1", "0"] {
+        plain = plain.replace(&format!("\u{1b}[{code}m"), "");
+    }
+    assert_eq!(plain, screen(&lines, 100));
+}
+
+fn any_record() -> impl Strategy<Value = String> {
+    let text = || "\\PC{0,40}|[a-z /]{0,200}|[\\x00-\\x1f\u{202e}\u{fe0f}#]{0,8}";
+    let status = prop_oneof!["healthy", "degraded", "broken", "odd"];
+    let kind = prop_oneof!["venv\\.probe", "venv\\.alias", "action", "diagnosis", "error", "end", "\\PC{0,20}"];
+    let outcome = prop_oneof!["planned", "started", "done", "failed", "skipped", "undone", "cancelled", "odd"];
+    (kind, text(), text(), status, outcome, prop::collection::vec((text(), any::<bool>()), 0..4), any::<(bool, bool)>()).prop_map(
+        |(kind, subject, text, status, outcome, faults, (yes, no))| {
+            let faults: Vec<Value> = faults.iter().map(|(text, mendable)| if *mendable { json!({"code": text, "text": text, "repair": "pip"}) } else { json!({"code": text, "text": text}) }).collect();
+            let data = json!({
+                "status": status, "layout": "venv", "python": text, "level": "deep", "proof": {"by": "files"}, "faults": faults, "took_ms": 1, "of": subject,
+                "verb": text, "outcome": outcome, "changed": yes, "verified": no, "partial": yes, "text": text, "undo": subject, "log": subject,
+                "severity": status, "code": text, "manual": text, "ok": yes, "read": 0, "wrote": 0,
+            });
+            record(&text, 1, &kind, subject.into(), data)
+        },
+    )
+}
+
+/// Half a command is another command, so those alone may be longer than a line.
+fn is_command(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("undo: ") || line.starts_with("venv-probe ")
+}
+
+proptest! {
+    #[test]
+    fn no_line_is_wider_than_the_screen(lines in prop::collection::vec(any_record(), 0..8), width in 40_usize..120) {
+        for line in screen(&lines, width).lines().filter(|line| !is_command(line)) {
+            prop_assert!(unicode_width::UnicodeWidthStr::width(line) <= width, "{line:?}");
+            prop_assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_markdown_table_keeps_its_columns(lines in prop::collection::vec(any_record(), 0..8)) {
+        let text = drawn(|out| markdown::draw(&summary::of(&seen(&lines), true), out));
+        let mut columns = 0;
+        for line in text.lines() {
+            let bars = line.replace(r"\\", "").replace(r"\|", "").matches('|').count();
+            if line.starts_with("| ") && columns > 0 {
+                prop_assert_eq!(bars, columns, "{}", line);
+            }
+            columns = if line.starts_with('|') { bars } else { 0 };
+        }
+    }
+}

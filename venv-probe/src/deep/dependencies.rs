@@ -1,0 +1,160 @@
+//! What installed distributions require of each other, extras that they ask for included.
+
+use std::collections::{HashMap, HashSet};
+
+use contract::path::Subject;
+use pep508_rs::ExtraName;
+use rayon::prelude::*;
+
+use super::listed;
+use super::markers::Markers;
+use super::requirement::{Requirement, rules_out, shown, versions};
+use crate::catalogue::Entry;
+use crate::catalogue::packages::{DEPENDENCY_CONFLICT, DEPENDENCY_MISSING, PYTHON_UNSUPPORTED, REQUIREMENT_UNPARSABLE};
+use crate::findings::Findings;
+use crate::packages::metadata::{self, Demands};
+use crate::packages::{Dist, Metadata};
+
+/// A distribution that this environment's Python can import, and what it requires.
+pub(super) struct Node<'a> {
+    pub(super) dist: &'a Dist,
+    pub(super) requires: Vec<Requirement>,
+    unparsable: Vec<String>,
+    python: Option<String>,
+}
+
+/// Judges the requirements of the environment's own distributions, which are the first `own`.
+pub(super) fn judge(nodes: &[Node], own: usize, markers: &Markers, found: &mut Findings) {
+    for node in &nodes[..own] {
+        complain(node, markers, found);
+    }
+    let breaches = Walk::new(nodes, markers).from(own);
+    report(nodes, &breaches, Fate::Missing, &DEPENDENCY_MISSING, found);
+    report(nodes, &breaches, Fate::Conflict, &DEPENDENCY_CONFLICT, found);
+}
+
+/// Reads what distributions require, in the order in which Python meets them.
+pub(super) fn nodes<'a>(dists: &[&'a Dist]) -> Vec<Node<'a>> {
+    dists.par_iter().map(|dist| node(dist)).collect()
+}
+
+fn node<'a>(dist: &'a Dist) -> Node<'a> {
+    let readable = dist.metadata_file().filter(|_| dist.metadata == Metadata::Read);
+    let Demands { requires, python } = readable.and_then(|file| metadata::demands(&file).ok()).unwrap_or_default();
+    let (mut parsed, mut unparsable) = (Vec::new(), Vec::new());
+    for line in requires {
+        match line.parse() {
+            Ok(requirement) => parsed.push(requirement),
+            Err(_) => unparsable.push(line),
+        }
+    }
+    Node { dist, requires: parsed, unparsable, python }
+}
+
+fn complain(node: &Node, markers: &Markers, found: &mut Findings) {
+    let dist = node.dist;
+    if !node.unparsable.is_empty() {
+        let quoted: Vec<_> = node.unparsable.iter().map(|line| format!("`{}`", contract::path::plain(line))).collect();
+        let text = format!("{} states what cannot be checked: {}", dist.title(), listed(&quoted));
+        found.add_package(&REQUIREMENT_UNPARSABLE, dist.package(), text, Some(Subject::from(&dist.info)));
+    }
+    if let Some(python) = node.python.as_deref().filter(|python| markers.rule_out_python(python)) {
+        let text = format!("{} is for Python {}", dist.title(), contract::path::plain(python));
+        found.add_package(&PYTHON_UNSUPPORTED, dist.package(), text, Some(Subject::from(&dist.info)));
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Missing,
+    Conflict,
+}
+
+/// A requirement that is not met.
+struct Breach<'a> {
+    /// Index of the distribution that states it.
+    by: usize,
+    requirement: &'a Requirement,
+    fate: Fate,
+    text: String,
+}
+
+/// A walk over requirements: an extra that is asked for brings those behind it.
+struct Walk<'a> {
+    nodes: &'a [Node<'a>],
+    markers: &'a Markers,
+    by_name: HashMap<&'a str, usize>,
+    seen: HashSet<(usize, Option<ExtraName>)>,
+    /// Distribution, extra, and who asked for the extra.
+    queue: Vec<(usize, Option<ExtraName>, usize)>,
+    breaches: Vec<Breach<'a>>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(nodes: &'a [Node<'a>], markers: &'a Markers) -> Self {
+        let mut by_name = HashMap::new();
+        for (index, node) in nodes.iter().enumerate() {
+            by_name.entry(node.dist.name.as_str()).or_insert(index);
+        }
+        Self { nodes, markers, by_name, seen: HashSet::new(), queue: Vec::new(), breaches: Vec::new() }
+    }
+
+    /// Walks from the first `own` distributions.
+    fn from(mut self, own: usize) -> Vec<Breach<'a>> {
+        self.queue = (0..own).rev().map(|index| (index, None, index)).collect();
+        while let Some((index, extra, asker)) = self.queue.pop() {
+            if self.seen.insert((index, extra.clone())) {
+                self.visit(index, extra.as_ref(), asker);
+            }
+        }
+        self.breaches
+    }
+
+    fn visit(&mut self, index: usize, extra: Option<&ExtraName>, asker: usize) {
+        for requirement in &self.nodes[index].requires {
+            if self.is_active(requirement, extra) {
+                self.meet(index, requirement, extra.map(|extra| (extra, asker)));
+            }
+        }
+    }
+
+    /// With an extra: only what it adds.
+    fn is_active(&self, requirement: &Requirement, extra: Option<&ExtraName>) -> bool {
+        let always = self.markers.hold(requirement.marker, &[]);
+        match extra {
+            None => always,
+            Some(extra) => !always && self.markers.hold(requirement.marker, std::slice::from_ref(extra)),
+        }
+    }
+
+    fn meet(&mut self, by: usize, requirement: &'a Requirement, through: Option<(&ExtraName, usize)>) {
+        let wanted = through.map_or_else(|| shown(requirement), |(extra, asker)| {
+            format!("{} (for its extra `{extra}`, which {} asks for)", shown(requirement), self.nodes[asker].dist.title())
+        });
+        let Some(&index) = self.by_name.get(requirement.name.as_ref()) else {
+            self.breaches.push(Breach { by, requirement, fate: Fate::Missing, text: wanted });
+            return;
+        };
+        let version = self.nodes[index].dist.version.as_deref();
+        if versions(requirement).is_some_and(|versions| rules_out(versions, version)) {
+            let text = format!("{wanted}, not {}", self.nodes[index].dist.title());
+            self.breaches.push(Breach { by, requirement, fate: Fate::Conflict, text });
+        }
+        self.queue.extend(requirement.extras.iter().map(|extra| (index, Some(extra.clone()), by)));
+    }
+}
+
+/// One finding for each distribution that misses something.
+fn report(nodes: &[Node], breaches: &[Breach], fate: Fate, entry: &Entry, found: &mut Findings) {
+    for (index, node) in nodes.iter().enumerate() {
+        let mut seen = HashSet::new();
+        let of_this = breaches.iter().filter(|breach| breach.by == index && breach.fate == fate);
+        let texts: Vec<_> = of_this.filter(|breach| seen.insert(&breach.requirement.name)).map(|breach| breach.text.as_str()).collect();
+        if texts.is_empty() {
+            continue;
+        }
+        let suffix = if fate == Fate::Missing { ", not installed" } else { "" };
+        let text = format!("{} needs {}{suffix}", node.dist.title(), listed(&texts));
+        found.add_package(entry, node.dist.package(), text, Some(Subject::from(&node.dist.info)));
+    }
+}

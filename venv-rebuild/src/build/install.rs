@@ -1,0 +1,168 @@
+//! Installing into one environment: all at once where that works, else everything but what cannot be had.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use contract::child::{Ended, Finished};
+use tempfile::NamedTempFile;
+
+use super::Run;
+use super::pin::Pin;
+use super::reason::reason;
+use super::tool::Tool;
+
+/// How one attempt goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// From uv's cache alone.
+    pub(super) offline: bool,
+    /// With dependencies, which the installer chooses.
+    pub(super) resolve: bool,
+    /// Held to the constraints.
+    pub(super) constrained: bool,
+}
+
+impl Way {
+    /// Exactly the pins: from the cache, then from the index.
+    pub(super) const EXACT: [Self; 2] = {
+        let way = Self { offline: true, resolve: false, constrained: false };
+        [way, Self { offline: false, ..way }]
+    };
+    /// What the project asks for: as it was, then as the index has it.
+    pub(super) const RESOLVED: [Self; 3] = {
+        let way = Self { offline: true, resolve: true, constrained: true };
+        [way, Self { offline: false, ..way }, Self { offline: false, constrained: false, ..way }]
+    };
+}
+
+/// One environment that packages are installed into.
+pub(super) struct Session<'a, 'b> {
+    /// What installs.
+    pub(super) tool: Tool,
+    /// The environment's `bin/python`, absolute: uv takes a folder named like a version for the version.
+    pub(super) python: PathBuf,
+    /// The project's folder, whose configuration of the installer counts.
+    pub(super) folder: PathBuf,
+    /// Lines of a requirements file that say where packages come from.
+    pub(super) options: Vec<String>,
+    /// Bounds for what is resolved.
+    pub(super) constraints: Vec<Pin>,
+    /// Whether caches are passed over.
+    pub(super) fresh: bool,
+    /// Whether what is installed is installed again.
+    pub(super) again: bool,
+    /// Set once the time of a call was over: what hung once is not waited for again.
+    pub(super) expired: Option<String>,
+    /// Runs a command.
+    pub(super) run: &'a mut Run<'b>,
+}
+
+impl Session<'_, '_> {
+    /// Installs pins; returns those that could not be, each with the reason. Everything else is there.
+    ///
+    /// # Errors
+    /// The installer cannot be started, or a signal asked us to stop.
+    pub(super) fn install(&mut self, pins: Vec<Pin>, ways: &[Way]) -> anyhow::Result<Vec<(Pin, String)>> {
+        let ways: Vec<Way> = ways.iter().copied().filter(|way| self.is_possible(*way)).collect();
+        let mut failed = Vec::new();
+        for way in &ways {
+            match self.attempt(&pins, *way)? {
+                Ok(()) => return Ok(Vec::new()),
+                Err(reason) => failed = pins.iter().map(|pin| (pin.clone(), reason.clone())).collect(),
+            }
+        }
+        for way in ways.iter().filter(|_| pins.len() > 1) {
+            failed = self.all_but_the_guilty(failed, *way)?;
+        }
+        Ok(failed)
+    }
+
+    fn is_possible(&self, way: Way) -> bool {
+        let cached = matches!(self.tool, Tool::Uv(_)) && !self.fresh;
+        (!way.offline || cached) && (way.constrained || !way.resolve || !self.constraints.is_empty() || !cached)
+    }
+
+    /// Halves what fails until the guilty ones stand alone: few calls where few are guilty.
+    fn all_but_the_guilty(&mut self, mut pins: Vec<(Pin, String)>, way: Way) -> anyhow::Result<Vec<(Pin, String)>> {
+        if pins.is_empty() {
+            return Ok(pins);
+        }
+        let attempted: Vec<Pin> = pins.iter().map(|(pin, _)| pin.clone()).collect();
+        match self.attempt(&attempted, way)? {
+            Ok(()) => Ok(Vec::new()),
+            Err(reason) if pins.len() == 1 => Ok(attempted.into_iter().map(|pin| (pin, reason.clone())).collect()),
+            Err(_) => {
+                let second = pins.split_off(pins.len() / 2);
+                let mut failed = self.all_but_the_guilty(pins, way)?;
+                failed.extend(self.all_but_the_guilty(second, way)?);
+                Ok(failed)
+            }
+        }
+    }
+
+    /// One call; the inner error is what the installer said.
+    fn attempt(&mut self, pins: &[Pin], way: Way) -> anyhow::Result<Result<(), String>> {
+        if pins.is_empty() {
+            return Ok(Ok(()));
+        }
+        if let Some(reason) = &self.expired {
+            return Ok(Err(reason.clone()));
+        }
+        let wanted = file(self.options.iter().filter(|line| !is_argument(line)).cloned().chain(pins.iter().map(Pin::lines)))?;
+        let constraints = file(self.constraints.iter().map(Pin::lines))?;
+        let mut command = self.command(wanted.path(), Some(constraints.path()).filter(|_| way.constrained && !self.constraints.is_empty()), way);
+        let finished = (self.run)(&mut command)?;
+        self.judge(&finished)
+    }
+
+    fn command(&self, wanted: &Path, constraints: Option<&Path>, way: Way) -> Command {
+        let mut command = self.tool.install(&self.python);
+        command.current_dir(&self.folder).arg("-r").arg(wanted);
+        if let Some(constraints) = constraints {
+            command.arg("-c").arg(constraints);
+        }
+        let uv = matches!(self.tool, Tool::Uv(_));
+        let has = |option: &str| self.options.iter().any(|line| line == option);
+        let flags = [
+            (!way.resolve, "--no-deps"),
+            (uv && way.offline, "--offline"),
+            (self.fresh, if uv { "--refresh" } else { "--no-cache-dir" }),
+            (self.again, if uv { "--reinstall" } else { "--force-reinstall" }),
+            (has("--pre"), if uv { "--prerelease=allow" } else { "--pre" }),
+            (has("--require-hashes") && way.resolve, "--require-hashes"),
+        ];
+        command.args(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag));
+        command
+    }
+
+    fn judge(&mut self, finished: &Finished) -> anyhow::Result<Result<(), String>> {
+        match finished.ended {
+            Ended::Exited(status) if status.success() => Ok(Ok(())),
+            Ended::Exited(status) => Ok(Err(reason(finished).unwrap_or_else(|| format!("{} ended with {status}", self.tool.name())))),
+            Ended::TimedOut => {
+                let reason = format!("{} did not come to an end in time", self.tool.name());
+                self.expired = Some(reason.clone());
+                Ok(Err(reason))
+            }
+            Ended::Interrupted => bail!("a signal asked to stop"),
+        }
+    }
+}
+
+/// Options that uv takes as arguments alone; they hold no secret.
+fn is_argument(line: &str) -> bool {
+    matches!(line, "--pre" | "--require-hashes")
+}
+
+/// A file that nobody else can read: addresses in it may hold passwords.
+fn file(lines: impl Iterator<Item = String>) -> anyhow::Result<NamedTempFile> {
+    let write = || {
+        let mut file = tempfile::Builder::new().prefix("mendline-").suffix(".txt").tempfile()?;
+        lines.into_iter().try_for_each(|line| writeln!(file, "{line}"))?;
+        file.flush()?;
+        std::io::Result::Ok(file)
+    };
+    write().context("cannot write the list of packages for the installer to the temporary folder")
+}

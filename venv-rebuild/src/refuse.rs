@@ -1,0 +1,94 @@
+//! When an environment is left alone although it is ill.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use contract::path::{Subject, shown};
+use rustix::fs::Access;
+use serde_json::{Value, json};
+
+use crate::in_use::{User, users};
+use crate::swap::parent;
+
+/// What venv, virtualenv, uv and pip put at the root of an environment.
+const EXPLAINED: [&str; 15] = [
+    "bin", "lib", "lib64", "include", "share", "etc", "man", "local", "pyvenv.cfg", ".gitignore", "CACHEDIR.TAG", ".lock", "pip-selfcheck.json",
+    "lib32", "__pycache__",
+];
+
+/// Why an environment is left alone.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It belongs to somebody else.
+    Owner(u32),
+    /// Its root holds files of a project.
+    Project(Vec<PathBuf>),
+    /// These processes use it.
+    InUse(Vec<User>),
+    /// Nothing can be made beside it.
+    Unwritable(PathBuf),
+}
+
+/// Refuses what belongs to neither the caller nor root: files that we would leave in it would be of the wrong owner.
+pub(crate) fn stranger(venv: &Path) -> Option<Refusal> {
+    let owner = venv.metadata().ok()?.uid();
+    (owner != rustix::process::geteuid().as_raw() && owner != 0).then_some(Refusal::Owner(owner))
+}
+
+/// Refuses a swap that would disturb somebody or take a project along.
+pub(crate) fn swap(venv: &Path, even_in_use: bool, even_project: bool) -> Option<Refusal> {
+    let folder = parent(venv);
+    if rustix::fs::access(folder, Access::WRITE_OK).is_err() {
+        return Some(Refusal::Unwritable(folder.to_owned()));
+    }
+    let strange = unexplained(venv);
+    if !strange.is_empty() && !even_project {
+        return Some(Refusal::Project(strange));
+    }
+    let users = if even_in_use { Vec::new() } else { users(venv) };
+    (!users.is_empty()).then_some(Refusal::InUse(users))
+}
+
+/// Entries at the root of an environment that none of its makers puts there.
+pub(crate) fn unexplained(venv: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(venv) else { return Vec::new() };
+    let names = entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name()));
+    let mut strange: Vec<PathBuf> = names.filter(|name| !EXPLAINED.iter().any(|known| name == known)).map(PathBuf::from).collect();
+    strange.sort();
+    strange
+}
+
+impl Refusal {
+    /// What a program can use of it.
+    pub(crate) fn detail(&self) -> Option<(String, Value)> {
+        match self {
+            Self::InUse(users) => Some(("in_use".to_owned(), json!(users))),
+            Self::Project(names) => Some(("unexplained".to_owned(), json!(names.iter().map(Subject::from).collect::<Vec<_>>()))),
+            Self::Owner(_) | Self::Unwritable(_) => None,
+        }
+    }
+
+    /// The reason, ending in what to do.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Owner(uid) => format!("it belongs to the user with the number {uid}; run as that user"),
+            Self::Project(names) => format!(
+                "its root also holds what is no part of an environment ({}); look at it, and pass --even-project to carry it over",
+                list(names.iter().map(|name| shown(name)))
+            ),
+            Self::InUse(users) => format!(
+                "in use by {}; stop it, or pass --in-use=replace",
+                list(users.iter().map(|user| format!("process {} ({})", user.pid, user.by)))
+            ),
+            Self::Unwritable(folder) => format!("{} cannot be written, and the new environment is built there; run as its owner", shown(folder)),
+        }
+    }
+}
+
+/// The first few of many.
+pub(crate) fn list(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(3);
+    let first = items.take(3).collect::<Vec<_>>().join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
+}
