@@ -11,6 +11,7 @@ use crate::replace;
 
 /// The flag of every tool that keeps state.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Keep audit log, locks and journals here [default: $XDG_STATE_HOME/mendline or ~/.local/state/mendline]
     #[arg(long, value_name = "DIR", env = "MENDLINE_STATE_DIR", global = true)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use contract::record::Status;
 
+use crate::actions::subject;
 use crate::document::{Block, Column, Row, Table, Tone, counted, text_of};
 use crate::seen::{Place, Seen, Verdict};
 
@@ -20,11 +21,11 @@ pub(crate) fn draw(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     let healthy = rows.iter().filter(|(_, verdict)| verdict.status == Status::Healthy).count();
     let folded = healthy > HEALTHY_LISTED && !all;
     let counts = counts(&rows);
-    let root = common_root(rows.iter().map(|(place, _)| place.subject.as_path()));
+    let root = if seen.several_hosts() { None } else { common_root(rows.iter().map(|(place, _)| place.subject.as_path())) };
     if folded {
         rows.truncate(rows.len() - healthy);
     }
-    let mut blocks = vec![Block::Heading(heading(seen, root.as_deref())), table(rows, root, seen.several_hosts())];
+    let mut blocks = vec![Block::Heading(heading(seen, root.as_deref())), table(seen, rows, root)];
     if folded {
         blocks.push(Block::Line(Tone::Good, format!("✓ {healthy} healthy, not listed; report --all lists them")));
     }
@@ -41,7 +42,8 @@ fn heading(seen: &Seen, root: Option<&Path>) -> String {
     format!("Python environments{under}{before}")
 }
 
-fn table<'a>(rows: Vec<(&'a Place, &'a Verdict)>, root: Option<PathBuf>, several_hosts: bool) -> Block<'a> {
+fn table<'a>(seen: &Seen, rows: Vec<(&'a Place, &'a Verdict)>, root: Option<PathBuf>) -> Block<'a> {
+    let several_hosts = seen.several_hosts();
     Block::Table(Table {
         columns: &[
             Column::Mark("status"),
@@ -60,7 +62,7 @@ fn table<'a>(rows: Vec<(&'a Place, &'a Verdict)>, root: Option<PathBuf>, several
                 Cow::Borrowed(status),
                 Cow::Owned(named(place, root.as_deref(), several_hosts)),
                 Cow::Borrowed(&*verdict.python),
-                Cow::Borrowed(&*verdict.worst),
+                within(&verdict.worst, place),
                 if more == 0 { Cow::Borrowed("") } else { Cow::Owned(format!("+{more} more")) },
             ];
             Row { tone, cells, below: Vec::new(), command: None }
@@ -80,8 +82,13 @@ pub(crate) fn status(status: Status) -> (Tone, &'static str) {
 
 fn named(place: &Place, root: Option<&Path>, several_hosts: bool) -> String {
     let below = root.and_then(|root| place.subject.as_path().strip_prefix(root).ok());
-    let path = below.map_or_else(|| text_of(&place.subject), |below| below.to_string_lossy().into_owned());
-    if several_hosts { format!("{}:{path}", place.host) } else { path }
+    below.map_or_else(|| subject(Some(place), several_hosts), |below| below.to_string_lossy().into_owned())
+}
+
+/// The fault without the path that the row already names.
+fn within<'a>(text: &'a str, place: &Place) -> Cow<'a, str> {
+    let root = format!("{}/", text_of(&place.subject));
+    if text.contains(&root) { Cow::Owned(text.replace(&root, "")) } else { Cow::Borrowed(text) }
 }
 
 fn counts(rows: &[(&Place, &Verdict)]) -> String {
@@ -115,6 +122,13 @@ mod tests {
 
     fn root(paths: &[&str]) -> Option<String> {
         common_root(paths.iter().map(Path::new)).map(|root| root.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn a_fault_does_not_repeat_the_path_of_its_row() {
+        let place = Place { host: "m1".into(), subject: "/srv/a/.venv".into() };
+        assert_eq!(within("/srv/a/.venv/bin/python may not be executed", &place), "bin/python may not be executed");
+        assert_eq!(within("/srv/a/.venv2/bin/python is gone", &place), "/srv/a/.venv2/bin/python is gone");
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn record(tool: &str, number: u32, kind: &str, subject: Value, data: Value) -> S
     record.to_string()
 }
 
-fn probe(subject: &str, status: &str, faults: Value) -> String {
+fn probe(subject: &str, status: &str, faults: &Value) -> String {
     let data = json!({"status": status, "layout": "venv", "python": "3.12.4", "level": "default", "proof": {"by": "files"}, "faults": faults, "took_ms": 4});
     record("venv-probe", 1, "venv.probe", subject.into(), data)
 }
@@ -62,9 +62,9 @@ fn drawn(draw: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> String {
 #[test]
 fn the_worst_comes_first_and_a_command_to_mend_it_last() {
     let lines = [
-        probe("/srv/agents/blog/.venv", "degraded", json!([pipless()])),
-        probe("/srv/agents/news/.venv", "healthy", json!([])),
-        probe("/srv/mcp/drupal/.venv", "broken", json!([gone(), pipless(), pipless()])),
+        probe("/srv/agents/blog/.venv", "degraded", &json!([pipless()])),
+        probe("/srv/agents/news/.venv", "healthy", &json!([])),
+        probe("/srv/mcp/drupal/.venv", "broken", &json!([gone(), pipless(), pipless()])),
         end("venv-probe", true),
     ];
     assert_eq!(
@@ -89,8 +89,8 @@ Next: venv-rebuild has a repair for 2 environments.
 #[test]
 fn in_little_room_the_fault_stands_below_and_the_names_stay() {
     let lines = [
-        probe("/srv/infrastructure/mcp-servers/drupal-mcp-server/.venv", "broken", json!([gone(), pipless()])),
-        probe("/srv/agents/news/.venv", "healthy", json!([])),
+        probe("/srv/infrastructure/mcp-servers/drupal-mcp-server/.venv", "broken", &json!([gone(), pipless()])),
+        probe("/srv/agents/news/.venv", "healthy", &json!([])),
         end("venv-probe", true),
     ];
     let text = screen(&lines, 50);
@@ -99,7 +99,7 @@ fn in_little_room_the_fault_stands_below_and_the_names_stay() {
         table,
         [
             "Python environments under /srv",
-            "  ✗ broken   in…/drupal-mcp-server/.venv  3.12.4",
+            "  ✗ broken   infr…/drupal-mcp-server/.venv  3.12.4",
             "    bin/python points at a Python that is gone  +1",
             "    more",
         ]
@@ -108,7 +108,7 @@ fn in_little_room_the_fault_stands_below_and_the_names_stay() {
 
 #[test]
 fn many_healthy_ones_are_a_count_unless_asked_for() {
-    let mut lines: Vec<String> = (0..11).map(|i| probe(&format!("/srv/{i}/.venv"), "healthy", json!([]))).collect();
+    let mut lines: Vec<String> = (0..11).map(|i| probe(&format!("/srv/{i}/.venv"), "healthy", &json!([]))).collect();
     lines.push(record("venv-probe", 2, "venv.alias", "/srv/x".into(), json!({"of": "/srv/1/.venv"})));
     lines.push(end("venv-probe", true));
     assert_eq!(
@@ -128,7 +128,7 @@ Python environments under /srv
 #[test]
 fn an_outcome_takes_the_place_of_its_start_and_nothing_unproven_is_done() {
     let lines = [
-        probe("/srv/a/.venv", "broken", json!([gone()])),
+        probe("/srv/a/.venv", "broken", &json!([gone()])),
         action(1, "/srv/a/.venv", json!({"verb": "relink", "outcome": "started", "changed": false, "verified": false})),
         action(2, "/srv/b/.venv", json!({"verb": "rebuild", "outcome": "started", "changed": false, "verified": false})),
         action(
@@ -173,7 +173,7 @@ Actions
 #[test]
 fn a_dry_run_is_named_as_one() {
     let lines = [
-        probe("/srv/a/.venv", "broken", json!([gone()])),
+        probe("/srv/a/.venv", "broken", &json!([gone()])),
         end("venv-probe", true),
         action(1, "/srv/a/.venv", json!({"verb": "relink", "outcome": "planned", "changed": false, "verified": false})),
         end("venv-rebuild", true),
@@ -189,14 +189,14 @@ fn a_dry_run_is_named_as_one() {
 #[test]
 fn where_nothing_can_be_mended_the_fault_is_explained() {
     let fault = json!({"code": "stdlib-missing", "severity": "broken", "text": "the standard library is gone"});
-    let text = screen(&[probe("/srv/a/.venv", "broken", json!([fault])), end("venv-probe", true)], 100);
+    let text = screen(&[probe("/srv/a/.venv", "broken", &json!([fault])), end("venv-probe", true)], 100);
     assert!(text.ends_with("  venv-probe --explain stdlib-missing  # tells what it means and what helps\n"), "{text}");
 }
 
 #[test]
 fn what_is_missing_from_a_stream_is_said() {
     let lines = [
-        probe("/srv/a/.venv", "unknown", json!([])),
+        probe("/srv/a/.venv", "unknown", &json!([])),
         record(
             "venv-probe",
             2,
@@ -225,8 +225,7 @@ Errors
   ✗ not a record
     line 3: expected ident at line 1 column 2
   ✗ not a record
-    cannot read the data of venv.probe record venv-probe-run.3: invalid type: integer `7`, expected
-    variant identifier at line 1 column 11
+    cannot read the data of venv.probe record venv-probe-run.3: expected value at line 1 column 11
 
 ! Incomplete: the end of mcp-probe did not come. What is not listed may be ill all the same.
 ! Incomplete: venv-probe could not see or do everything. What is not listed may be ill all the same.
@@ -242,9 +241,9 @@ fn nothing_at_all_is_no_good_news() {
 
 #[test]
 fn the_same_path_on_two_hosts_is_two_environments() {
-    let one = probe("/srv/a/.venv", "broken", json!([gone()]));
+    let one = probe("/srv/a/.venv", "broken", &json!([gone()]));
     let text = screen(&[one.clone(), one.replace("\"m1\"", "\"m2\""), end("venv-probe", true)], 100);
-    assert!(text.contains("m1:a/.venv") && text.contains("m2:a/.venv"), "{text}");
+    assert!(text.contains("m1:/srv/a/.venv") && text.contains("m2:/srv/a/.venv"), "{text}");
     assert!(text.contains("2 environments: 2 broken"), "{text}");
     assert!(text.contains("Next on m2: venv-rebuild has a repair for 1 environment."), "{text}");
 }
@@ -252,8 +251,8 @@ fn the_same_path_on_two_hosts_is_two_environments() {
 #[test]
 fn markdown_cannot_be_broken_out_of() {
     let lines = [
-        probe("/srv/a|b`c/.venv", "broken", json!([{"code": "x", "severity": "broken", "text": "a | b `c`\n*d* <img> [e](f)"}])),
-        probe("/srv/a/.venv", "healthy", json!([])),
+        probe("/srv/a|b`c/.venv", "broken", &json!([{"code": "x", "severity": "broken", "text": "a | b `c`\n*d* <img> [e](f)"}])),
+        probe("/srv/a/.venv", "healthy", &json!([])),
         action(
             1,
             "/srv/a/.venv",
@@ -287,7 +286,7 @@ fn markdown_cannot_be_broken_out_of() {
 
 #[test]
 fn colour_changes_no_word() {
-    let lines = [probe("/srv/a/.venv", "broken", json!([gone()])), end("venv-probe", true)];
+    let lines = [probe("/srv/a/.venv", "broken", &json!([gone()])), end("venv-probe", true)];
     let coloured = drawn(|out| Screen { width: 100, colour: true }.draw(&summary::of(&seen(&lines), false), out));
     assert!(coloured.contains("\u{1b}[31m✗ broken\u{1b}[0m"), "{coloured}");
     let mut plain = coloured;

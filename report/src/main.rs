@@ -23,13 +23,18 @@ use contract::run;
 
 use crate::screen::{Colour, Screen};
 
+const EXAMPLES: &str = "\
+Examples:
+  venv-probe ~ | report --all                   every environment, the healthy ones too
+  venv-probe . | venv-rebuild | report          what is wrong, and what a repair would do
+  venv-probe . | report --format markdown       tables for an issue or a chat message
+  venv-probe . | report --color always | less -R";
+
 /// Draws the records on standard input for people.
+///
+/// A table for each type, the worst first, what to do next, and errors last. Exits with 2 where a line of the input was no record.
 #[derive(Parser)]
-#[command(
-    name = "report",
-    version,
-    after_help = "Exit status: 0, or 2 where a line of the input was no record.\n\nExample: venv-probe ~ | report --all"
-)]
+#[command(version, after_help = EXAMPLES)]
 struct Args {
     /// Draw tables for a terminal, or for a chat message or an issue
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -49,7 +54,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    run::draw("report", draw)
+    run::draw(env!("CARGO_PKG_NAME"), draw)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the arguments are the tool's own")]

@@ -119,6 +119,9 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     let installed = packages::scan(&site);
     packages::judge(&installed, found);
     probe.packages = Some(installed.count());
+    if site.folders.is_empty() {
+        return;
+    }
     probe.pip = Some(packages::pip(&site, &installed, subject.config.seeded, scripts.pip, found));
     if court.options.deep {
         deep::judge(&site, &installed, found);

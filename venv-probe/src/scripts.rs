@@ -14,8 +14,8 @@ use crate::catalogue::identity as catalogue;
 use crate::findings::Findings;
 use crate::layout::is_python;
 
-/// A kernel reads at most 256 bytes of a shebang; pip's and uv's long form fits in this too.
-const HEAD: u64 = 4096;
+/// Enough of an activate file to reach its VIRTUAL_ENV; a shebang is shorter.
+const HEAD: usize = 4096;
 
 /// What scripts there are and whom they serve.
 #[derive(Debug, Default)]
@@ -47,14 +47,16 @@ fn read(root: &Path) -> Scripts {
     let mut scripts = Scripts::default();
     let bin = root.join("bin");
     let Ok(entries) = fs::read_dir(&bin) else { return scripts };
-    let mut judged = HashMap::new();
+    let (mut judged, mut head) = (HashMap::new(), vec![0; HEAD]);
     for entry in entries.flatten() {
         let name = entry.file_name();
         scripts.pip |= name.as_bytes().starts_with(b"pip");
-        if !entry.file_type().is_ok_and(|kind| kind.is_file()) || is_python(&name) {
+        // Of the activate files one tells what all say.
+        let dull = is_python(&name) || name.as_bytes().starts_with(b"activate.");
+        if dull || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
-        let Some(target) = carried(&entry.path(), &name) else { continue };
+        let Some(target) = carried(&entry.path(), &name, &mut head) else { continue };
         scripts.total += 1;
         let whose = judged.entry(target.clone()).or_insert_with(|| whose(&target, &bin));
         match whose {
@@ -70,10 +72,10 @@ fn read(root: &Path) -> Scripts {
 }
 
 /// The interpreter that a script names, or that an activate file leads to.
-fn carried(path: &Path, name: &OsStr) -> Option<PathBuf> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
-    if name == "activate" { activated(&head).map(|root| root.join("bin/python")) } else { interpreter(&head) }
+fn carried(path: &Path, name: &OsStr, buffer: &mut [u8]) -> Option<PathBuf> {
+    let length = File::open(path).and_then(|mut file| file.read(buffer)).ok()?;
+    let head = &buffer[..length];
+    if name == "activate" { activated(head).map(|root| root.join("bin/python")) } else { interpreter(head) }
 }
 
 #[derive(Clone, Copy)]

@@ -18,7 +18,12 @@ pub(crate) struct User {
 pub(crate) fn users(root: &Path) -> Vec<User> {
     let mut roots = vec![root.to_owned()];
     roots.extend(root.canonicalize().ok().filter(|real| real != root));
-    system::users(&roots)
+    system::users(&roots, false)
+}
+
+/// Says who works on the folder `aside` in any way, by whatever word of its command line as well: an installer gets it as an argument.
+pub(crate) fn writers(aside: &Path) -> Vec<User> {
+    system::users(&[aside.to_owned()], true)
 }
 
 fn below(path: &Path, roots: &[PathBuf]) -> bool {
@@ -34,18 +39,18 @@ mod system {
     use super::{User, below};
     use crate::layout;
 
-    pub(super) fn users(roots: &[PathBuf]) -> Vec<User> {
+    pub(super) fn users(roots: &[PathBuf], any_word: bool) -> Vec<User> {
         let kin = Kin::of_us();
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-        let mut users: Vec<User> = pids.filter(|pid| *pid != kin.me).filter_map(|pid| user(pid, roots, &kin)).collect();
+        let mut users: Vec<User> = pids.filter(|pid| *pid != kin.me).filter_map(|pid| user(pid, roots, &kin, any_word)).collect();
         users.sort_by_key(|user| user.pid);
         users
     }
 
-    fn user(pid: i32, roots: &[PathBuf], kin: &Kin) -> Option<User> {
+    fn user(pid: i32, roots: &[PathBuf], kin: &Kin, any_word: bool) -> Option<User> {
         let proc = PathBuf::from(format!("/proc/{pid}"));
-        let by = if runs(&proc, roots) {
+        let by = if runs(&proc, roots) || any_word && mentions(&proc, roots) {
             "program"
         } else if maps(&proc, roots) {
             "maps"
@@ -72,6 +77,11 @@ mod system {
             below(&layout::normal(&cwd.join(called)), roots)
         };
         called_in || links_into(&proc.join("exe"), roots)
+    }
+
+    fn mentions(proc: &Path, roots: &[PathBuf]) -> bool {
+        let words = fs::read(proc.join("cmdline")).unwrap_or_default();
+        roots.iter().any(|root| crate::shebang::find(&words, root.as_os_str().as_bytes()).is_some())
     }
 
     fn maps(proc: &Path, roots: &[PathBuf]) -> bool {
@@ -126,7 +136,7 @@ mod system {
     use super::User;
 
     /// Asks `lsof`, which sees programs, libraries, open files and current folders; `VIRTUAL_ENV` of others cannot be seen.
-    pub(super) fn users(roots: &[PathBuf]) -> Vec<User> {
+    pub(super) fn users(roots: &[PathBuf], _any_word: bool) -> Vec<User> {
         let me = rustix::process::getpid().as_raw_pid();
         let mut command = Command::new("lsof");
         command.arg("-t");

@@ -14,19 +14,21 @@ use crate::edit::Edit;
 use crate::ladder::{self, Case, Reason, Rungs, is_patch};
 use crate::patient::Patient;
 use crate::refuse::{self, Refusal};
-use crate::session::{Options, Session};
+use crate::session::Options;
 use crate::{config, relink, relocate};
 
 /// What can be known of the means before anything is changed; each is found when it is first asked for.
 pub(crate) struct Means<'a> {
-    options: &'a Options,
-    patient: &'a Patient,
+    /// What the caller asked for.
+    pub(crate) options: &'a Options,
+    /// Whom it is for.
+    pub(crate) patient: &'a Patient,
     interpreter: OnceCell<Interpreter>,
 }
 
 impl<'a> Means<'a> {
-    pub(crate) fn of(session: &Session<'a>, patient: &'a Patient) -> Self {
-        Self { options: session.options, patient, interpreter: OnceCell::new() }
+    pub(crate) fn of(options: &'a Options, patient: &'a Patient) -> Self {
+        Self { options, patient, interpreter: OnceCell::new() }
     }
 
     pub(crate) fn spec(&self) -> anyhow::Result<Spec> {

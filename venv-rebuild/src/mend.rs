@@ -68,7 +68,7 @@ fn plan(session: &Session<'_>, mut patient: Patient) -> anyhow::Result<Vec<Told>
             }
             break;
         }
-        let action = Means::of(session, &patient).planned(&case);
+        let action = Means::of(session.options, &patient).planned(&case);
         told.push(session.tell(&patient.matter, &action, Standing::Ill)?);
         patient.probe.faults.retain(|fault| !case.targets.contains(fault));
         patient.probe.faults.retain(|_| action.outcome == Outcome::Planned && !case.rungs.contains(&Repair::Rebuild));

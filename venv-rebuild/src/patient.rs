@@ -47,7 +47,7 @@ impl Patient {
 }
 
 /// An environment that is a link is mended where it stands: a rename would only move the link.
-fn resolved(path: &Path) -> PathBuf {
+pub(crate) fn resolved(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..40 {
         let Ok(target) = path.read_link() else { break };

@@ -9,7 +9,7 @@ use contract::action::{Action, KIND, Outcome};
 use contract::audit::Audit;
 use contract::lock::{self, Lock};
 use contract::output::{Output, Rendered};
-use contract::path::{Subject, shown};
+use contract::path::Subject;
 use contract::record::About;
 use contract::state;
 use sha2::{Digest as _, Sha256};

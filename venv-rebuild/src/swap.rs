@@ -102,6 +102,23 @@ pub(crate) fn put_back(venv: &Path, aside: &Path, old: Tree, new: Tree) -> anyho
     Ok(was_away)
 }
 
+/// Ends an exchange of `venv` and `backup` that a crash interrupted, on whichever side it is; returns whether that is the new one.
+pub(crate) fn unpark(venv: &Path, backup: &Path, old: Tree, new: Tree) -> anyhow::Result<bool> {
+    let parked = parked(backup);
+    let is_parked = Tree::at(&parked)? == Some(old);
+    match Tree::at(venv)? {
+        Some(here) if here == old => return Ok(false),
+        Some(here) if here == new && is_parked => rename(&parked, backup)?,
+        Some(here) if here == new => {}
+        None if is_parked => {
+            rename(&parked, venv)?;
+            return Ok(false);
+        }
+        _ => anyhow::bail!("something else stands at {} now; look at what is beside it", shown(venv)),
+    }
+    replace::sync_folder(parent(venv)).map(|()| true)
+}
+
 /// Makes the tree at `aside` the backup of `venv`, named for the time of the change, ignored by git, and marked as ours.
 pub(crate) fn keep(venv: &Path, aside: &Path, id: &str) -> anyhow::Result<PathBuf> {
     mark(aside, venv, id)?;
@@ -174,6 +191,14 @@ pub(crate) fn backups(venv: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut backups: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
     backups.retain(|backup| marker(backup).is_ok_and(|marker| marker.is_some()));
     Ok(backups)
+}
+
+/// The path that a backup is named for.
+pub(crate) fn backup_of(backup: &Path) -> Option<PathBuf> {
+    let name = backup.file_name()?.as_encoded_bytes();
+    let at = name.windows(8).rposition(|window| window == b".backup_")?;
+    let (name, stamp) = (&name[..at], std::str::from_utf8(&name[at + 8..]).ok()?);
+    is_stamp(stamp).then(|| backup.with_file_name(crate::layout::path(name)))
 }
 
 /// The `YYYYMMDD_HHMMSS` in the name of a backup.

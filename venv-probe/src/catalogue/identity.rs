@@ -2,7 +2,7 @@
 
 use contract::venv::Repair;
 
-use super::{BROKEN, DEGRADED, Entry, UNKNOWN};
+use super::{BROKEN, DEGRADED, Entry};
 
 pub(crate) const ALL: &[&Entry] =
     &[&CONFIG_MISSING, &CONFIG_EMPTY, &HOME_STALE, &MOVED, &COPIED, &LIB64, &SITE_PACKAGES_MISSING, &REDIRECT_DANGLING, &FOREIGN_LAYOUT, &CONDA];
@@ -73,7 +73,7 @@ pub(crate) const REDIRECT_DANGLING: Entry = Entry {
 };
 pub(crate) const FOREIGN_LAYOUT: Entry = Entry {
     code: "foreign-layout",
-    severity: UNKNOWN,
+    severity: None,
     repair: None,
     means: "This is a virtual environment of Windows (Scripts and Lib). It cannot run here, and nothing is wrong with it for that.",
     arises: "A project folder shared between systems.",
@@ -81,7 +81,7 @@ pub(crate) const FOREIGN_LAYOUT: Entry = Entry {
 };
 pub(crate) const CONDA: Entry = Entry {
     code: "conda",
-    severity: UNKNOWN,
+    severity: None,
     repair: None,
     means: "This is a conda environment. It is named here and not judged: `conda doctor` judges it.",
     arises: "conda, mamba or pixi made it.",

@@ -7,7 +7,7 @@ use super::{BROKEN, DEGRADED, Entry, UNKNOWN};
 pub(crate) const ALL: &[&Entry] = &[
     &PIP_MISSING, &PIP_MODULE_MISSING, &PIP_PARTIAL, &METADATA_MISSING, &METADATA_UNREADABLE, &METADATA_DUPLICATE, &LITTER, &EDITABLE_GONE,
     &LINKS_DANGLING, &FILES_MISSING, &MODIFIED, &CLOBBERED, &UNREADABLE, &FOREIGN_ABI, &DEPENDENCY_MISSING, &DEPENDENCY_CONFLICT,
-    &DRIFT_MISSING, &DRIFT_VERSION, &SHARED_INODE, &SCRIPT_REWRITTEN, &RECORD_MISSING, &REQUIREMENT_UNPARSABLE, &PYTHON_UNSUPPORTED,
+    &DRIFT_MISSING, &DRIFT_VERSION, &SHARED_INODE, &SCRIPT_REWRITTEN, &CERTIFICATES_ADDED, &RECORD_MISSING, &REQUIREMENT_UNPARSABLE, &PYTHON_UNSUPPORTED,
     &DRIFT_EXTRA,
 ];
 
@@ -170,6 +170,14 @@ pub(crate) const SCRIPT_REWRITTEN: Entry = Entry {
     means: "Scripts in bin/ are not as their distribution's RECORD has them, and still start with a line that names a Python.",
     arises: "Somebody rewrote the first line after the environment was moved, and left RECORD alone.",
     mends: "Nothing needs mending; reinstalling the distribution brings file and RECORD together again.",
+};
+pub(crate) const CERTIFICATES_ADDED: Entry = Entry {
+    code: "certificates-added",
+    severity: None,
+    repair: None,
+    means: "A bundle of certificates is as recorded, with more behind the recorded ones. Reinstalling its distribution would lose them.",
+    arises: "A company's certificate authority was added, by a script or by start-up code.",
+    mends: "Nothing needs mending.",
 };
 pub(crate) const RECORD_MISSING: Entry = Entry {
     code: "record-missing",

@@ -120,10 +120,10 @@ impl<'a> Walk<'a> {
 
     /// With an extra: only what it adds.
     fn is_active(&self, requirement: &Requirement, extra: Option<&ExtraName>) -> bool {
-        let always = self.markers.hold(requirement.marker, &[]);
+        let always = self.markers.hold(&requirement.marker, &[]);
         match extra {
             None => always,
-            Some(extra) => !always && self.markers.hold(requirement.marker, std::slice::from_ref(extra)),
+            Some(extra) => !always && self.markers.hold(&requirement.marker, std::slice::from_ref(extra)),
         }
     }
 

@@ -12,9 +12,11 @@ use rayon::prelude::*;
 
 use super::{Recorded, listed, only};
 use crate::catalogue::Entry;
-use crate::catalogue::packages::{CLOBBERED, FILES_MISSING, MODIFIED, RECORD_MISSING, SCRIPT_REWRITTEN, SHARED_INODE, UNREADABLE};
+use crate::catalogue::packages::{
+    CERTIFICATES_ADDED, CLOBBERED, FILES_MISSING, MODIFIED, PIP_PARTIAL, RECORD_MISSING, SCRIPT_REWRITTEN, SHARED_INODE, UNREADABLE,
+};
 use crate::findings::Findings;
-use crate::packages::Dist;
+use crate::packages::{Dist, Metadata};
 use crate::packages::record::{Line, State};
 
 /// Read at a time; larger blocks leave the processor's cache.
@@ -44,10 +46,15 @@ fn deviations<'a>(recorded: &'a [Recorded<'a>]) -> Vec<Deviation<'a>> {
     let lines: Vec<_> = recorded.iter().flat_map(|of| of.lines.iter().flatten().map(|line| (of.dist, line))).collect();
     lines
         .into_par_iter()
-        .filter(|(dist, line)| line.is_verifiable(&dist.info))
+        .filter(|(dist, line)| line.is_verifiable(&dist.info) && !is_known_to_be_missing(dist, line))
         .map_init(|| vec![0; BLOCK], |buffer, (dist, line)| Deviation { dist, line, state: line.check(buffer) })
         .filter(|deviation| deviation.state != State::Same)
         .collect()
+}
+
+/// That a distribution has no METADATA is said already.
+fn is_known_to_be_missing(dist: &Dist, line: &Line) -> bool {
+    dist.metadata == Metadata::Missing && dist.metadata_file().is_some_and(|file| file == line.path)
 }
 
 /// Who else lists the files that differ.
@@ -69,6 +76,10 @@ fn rivals<'a>(recorded: &'a [Recorded<'a>], deviations: &[Deviation<'a>]) -> Has
 
 fn missing(of_one: &[Deviation], found: &mut Findings) {
     let Some(gone) = select(of_one, State::Missing) else { return };
+    // That pip is not whole is said already.
+    if gone.dist.name == "pip" && found.has(&PIP_PARTIAL) {
+        return;
+    }
     let finding = gone.report(&FILES_MISSING, |title, files| format!("{title}: {files} gone"), found);
     if !gone.lines.iter().any(|line| is_code(line, gone.dist)) {
         finding.severity = Some(Status::Degraded);
@@ -86,7 +97,7 @@ fn different<'a>(of_one: &[Deviation<'a>], rivals: &HashMap<&Path, Vec<(&'a Dist
     let Some(different) = select(of_one, State::Different) else { return };
     let dist = different.dist;
     let mut clobbered: Vec<(&Dist, Vec<&Line>)> = Vec::new();
-    let (mut modified, mut scripts) = (Vec::new(), Vec::new());
+    let (mut modified, mut scripts, mut bundles) = (Vec::new(), Vec::new(), Vec::new());
     for line in different.lines {
         match victor(line, dist, rivals) {
             Some(victor) if victor.name == dist.name => {}
@@ -95,12 +106,14 @@ fn different<'a>(of_one: &[Deviation<'a>], rivals: &HashMap<&Path, Vec<(&'a Dist
                 None => clobbered.push((victor, vec![line])),
             },
             None if is_script(line, dist) => scripts.push(line),
+            None if is_longer_bundle(line) => bundles.push(line),
             None => modified.push(line),
         }
     }
     clobbering(dist, clobbered, found);
     modifying(&Files { dist, lines: modified }, found);
     Files { dist, lines: scripts }.report_any(&SCRIPT_REWRITTEN, |title, files| format!("{title}: {files} not as recorded"), found);
+    Files { dist, lines: bundles }.report_any(&CERTIFICATES_ADDED, |title, files| format!("{title}: {files} longer than recorded"), found);
 }
 
 /// The distribution that a differing file is right for.
@@ -132,6 +145,11 @@ fn is_script(line: &Line, dist: &Dist) -> bool {
     let length = File::open(&line.path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
     let head = &head[..length];
     !line.path.starts_with(dist.site()) && head.starts_with(b"#!") && head.windows(6).any(|word| word == b"python")
+}
+
+/// Companies add their own certificate authorities to certifi's bundle; without them nothing there reaches the network.
+fn is_longer_bundle(line: &Line) -> bool {
+    line.path.file_name().is_some_and(|name| name == "cacert.pem") && line.is_extended(&mut vec![0; BLOCK])
 }
 
 fn unreadable(of_one: &[Deviation], found: &mut Findings) {

@@ -23,7 +23,7 @@ impl Markers {
     }
 
     /// Whether a marker certainly holds with these extras.
-    pub(super) fn hold(&self, marker: MarkerTree, extras: &[ExtraName]) -> bool {
+    pub(super) fn hold(&self, marker: &MarkerTree, extras: &[ExtraName]) -> bool {
         !self.candidates.is_empty() && self.candidates.iter().all(|(_, environment)| marker.evaluate(environment, extras))
     }
 
@@ -89,7 +89,7 @@ mod tests {
 
     fn holds(version: &str, marker: &str) -> bool {
         let marker = MarkerTree::parse_str::<super::super::requirement::Link>(marker).unwrap();
-        markers(version).hold(marker, &[])
+        markers(version).hold(&marker, &[])
     }
 
     #[test]

@@ -17,7 +17,7 @@ use contract::venv::Package;
 pub(crate) use direct::Source;
 pub(crate) use duplicates::alive;
 pub(crate) use faults::judge;
-pub(crate) use pip::{Seeded, pip};
+pub(crate) use pip::pip;
 
 use crate::site::Site;
 

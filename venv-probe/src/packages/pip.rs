@@ -7,16 +7,9 @@ use contract::venv::Pip;
 
 use super::Installed;
 use crate::catalogue::packages::{PIP_MISSING, PIP_MODULE_MISSING, PIP_PARTIAL};
+use crate::config::Seeded;
 use crate::findings::Findings;
 use crate::site::Site;
-
-/// Whether whoever made the environment put pip into it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seeded {
-    Yes,
-    No,
-    Unknown,
-}
 
 /// Without these pip cannot start.
 const ESSENTIAL: [&str; 4] = ["__init__.py", "__main__.py", "_internal/__init__.py", "_internal/cli/main.py"];

@@ -125,6 +125,12 @@ impl Line {
         }
     }
 
+    /// Whether the file is as recorded but for something added at its end.
+    pub(crate) fn is_extended(&self, buffer: &mut [u8]) -> bool {
+        let (Some(hash), Some(size), Ok(file)) = (&self.hash, self.size, File::open(&self.path)) else { return false };
+        hash.is_of(file.take(size), buffer).unwrap_or(false)
+    }
+
     fn is_same(&self, buffer: &mut [u8]) -> io::Result<bool> {
         let Some(hash) = &self.hash else { return Ok(true) };
         let file = File::open(&self.path)?;
@@ -132,19 +138,25 @@ impl Line {
         if self.size.is_some_and(|size| size != length) {
             return Ok(false);
         }
-        let digest = match hash.kind {
-            HashKind::Sha256 => digest::<Sha256>(file, buffer)?,
-            HashKind::Sha384 => digest::<Sha384>(file, buffer)?,
-            HashKind::Sha512 => digest::<Sha512>(file, buffer)?,
-        };
-        Ok(digest == hash.digest)
+        hash.is_of(file, buffer)
     }
 }
 
-fn digest<D: Digest>(mut file: File, buffer: &mut [u8]) -> io::Result<Box<[u8]>> {
+impl Hash {
+    fn is_of(&self, content: impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+        let digest = match self.kind {
+            HashKind::Sha256 => digest::<Sha256>(content, buffer)?,
+            HashKind::Sha384 => digest::<Sha384>(content, buffer)?,
+            HashKind::Sha512 => digest::<Sha512>(content, buffer)?,
+        };
+        Ok(digest == self.digest)
+    }
+}
+
+fn digest<D: Digest>(mut content: impl Read, buffer: &mut [u8]) -> io::Result<Box<[u8]>> {
     let mut digest = D::new();
     loop {
-        match file.read(buffer) {
+        match content.read(buffer) {
             Ok(0) => return Ok(digest.finalize().as_slice().into()),
             Ok(length) => digest.update(&buffer[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -1,18 +1,27 @@
 //! The new environment, built aside.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use super::Run;
+use super::dist::installed;
+use super::install::{Session, Way};
 use super::interpreter::Interpreter;
 use super::pin::Pin;
-use super::set::PackageSet;
+use super::remains::Remains;
+use super::set::{PackageSet, is_seed};
 use super::spec::Spec;
+use super::tool::Tool;
+use super::{seed, skeleton};
+use crate::relocate;
 
 /// What a build came to.
 #[derive(Debug)]
 pub(crate) struct Built {
-    /// The installer that did it: `uv 0.13.9`, `pip`.
-    pub(crate) installer: String,
+    /// The installer that did it: `uv`, `pip`.
+    pub(crate) installer: &'static str,
     /// What could not be installed, each with the reason. Everything else is there.
     pub(crate) failed: Vec<(Pin, String)>,
     /// What has another version than before.
@@ -30,17 +39,81 @@ pub(crate) struct Change {
     pub(crate) now: String,
 }
 
-/// Builds the environment in `aside` and makes its scripts, activate files and configuration say `final_path`.
+/// Builds the environment in `aside`, which does not exist yet, and makes its scripts, activate files and configuration say `final_path`.
 ///
 /// # Errors
 /// The environment itself cannot be made, or `run` fails. A package that cannot be installed is no error.
 pub(crate) fn create(
-    _spec: &Spec,
-    _interpreter: &Interpreter,
-    _set: &PackageSet,
-    _aside: &Path,
-    _final_path: &Path,
-    _run: &mut Run<'_>,
+    spec: &Spec,
+    interpreter: &Interpreter,
+    set: &PackageSet,
+    aside: &Path,
+    final_path: &Path,
+    run: &mut Run<'_>,
 ) -> anyhow::Result<Built> {
-    anyhow::bail!("not written yet")
+    skeleton::make(spec, interpreter, aside, final_path, run)?;
+    let python = aside.join("bin/python");
+    if spec.with_pip && super::tool::uv(spec.installer)?.is_none() {
+        seed::ensure(aside, spec, run)?;
+    }
+    let mut session = Session {
+        tool: Tool::choose(spec.installer, &python)?,
+        python,
+        folder: set.folder.clone(),
+        options: set.lines.clone(),
+        limits: set.limits.clone(),
+        kept: set.kept.clone(),
+        fresh: spec.fresh,
+        again: false,
+        expired: None,
+        run,
+    };
+    let mut failed = session.install(wanted(spec, set), if set.exact { &Way::EXACT } else { &Way::RESOLVED })?;
+    if !set.only_source {
+        let missing = missing(aside, spec, set, &failed)?;
+        failed.extend(session.install(missing, &Way::EXACT)?);
+    }
+    let installer = session.tool.name();
+    seed_the_rest(aside, spec, &mut failed, run)?;
+    relocate::rewrite(aside, &[aside], final_path).context("cannot make the new environment say where it will stand")?;
+    Ok(Built { installer, failed, changed: changed(aside, set)? })
+}
+
+/// pip is no package of the project, unless the project says so.
+fn wanted(spec: &Spec, set: &PackageSet) -> Vec<Pin> {
+    set.pins.iter().filter(|pin| spec.with_pip || pin.name != "pip").cloned().collect()
+}
+
+fn present(venv: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let remains = Remains::of(venv);
+    let library = remains.library().context("the new environment has no site-packages")?;
+    Ok(installed(&library.packages).0.into_iter().map(|dist| (dist.name, dist.version)).collect())
+}
+
+/// What was there and is not, however it came: it is put back at the version that it had.
+fn missing(aside: &Path, spec: &Spec, set: &PackageSet, failed: &[(Pin, String)]) -> anyhow::Result<Vec<Pin>> {
+    let present = present(aside)?;
+    let is_due = |name: &str| !present.contains_key(name) && !failed.iter().any(|(pin, _)| pin.name == name) && (spec.with_pip || name != "pip");
+    Ok(set.installed.values().filter(|pin| is_due(&pin.name)).cloned().collect())
+}
+
+/// The pip and setuptools of long ago may be nowhere to be had: those that come with the interpreter do.
+fn seed_the_rest(aside: &Path, spec: &Spec, failed: &mut Vec<(Pin, String)>, run: &mut Run<'_>) -> anyhow::Result<()> {
+    if spec.with_pip && !present(aside)?.contains_key("pip") {
+        seed::ensure(aside, spec, run)?;
+    }
+    if failed.iter().any(|(pin, _)| is_seed(&pin.name)) {
+        let present = present(aside)?;
+        failed.retain(|(pin, _)| !is_seed(&pin.name) || !present.contains_key(&pin.name));
+    }
+    Ok(())
+}
+
+fn changed(aside: &Path, set: &PackageSet) -> anyhow::Result<Vec<Change>> {
+    let present = present(aside)?;
+    let differ = set.installed.iter().filter_map(|(name, pin)| {
+        let (was, now) = (pin.version.as_ref()?, present.get(name)?);
+        (was != now).then(|| Change { name: name.clone(), was: was.clone(), now: now.clone() })
+    });
+    Ok(differ.collect())
 }

@@ -20,20 +20,20 @@ pub(super) struct Way {
     pub(super) offline: bool,
     /// With dependencies, which the installer chooses.
     pub(super) resolve: bool,
-    /// Held to the constraints.
-    pub(super) constrained: bool,
+    /// Held to the versions that were installed.
+    pub(super) as_it_was: bool,
 }
 
 impl Way {
     /// Exactly the pins: from the cache, then from the index.
     pub(super) const EXACT: [Self; 2] = {
-        let way = Self { offline: true, resolve: false, constrained: false };
+        let way = Self { offline: true, resolve: false, as_it_was: false };
         [way, Self { offline: false, ..way }]
     };
     /// What the project asks for: as it was, then as the index has it.
     pub(super) const RESOLVED: [Self; 3] = {
-        let way = Self { offline: true, resolve: true, constrained: true };
-        [way, Self { offline: false, ..way }, Self { offline: false, constrained: false, ..way }]
+        let way = Self { offline: true, resolve: true, as_it_was: true };
+        [way, Self { offline: false, ..way }, Self { offline: false, as_it_was: false, ..way }]
     };
 }
 
@@ -47,8 +47,10 @@ pub(super) struct Session<'a, 'b> {
     pub(super) folder: PathBuf,
     /// Lines of a requirements file that say where packages come from.
     pub(super) options: Vec<String>,
-    /// Bounds for what is resolved.
-    pub(super) constraints: Vec<Pin>,
+    /// The project's bounds for what is resolved.
+    pub(super) limits: Vec<Pin>,
+    /// The versions that were installed and that the project allows.
+    pub(super) kept: Vec<Pin>,
     /// Whether caches are passed over.
     pub(super) fresh: bool,
     /// Whether what is installed is installed again.
@@ -59,7 +61,13 @@ pub(super) struct Session<'a, 'b> {
     pub(super) run: &'a mut Run<'b>,
 }
 
-impl Session<'_, '_> {
+impl<'a, 'b> Session<'a, 'b> {
+    /// A session that takes packages from where the user's own configuration says.
+    pub(super) fn plain(tool: Tool, python: PathBuf, folder: PathBuf, run: &'a mut Run<'b>) -> Self {
+        let (options, limits, kept) = (Vec::new(), Vec::new(), Vec::new());
+        Self { tool, python, folder, options, limits, kept, fresh: false, again: false, expired: None, run }
+    }
+
     /// Installs pins; returns those that could not be, each with the reason. Everything else is there.
     ///
     /// # Errors
@@ -81,7 +89,7 @@ impl Session<'_, '_> {
 
     fn is_possible(&self, way: Way) -> bool {
         let cached = matches!(self.tool, Tool::Uv(_)) && !self.fresh;
-        (!way.offline || cached) && (way.constrained || !way.resolve || !self.constraints.is_empty() || !cached)
+        (!way.offline || cached) && (way.as_it_was || !way.resolve || !self.kept.is_empty())
     }
 
     /// Halves what fails until the guilty ones stand alone: few calls where few are guilty.
@@ -111,18 +119,19 @@ impl Session<'_, '_> {
             return Ok(Err(reason.clone()));
         }
         let wanted = file(self.options.iter().filter(|line| !is_argument(line)).cloned().chain(pins.iter().map(Pin::lines)))?;
-        let constraints = file(self.constraints.iter().map(Pin::lines))?;
-        let mut command = self.command(wanted.path(), Some(constraints.path()).filter(|_| way.constrained && !self.constraints.is_empty()), way);
+        let kept = self.kept.iter().filter(|_| way.as_it_was);
+        let constraints = file(self.limits.iter().chain(kept).map(Pin::lines))?;
+        let mut command = self.command(wanted.path(), way);
+        if way.resolve {
+            command.arg("-c").arg(constraints.path());
+        }
         let finished = (self.run)(&mut command)?;
         self.judge(&finished)
     }
 
-    fn command(&self, wanted: &Path, constraints: Option<&Path>, way: Way) -> Command {
+    fn command(&self, wanted: &Path, way: Way) -> Command {
         let mut command = self.tool.install(&self.python);
         command.current_dir(&self.folder).arg("-r").arg(wanted);
-        if let Some(constraints) = constraints {
-            command.arg("-c").arg(constraints);
-        }
         let uv = matches!(self.tool, Tool::Uv(_));
         let has = |option: &str| self.options.iter().any(|line| line == option);
         let flags = [

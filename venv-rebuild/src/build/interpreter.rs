@@ -16,7 +16,7 @@ use super::spec::has_magic;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Says version, implementation and whether the standard library is really there, between marks that nothing else prints.
-const QUESTION: &str = "import sys, os, encodings, zipfile, json
+const QUESTION: &str = "import sys, os
 free = 't' in getattr(sys, 'abiflags', '')
 print('mendline<%d.%d.%d %s%s>' % (sys.version_info[:3] + (sys.implementation.name, '-freethreaded' if free else '')))";
 

@@ -2,22 +2,29 @@
 //!
 //! Nothing here touches the environment that is broken: all of it happens in a folder aside, which the driver verifies and swaps in.
 
+mod closure;
 mod create;
 mod dist;
 mod environment;
+mod install;
 pub(crate) mod interpreter;
+mod locks;
 mod markers;
 mod options;
 mod pin;
 mod places;
+mod project;
+mod reason;
 mod recovered;
-mod redact;
+pub(crate) mod redact;
 mod reinstall;
 mod remains;
 mod requirements;
 mod seed;
 mod set;
+mod skeleton;
 mod spec;
+mod tool;
 mod trust;
 
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! Texts without secrets.
 
 /// Replaces user name and password of every URL in a text with `***`.
-pub(super) fn urls(text: &str) -> String {
+pub(crate) fn urls(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {

@@ -1,11 +1,20 @@
 //! Which packages the new environment gets.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+use contract::path::shown;
 use contract::venv::Probe;
 
+use super::closure::needed;
+use super::markers::{Markers, allows, requirement};
 use super::options::Options;
 use super::pin::Pin;
+use super::recovered::{Recovered, recover};
+use super::remains::Remains;
+use super::requirements::Requirements;
+use super::{locks, project, redact, requirements};
 
 /// Where the package set comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +40,127 @@ pub(crate) struct PackageSet {
     pub(crate) unrecoverable: Vec<(String, String)>,
     /// Options of the requirements file that the installer gets, without secrets.
     pub(crate) options: Vec<String>,
+    /// The same with secrets, as lines of a requirements file.
+    pub(super) lines: Vec<String>,
+    /// Whether the pins are all there is, dependencies included.
+    pub(super) exact: bool,
+    /// The project's own bounds for what is resolved.
+    pub(super) limits: Vec<Pin>,
+    /// What is installed in the broken environment, by name.
+    pub(super) installed: BTreeMap<String, Pin>,
+    /// The installed versions that the source allows.
+    pub(super) kept: Vec<Pin>,
+    /// Whether what the source does not bring is left out.
+    pub(super) only_source: bool,
+    /// The folder that the installer runs in: the project's, whose configuration of the installer counts.
+    pub(super) folder: PathBuf,
 }
 
 /// Decides which packages the new environment gets: the nearest lock or requirements file within the project, else what the broken
 /// environment's own metadata says.
 ///
 /// # Errors
-/// The project's file cannot be read, or holds what cannot be honoured exactly.
-pub(crate) fn package_set(_venv: &Path, _probe: &Probe, _options: &Options) -> anyhow::Result<PackageSet> {
-    anyhow::bail!("not written yet")
+/// The project's file cannot be read, or holds what cannot be honoured exactly; or there is neither a file nor metadata.
+pub(crate) fn package_set(venv: &Path, probe: &Probe, options: &Options) -> anyhow::Result<PackageSet> {
+    let remains = Remains::of(venv);
+    let found = remains.library().map(|library| recover(venv, &library.packages));
+    let folder = venv.parent().unwrap_or(venv);
+    match project::source(venv) {
+        Some(source) => {
+            let markers = markers(&remains, probe, options)?;
+            from_project(source, found.unwrap_or_default(), &markers, options)
+        }
+        None => {
+            let found = found.with_context(|| format!("`{}` has no site-packages left to read the package set from", shown(venv)))?;
+            Ok(recovered(found, folder))
+        }
+    }
+}
+
+fn markers(remains: &Remains, probe: &Probe, options: &Options) -> anyhow::Result<Markers> {
+    let minor = options.python.or_else(|| remains.minor());
+    let full = [probe.python.as_deref(), remains.setting("version"), remains.setting("version_info"), probe.minor.as_deref()];
+    let fits = |version: &&str| minor.is_none() || super::remains::minor(version) == minor;
+    let full = full.into_iter().flatten().find(fits).map(|version| version.trim_end_matches(".final.0").to_owned());
+    let version = full.or_else(|| minor.map(|(major, minor)| format!("{major}.{minor}"))).context("nothing tells its Python version")?;
+    let implementation = remains.library().map_or("cpython", |library| library.implementation);
+    Markers::of(&version, implementation)
+}
+
+fn recovered(found: Recovered, folder: &Path) -> PackageSet {
+    PackageSet {
+        source: Source::Recovered,
+        pins: found.pins.values().cloned().collect(),
+        not_in_source: Vec::new(),
+        unrecoverable: found.unrecoverable,
+        options: Vec::new(),
+        lines: Vec::new(),
+        exact: true,
+        limits: Vec::new(),
+        installed: found.pins,
+        kept: Vec::new(),
+        only_source: false,
+        folder: folder.to_owned(),
+    }
+}
+
+fn from_project(source: Source, found: Recovered, markers: &Markers, options: &Options) -> anyhow::Result<PackageSet> {
+    let (asked, exact, folder) = match &source {
+        Source::Lock(path) => (locks::read(path, markers, &found.pins)?, true, folder(path)),
+        Source::Requirements(path) => {
+            let asked = requirements::read(path)?;
+            let exact = asked.wanted.iter().all(|pin| !pin.hashes.is_empty());
+            (asked, exact, folder(path))
+        }
+        Source::Recovered => unreachable!("a project's file"),
+    };
+    let brought = brought(&asked, &found, markers, exact);
+    let missing = found.pins.values().filter(|pin| !brought.contains(&pin.name) && !is_seed(&pin.name));
+    let lost = found.unrecoverable.into_iter().filter(|(name, _)| !brought.contains(name));
+    Ok(PackageSet {
+        source,
+        not_in_source: missing.cloned().collect(),
+        unrecoverable: lost.chain(asked.unreadable).collect(),
+        options: asked.options.iter().map(|line| redact::urls(line)).collect(),
+        kept: kept(&asked.wanted, &found.pins),
+        pins: asked.wanted,
+        lines: asked.options,
+        exact,
+        limits: asked.constraints,
+        installed: found.pins,
+        only_source: options.only_source,
+        folder,
+    })
+}
+
+fn folder(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// What belongs to every environment and is nobody's requirement.
+pub(super) fn is_seed(name: &str) -> bool {
+    matches!(name, "pip" | "setuptools" | "wheel")
+}
+
+/// The names that the source brings: those in it and, where it is no lock, what they need.
+fn brought(asked: &Requirements, found: &Recovered, markers: &Markers, exact: bool) -> BTreeSet<String> {
+    let extras = |pin: &Pin| requirement(&pin.line).map(|parsed| parsed.extras).unwrap_or_default();
+    let wanted: Vec<_> = asked.wanted.iter().map(|pin| (pin.name.clone(), extras(pin))).collect();
+    if exact { wanted.into_iter().map(|(name, _)| name).collect() } else { needed(&found.dists, &wanted, markers) }
+}
+
+/// A rebuild is no upgrade: what is installed stays at its version as far as the project's file allows it.
+fn kept(wanted: &[Pin], installed: &BTreeMap<String, Pin>) -> Vec<Pin> {
+    let forbids = |pin: &Pin, version: &str| match requirement(&pin.line) {
+        Some(parsed) => !allows(&parsed, version),
+        None => true,
+    };
+    let releases = installed.values().filter(|pin| pin.line.contains("==") && !is_seed(&pin.name));
+    releases
+        .filter(|pin| {
+            let version = pin.version.as_deref().unwrap_or_default();
+            !wanted.iter().any(|asked| asked.name == pin.name && forbids(asked, version))
+        })
+        .cloned()
+        .collect()
 }

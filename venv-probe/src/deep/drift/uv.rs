@@ -64,10 +64,6 @@ pub(super) fn read(file: &Path, markers: &Markers) -> Option<Wish> {
         let version = package.version.as_deref().filter(|_| package.source.registry.is_some());
         let must = !package.source.is_local() && needed.contains(package.name.as_str());
         wish.lock(&package.name, version, must);
-        // One source without a version that counts means that any version is right.
-        if version.is_none() {
-            wish.open_version(&package.name);
-        }
     }
     Some(wish)
 }

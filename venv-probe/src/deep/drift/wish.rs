@@ -45,7 +45,7 @@ impl Wish {
     /// Takes a requirement in, as one that must or may be met.
     pub(super) fn add(&mut self, requirement: &Requirement, must: bool, markers: &Markers) {
         let name = requirement.name.to_string();
-        if must && markers.hold(requirement.marker, &[]) {
+        if must && markers.hold(&requirement.marker, &[]) {
             self.required.insert(name.clone());
             self.versions.entry(name.clone()).or_default().extend(versions(requirement).cloned());
         }
@@ -55,10 +55,9 @@ impl Wish {
     /// Takes a locked distribution in; without a version any will do.
     pub(super) fn lock(&mut self, name: &str, version: Option<&str>, must: bool) {
         let name = normal(name);
-        if let Some(version) = version.and_then(|version| version.parse::<Version>().ok()) {
-            let exactly = VersionSpecifier::equals_version(version.without_local());
-            self.versions.entry(name.clone()).or_default().push(exactly.into());
-        }
+        let version = version.and_then(|version| version.parse::<Version>().ok());
+        let allowed = version.map_or_else(VersionSpecifiers::empty, |version| VersionSpecifier::equals_version(version.without_local()).into());
+        self.versions.entry(name.clone()).or_default().push(allowed);
         if must {
             self.required.insert(name.clone());
         }
@@ -75,5 +74,5 @@ impl Wish {
 /// Whether a marker in a lock certainly holds; one that cannot be read does not, an absent one does.
 pub(super) fn holds(marker: Option<&str>, markers: &Markers) -> bool {
     let Some(marker) = marker.filter(|marker| !marker.trim().is_empty()) else { return true };
-    MarkerTree::parse_str::<Link>(marker).is_ok_and(|marker| markers.hold(marker, &[]))
+    MarkerTree::parse_str::<Link>(marker).is_ok_and(|marker| markers.hold(&marker, &[]))
 }

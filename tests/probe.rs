@@ -1,0 +1,264 @@
+//! How `venv-probe` finds environments, what it starts, and how it survives what is in its way.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tests::{Sandbox, arg};
+
+/// A real environment without pip, made by the Python on PATH.
+fn environment(path: &Path) {
+    let status = Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(path).status().unwrap();
+    assert!(status.success());
+}
+
+/// Puts a file into site-packages.
+fn install(root: &Path, name: &str, text: &str) {
+    let site = site(root);
+    let mut file = fs::File::create(site.join(name)).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+}
+
+fn site(root: &Path) -> PathBuf {
+    let library = fs::read_dir(root.join("lib")).unwrap().next().unwrap().unwrap().path();
+    library.join("site-packages")
+}
+
+fn subjects(records: &[Value]) -> Vec<&str> {
+    let mut subjects: Vec<_> = records.iter().map(|record| record["subject"].as_str().unwrap()).collect();
+    subjects.sort_unstable();
+    subjects
+}
+
+#[test]
+fn an_environment_needs_no_known_name_and_folders_that_hold_none_are_passed_over() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("");
+    for below in ["a/odd name", "b/.venv", "b/node_modules/x/.venv", "b/.git/.venv", "c/.venv.backup_20260101_101010", "d/.tox/py"] {
+        environment(&work.join(below));
+    }
+    let records = sandbox.tool("venv-probe", [&work]).run().code(0).of("venv.probe");
+    let expected: Vec<_> = ["a/odd name", "b/.venv", "d/.tox/py"].iter().map(|below| work.join(below).display().to_string()).collect();
+    assert_eq!(subjects(&records), expected);
+    let records = sandbox.tool("venv-probe", [arg(&work), arg("--backups")]).run().code(0).of("venv.probe");
+    assert_eq!(records.len(), 4);
+}
+
+#[test]
+fn two_environments_with_the_same_folder_name_are_two_records() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("agents");
+    for below in ["one/x/.venv", "two/x/.venv"] {
+        environment(&work.join(below));
+    }
+    assert_eq!(sandbox.tool("venv-probe", [&work]).run().code(0).of("venv.probe").len(), 2);
+}
+
+#[test]
+fn a_link_inside_the_root_is_an_alias_and_one_that_leads_out_is_not_followed() {
+    let sandbox = Sandbox::new();
+    let (work, outside) = (sandbox.work("in"), sandbox.work("out"));
+    environment(&work.join("real"));
+    environment(&outside.join("venv"));
+    fs::create_dir_all(work.join("app")).unwrap();
+    symlink(work.join("real"), work.join("app/.venv")).unwrap();
+    symlink(outside.join("venv"), work.join("escape")).unwrap();
+    symlink(&work, work.join("circle")).unwrap();
+    let ran = sandbox.tool("venv-probe", [&work]).run().code(0);
+    assert_eq!(subjects(&ran.of("venv.probe")), [work.join("real").to_str().unwrap()]);
+    let aliases = ran.of("venv.alias");
+    assert_eq!(subjects(&aliases), [work.join("app/.venv").to_str().unwrap()]);
+    assert_eq!(aliases[0]["data"]["of"], work.join("real").to_str().unwrap());
+    let named = sandbox.tool("venv-probe", [work.join("escape")]).run().code(0);
+    assert_eq!(subjects(&named.of("venv.probe")), [work.join("escape").to_str().unwrap()]);
+}
+
+#[test]
+fn an_unreadable_folder_is_reported_and_the_rest_is_judged() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("tree");
+    environment(&work.join("a/.venv"));
+    fs::create_dir_all(work.join("locked/inside")).unwrap();
+    fs::set_permissions(work.join("locked"), fs::Permissions::from_mode(0o000)).unwrap();
+    // Root reads everything: the run is handed to nobody.
+    for folder in [sandbox.root(), sandbox.root().join("work").as_path()] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let probe = sandbox.root().join("venv-probe");
+    fs::copy(tests::binary("venv-probe"), &probe).unwrap();
+    let ran = if rustix::process::geteuid().is_root() {
+        let drop = ["--reuid=65534", "--regid=65534", "--clear-groups"].map(arg);
+        sandbox.command("setpriv", drop.into_iter().chain([arg(&probe), arg(&work)])).run().code(2)
+    } else {
+        sandbox.command(&probe, [&work]).run().code(2)
+    };
+    fs::set_permissions(work.join("locked"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(ran.of("venv.probe").len(), 1);
+    let errors = ran.of("error");
+    assert_eq!((errors.len(), errors[0]["data"]["code"].as_str()), (1, Some("path.unreadable")));
+    assert_eq!(ran.of("end")[0]["data"]["ok"], false);
+}
+
+#[test]
+fn a_strangers_environment_is_judged_from_files_unless_asked_for() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can give a folder away; the suite runs as root in CI.
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let root = sandbox.work("theirs/.venv");
+    environment(&root);
+    let witness = sandbox.work("witness");
+    install(&root, "sitecustomize.py", &format!("open({:?}, 'w').close()\n", witness.display().to_string()));
+    rustix::fs::chown(&root, Some(rustix::fs::Uid::from_raw(4242)), None).unwrap();
+    let record = sandbox.tool("venv-probe", [&root]).run().code(0).of("venv.probe").remove(0);
+    assert_eq!(record["data"]["proof"]["by"], "files");
+    assert!(record["data"]["proof"]["why"].as_str().unwrap().contains("neither you nor root"), "{record}");
+    assert_eq!(record["data"]["notes"][0]["code"], "not-started");
+    assert!(!witness.exists(), "a stranger's code ran");
+    let record = sandbox.tool("venv-probe", [arg(&root), arg("--spawn"), arg("each")]).run().code(0).of("venv.probe").remove(0);
+    assert_eq!(record["data"]["proof"]["by"], "start");
+    assert!(witness.exists());
+}
+
+#[test]
+fn one_start_proves_a_class_and_different_start_up_code_gets_its_own() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("many");
+    let log = sandbox.work("starts");
+    let code = format!("open({:?}, 'a').write('start\\n')\n", log.display().to_string());
+    for number in 0..6 {
+        let root = work.join(number.to_string());
+        environment(&root);
+        // Five share their customisation, the sixth differs by a byte.
+        install(&root, "sitecustomize.py", &if number == 5 { format!("{code}#") } else { code.clone() });
+    }
+    let starts = |args: &[&str]| {
+        drop(fs::remove_file(&log));
+        let args = args.iter().map(arg).chain([arg(&work)]);
+        let records = sandbox.tool("venv-probe", args).run().code(0).of("venv.probe");
+        assert!(records.iter().all(|record| record["data"]["status"] == "healthy"), "{records:?}");
+        let shared = records.iter().filter(|record| record["data"]["proof"]["by"] == "class").count();
+        (fs::read_to_string(&log).unwrap_or_default().lines().count(), shared)
+    };
+    assert_eq!(starts(&[]), (2, 4));
+    assert_eq!(starts(&["--spawn", "each"]), (6, 0));
+    assert_eq!(starts(&["--spawn", "never"]), (0, 0));
+}
+
+#[test]
+fn the_callers_environment_does_not_reach_the_interpreter() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.work(".venv");
+    environment(&root);
+    let run = sandbox.tool("venv-probe", [&root]).env("PYTHONHOME", "/nowhere").env("PYTHONPATH", "/nowhere").env("LD_LIBRARY_PATH", "/nowhere");
+    let record = run.env("PYTHONSTARTUP", "/nowhere").run().code(0).of("venv.probe").remove(0);
+    assert_eq!(record["data"]["status"], "healthy", "{record}");
+    let compiled = Command::new("find").arg(&root).args(["-name", "*.pyc"]).output().unwrap();
+    assert_eq!(compiled.stdout, b"", "the probe wrote into the environment");
+}
+
+#[test]
+fn a_flood_from_start_up_code_neither_hides_the_answer_nor_blocks() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.work(".venv");
+    environment(&root);
+    install(&root, "sitecustomize.py", "import sys\nprint('x' * 300_000)\nprint('y' * 300_000, file=sys.stderr)\n");
+    let record = sandbox.tool("venv-probe", [&root]).run().code(0).of("venv.probe").remove(0);
+    assert_eq!((record["data"]["status"].as_str(), record["data"]["proof"]["by"].as_str()), (Some("healthy"), Some("start")), "{record}");
+}
+
+#[test]
+fn a_hanging_interpreter_leaves_no_process_behind() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.work(".venv");
+    environment(&root);
+    let pids = sandbox.work("pids");
+    install(&root, "sitecustomize.py", &format!("import subprocess, time\np = subprocess.Popen(['sleep', '600'])\nopen({:?}, 'w').write(str(p.pid))\ntime.sleep(600)\n", pids.display().to_string()));
+    let record = sandbox.tool("venv-probe", [arg(&root), arg("--timeout"), arg("2")]).run().code(0).of("venv.probe").remove(0);
+    assert_eq!(record["data"]["faults"][0]["code"], "startup-hangs", "{record}");
+    let pid = fs::read_to_string(pids).unwrap();
+    let gone = || fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z"));
+    for _ in 0..200 {
+        if gone() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("the child of the hanging interpreter lives on");
+}
+
+#[test]
+fn names_with_quotes_newlines_and_bytes_that_are_no_text_are_judged_like_any() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("names");
+    for name in [&b"it's \"quoted\""[..], b"two\nlines", b"not-\xff-utf8", b"-dash", b"sp ace $(x) `y`"] {
+        environment(&work.join(std::ffi::OsStr::from_bytes(name)).join(".venv"));
+    }
+    let ran = sandbox.tool("venv-probe", [&work]).run().code(0);
+    let records = ran.of("venv.probe");
+    assert_eq!(records.len(), 5);
+    assert!(records.iter().all(|record| record["data"]["status"] == "healthy"), "{records:?}");
+    let hex = records.iter().filter(|record| record["subject"]["hex"].is_string()).count();
+    assert_eq!(hex, 1);
+    // What came out goes in again.
+    let again = sandbox.tool("venv-probe", ["-"]).input(ran.stdout.clone()).run().code(0);
+    assert_eq!(again.of("venv.probe").len(), 10);
+}
+
+#[test]
+fn stdin_takes_paths_and_records_and_answers_behind_the_cause() {
+    let sandbox = Sandbox::new();
+    let (one, two) = (sandbox.work("one/.venv"), sandbox.work("two/.venv"));
+    environment(&one);
+    environment(&two);
+    let record = format!("{{\"v\":1,\"type\":\"x.y\",\"id\":\"a.1\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"subject\":\"{}\",\"data\":{{}}}}", one.display());
+    let ran = sandbox.tool("venv-probe", ["-"]).input(format!("{record}\n{}\n", two.display())).run().code(0);
+    let records = ran.records();
+    let kinds: Vec<_> = records.iter().map(|record| (record["type"].as_str().unwrap(), record["cause"][0].as_str())).collect();
+    assert_eq!(kinds, [("x.y", None), ("venv.probe", Some("a.1")), ("venv.probe", None), ("end", None)]);
+    assert_eq!(ran.text().lines().next(), Some(record.as_str()));
+}
+
+#[test]
+fn a_path_set_finds_the_layout_of_the_seed() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("petes");
+    for below in ["venv-google", "infrastructure/mcp-servers/ads/.venv", "agents/blog/writer/.venv", "elsewhere/.venv"] {
+        environment(&work.join(below));
+    }
+    let set = tests::workspace().join("scripts/sets/agents.paths");
+    let ran = sandbox.tool("venv-probe", [arg("--paths-from"), arg(set)]).within(&work).run().code(0);
+    assert_eq!(ran.of("venv.probe").len(), 3);
+}
+
+#[test]
+fn what_does_not_exist_is_trouble_and_check_tells_bad_from_trouble() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.work("good/.venv");
+    environment(&root);
+    let missing = sandbox.tool("venv-probe", [arg(sandbox.work("gone")), arg(&root)]).run().code(2);
+    assert_eq!((missing.of("venv.probe").len(), missing.of("error")[0]["data"]["code"].as_str()), (1, Some("path.missing")));
+    sandbox.tool("venv-probe", [arg("--check"), arg(&root)]).run().code(0).records();
+    fs::remove_file(root.join("bin/python")).unwrap();
+    sandbox.tool("venv-probe", [arg("--check"), arg(&root)]).run().code(1).records();
+    sandbox.tool("venv-probe", [arg(&root)]).run().code(0).records();
+}
+
+#[test]
+fn one_bad_interpreter_does_not_stop_the_others() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("all");
+    for name in ["a", "b", "c"] {
+        environment(&work.join(name));
+    }
+    fs::remove_file(work.join("b/bin/python")).unwrap();
+    fs::File::create(work.join("b/bin/python")).unwrap().set_permissions(fs::Permissions::from_mode(0o644)).unwrap();
+    let records = sandbox.tool("venv-probe", [&work]).run().code(0).of("venv.probe");
+    let mut statuses: Vec<_> = records.iter().map(|record| record["data"]["status"].as_str().unwrap()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["broken", "healthy", "healthy"]);
+}

@@ -1,0 +1,107 @@
+//! The environment itself, before any package is in it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use contract::child::Ended;
+use contract::path::shown;
+use contract::replace;
+
+use super::Run;
+use super::environment::scrub;
+use super::interpreter::Interpreter;
+use super::places::program;
+use super::reason::reason;
+use super::spec::{Creator, Spec};
+use super::tool::uv;
+
+/// Makes an environment without packages in `aside`, by what made the old one where that is at hand.
+///
+/// # Errors
+/// The creator fails, or `run` does.
+pub(super) fn make(spec: &Spec, interpreter: &Interpreter, aside: &Path, final_path: &Path, run: &mut Run<'_>) -> anyhow::Result<()> {
+    let mut command = match spec.creator {
+        // uv makes no copies; it has the activate_this.py that users of virtualenv may rely on.
+        Creator::Uv | Creator::Virtualenv if !spec.copies && uv(spec.installer)?.is_some() => by_uv(spec, interpreter)?,
+        Creator::Virtualenv if program("virtualenv").is_some() => by_virtualenv(spec, interpreter)?,
+        _ => by_venv(spec, interpreter),
+    };
+    let renamed = aside.file_name() != final_path.file_name();
+    if let Some(prompt) = prompt(spec, renamed, final_path) {
+        command.arg("--prompt").arg(prompt);
+    }
+    finish(scrub(command.arg(aside)), run)?;
+    correct(spec, aside)
+}
+
+fn by_venv(spec: &Spec, interpreter: &Interpreter) -> Command {
+    let mut command = Command::new(&interpreter.path);
+    // pip comes later and faster, and an interpreter without ensurepip can make the rest all the same.
+    command.args(["-I", "-m", "venv", "--without-pip"]);
+    flag(&mut command, spec.copies, "--copies");
+    flag(&mut command, spec.system_site_packages, "--system-site-packages");
+    command
+}
+
+fn by_uv(spec: &Spec, interpreter: &Interpreter) -> anyhow::Result<Command> {
+    let mut command = Command::new(program("uv").context("uv is gone")?);
+    command.args(["venv", "--no-project", "--no-config", "--quiet", "--python"]).arg(&interpreter.path);
+    flag(&mut command, spec.system_site_packages, "--system-site-packages");
+    flag(&mut command, spec.relocatable, "--relocatable");
+    Ok(command)
+}
+
+fn by_virtualenv(spec: &Spec, interpreter: &Interpreter) -> anyhow::Result<Command> {
+    let mut command = Command::new(program("virtualenv").context("virtualenv is gone")?);
+    command.args(["--no-seed", "--quiet", "--python"]).arg(&interpreter.path);
+    flag(&mut command, spec.copies, "--always-copy");
+    flag(&mut command, spec.system_site_packages, "--system-site-packages");
+    Ok(command)
+}
+
+fn flag(command: &mut Command, on: bool, flag: &str) {
+    if on {
+        command.arg(flag);
+    }
+}
+
+/// The standard library writes the folder's name into the activate files where there is no prompt: it must be the final one.
+fn prompt<'a>(spec: &'a Spec, renamed: bool, final_path: &'a Path) -> Option<&'a OsStr> {
+    let name = final_path.file_name().filter(|_| renamed && spec.creator == Creator::Venv);
+    spec.prompt.as_deref().map(OsStr::new).or(name)
+}
+
+fn finish(command: &mut Command, run: &mut Run<'_>) -> anyhow::Result<()> {
+    let finished = run(command)?;
+    let program = shown(Path::new(command.get_program()));
+    match finished.ended {
+        Ended::Exited(status) if status.success() => Ok(()),
+        Ended::Exited(status) => bail!("{program} made no environment: {}", reason(&finished).unwrap_or_else(|| status.to_string())),
+        Ended::TimedOut => bail!("{program} made no environment in the time it had"),
+        Ended::Interrupted => bail!("a signal asked to stop"),
+    }
+}
+
+/// Makes `pyvenv.cfg` say what was wanted, where we got it another way: the next rebuild reads it.
+fn correct(spec: &Spec, aside: &Path) -> anyhow::Result<()> {
+    let path = aside.join("pyvenv.cfg");
+    let text = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
+    let mut lines: Vec<&[u8]> = text.split(|&b| b == b'\n').filter(|line| !line.is_empty()).collect();
+    if spec.prompt.is_none() {
+        lines.retain(|line| !line.starts_with(b"prompt ="));
+    }
+    let by_uv = lines.iter().any(|line| line.starts_with(b"uv ="));
+    if spec.with_pip && by_uv {
+        lines.push(b"seed = true");
+    }
+    let lines = lines.iter().map(|line| if spec.with_pip { with_pip(line) } else { line.to_vec() }).collect::<Vec<_>>();
+    replace::write(&path, &[lines.join(&b'\n'), b"\n".to_vec()].concat())
+}
+
+fn with_pip(line: &[u8]) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(line) else { return line.to_vec() };
+    if text.starts_with("command =") { text.replacen(" --without-pip", "", 1).replacen(" --no-seed", "", 1).into_bytes() } else { line.to_vec() }
+}

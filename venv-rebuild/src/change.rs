@@ -1,0 +1,278 @@
+//! One change of one environment: on record before it begins, made, verified, and kept or taken back.
+
+use std::path::Path;
+use std::time::Instant;
+
+use contract::action::{Action, Outcome};
+use contract::path::Subject;
+use contract::record::Status;
+use contract::signal;
+use contract::venv::{Level, Probe, Repair};
+use serde_json::{Map, Value, json};
+
+use crate::journal::{Journal, Step, Tree};
+use crate::ladder::{self, Case, Reason, Rungs, Verdict, is_patch, judge};
+use crate::means::{Means, ladder_detail, verb};
+use crate::patch::Patch;
+use crate::patient::{self, Patient};
+use crate::refuse::Refusal;
+use crate::session::{Force, Session, Standing, Told, took};
+use crate::tree::{self, Filled};
+use crate::{stamp, swap};
+
+/// The old state could not be put back: the journal stays, and the next run tries again.
+#[derive(Debug)]
+pub(crate) struct Stuck;
+
+impl std::fmt::Display for Stuck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the old state could not be put back; the next run with --force tries again")
+    }
+}
+
+/// A change in hand.
+pub(crate) struct Change<'a, 's> {
+    session: &'a Session<'s>,
+    force: &'a Force,
+    patient: &'a Patient,
+    means: Means<'a>,
+    case: Case,
+    journal: Journal,
+    tried: Vec<Reason>,
+}
+
+/// What an attempt came to. The environment is as before but for [`Attempt::Kept`].
+enum Attempt {
+    Kept(Box<Kept>),
+    Not { why: String, damaged: bool },
+    Refused(Refusal),
+}
+
+struct Kept {
+    undo: Subject,
+    after: Probe,
+    text: String,
+    detail: Map<String, Value>,
+    missing: Vec<(String, String)>,
+}
+
+impl<'a, 's> Change<'a, 's> {
+    /// Makes the change that the case asks for; returns the record, and the verdict afterwards where something is other than before.
+    pub(crate) fn make(session: &'a Session<'s>, force: &'a Force, patient: &'a Patient, case: Case) -> anyhow::Result<(Told, Option<Probe>)> {
+        let start = Instant::now();
+        let id = stamp::id();
+        // Until the outcome is on record: the first signal waits for the roll-back.
+        let _hold = signal::hold()?;
+        let first = verb(&case.rungs);
+        let journal = Journal::begin(&force.state, &id, &patient.root, &first, &patient.matter.cause)?;
+        session.started(force, &patient.matter, &first, &ladder::worst(&patient.probe))?;
+        force.log.info(&format!("{}: {first}: {}", patient.matter.subject, ladder::worst(&patient.probe)));
+        let mut change = Self { session, force, patient, means: Means::of(session.options, patient), case, journal, tried: Vec::new() };
+        let (mut action, after, standing) = change.climb();
+        action.took_ms = took(start);
+        action.log = Some(Subject::from(&force.log.path));
+        change.log_outcome(&action);
+        let told = session.tell_change(force, &patient.matter, &action, standing)?;
+        if change.is_over() {
+            change.journal.end(&force.state)?;
+        }
+        Ok((told, after))
+    }
+
+    fn climb(&mut self) -> (Action, Option<Probe>, Standing) {
+        let (mut rungs, mut fresh) = (self.case.rungs.clone(), false);
+        loop {
+            let (why, damaged) = match self.attempt(&rungs, fresh) {
+                Ok(Attempt::Kept(kept)) => return self.kept(&rungs, *kept),
+                Ok(Attempt::Refused(refusal)) => return self.refused(&rungs, &refusal),
+                Ok(Attempt::Not { why, damaged }) => (why, damaged),
+                Err(e) if e.is::<Stuck>() => return self.failed(&rungs, Outcome::Failed, &format!("{e:#}")),
+                Err(e) => (format!("{e:#}"), false),
+            };
+            if signal::interrupted() {
+                return self.failed(&rungs, Outcome::Cancelled, "a signal came first; everything is as before");
+            }
+            self.force.log.warning(&format!("{}: {}: {why}", self.patient.matter.subject, verb(&rungs)));
+            if damaged && !fresh {
+                // The installer's cache holds the damage: it shares its files with environments by hard links.
+                fresh = true;
+                continue;
+            }
+            fresh = false;
+            self.tried.extend(rungs.iter().map(|rung| Reason { rung: *rung, why_not: why.clone() }));
+            match ladder::above(&rungs) {
+                Some(above) => rungs = above,
+                None => return self.failed(&rungs, Outcome::Failed, &why),
+            }
+            self.case.climb();
+        }
+    }
+
+    fn attempt(&mut self, rungs: &Rungs, fresh: bool) -> anyhow::Result<Attempt> {
+        if is_patch(rungs) {
+            return self.patch(rungs);
+        }
+        if let Some(refusal) = self.means.refusal() {
+            return Ok(Attempt::Refused(refusal));
+        }
+        self.swap(rungs, fresh)
+    }
+
+    /// Replaces single files; puts the originals back unless that is seen to have helped.
+    fn patch(&mut self, rungs: &Rungs) -> anyhow::Result<Attempt> {
+        let state = &self.force.state;
+        let mut patch = Patch::begin(&self.journal.id, &self.patient.root, &verb(rungs));
+        self.journal.step(state, Step::Patching)?;
+        let attempt = self.patched(&mut patch, rungs);
+        if !matches!(attempt, Ok(Attempt::Kept(_))) {
+            patch.restore(state).and_then(|()| patch.discard(state)).map_err(|e| e.context(Stuck))?;
+        }
+        attempt
+    }
+
+    fn patched(&self, patch: &mut Patch, rungs: &Rungs) -> anyhow::Result<Attempt> {
+        let (text, detail) = self.means.described(rungs, &self.case.targets)?;
+        let mut changes = 0;
+        for rung in rungs {
+            let edits = self.means.edits(*rung, &self.case.targets)?;
+            changes += edits.len();
+            patch.apply(&self.force.state, &edits)?;
+        }
+        if changes == 0 {
+            return Ok(Attempt::Not { why: "there is nothing in the files that it could change".to_owned(), damaged: false });
+        }
+        let after = patient::judge(&self.patient.root, self.patient.probe.level == Level::Deep)?;
+        Ok(match judge(&self.case, rungs, &self.patient.probe, &after) {
+            Verdict::Not(why) => Attempt::Not { why, damaged: false },
+            Verdict::Mended | Verdict::Further(_) => {
+                let undo = Subject::from(self.journal.id.as_str());
+                Attempt::Kept(Box::new(Kept { undo, after, text, detail, missing: Vec::new() }))
+            }
+        })
+    }
+
+    /// Makes a whole tree aside, exchanges it, and exchanges it back unless that is seen to have helped.
+    fn swap(&mut self, rungs: &Rungs, fresh: bool) -> anyhow::Result<Attempt> {
+        let state = &self.force.state;
+        let root = &self.patient.root;
+        let aside = swap::aside(root, &self.journal.id);
+        self.journal.step(state, Step::Building { aside: Subject::from(&aside) })?;
+        let (text, detail) = self.means.described(rungs, &self.case.targets)?;
+        let filled = match tree::fill(&self.means, self.force, &self.case, rungs, fresh, &aside) {
+            Ok(filled) if !signal::interrupted() => filled,
+            unfit => {
+                swap::remove(&aside).map_err(|e| e.context(Stuck))?;
+                unfit?;
+                anyhow::bail!("interrupted");
+            }
+        };
+        let (old, new) = (Tree::of(root)?, Tree::of(&aside)?);
+        self.journal.step(state, Step::Swapping { aside: Subject::from(&aside), old, new })?;
+        let attempt = swap::exchange(root, &aside).and_then(|()| self.verified(rungs, filled, text, detail));
+        match attempt {
+            Ok(Attempt::Kept(mut kept)) => {
+                self.journal.step(state, Step::Keeping { aside: Subject::from(&aside), old, new }).map_err(|e| e.context(Stuck))?;
+                kept.undo = Subject::from(&swap::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
+                Ok(Attempt::Kept(kept))
+            }
+            other => swap::put_back(root, &aside, old, new).map_err(|e| e.context(Stuck)).and(other),
+        }
+    }
+
+    fn verified(&self, rungs: &Rungs, filled: Filled, text: String, mut detail: Map<String, Value>) -> anyhow::Result<Attempt> {
+        let before = &self.patient.probe;
+        let deep = before.level == Level::Deep || rungs.contains(&Repair::Packages) || rungs.contains(&Repair::Rebuild);
+        let after = patient::judge(&self.patient.root, deep)?;
+        let damaged = after.faults.iter().any(|fault| fault.repair == Some(Repair::Packages));
+        let missing = filled.missing;
+        detail.extend(filled.detail);
+        // Less than all of it is better than what was there only where nothing of that worked.
+        let works = after.status != Status::Unknown && !after.faults.iter().any(|fault| fault.severity == Some(Status::Broken));
+        let judged = judge(&self.case, rungs, before, &after);
+        Ok(match judged {
+            Verdict::Not(why) if missing.is_empty() => Attempt::Not { why, damaged },
+            _ if !missing.is_empty() && (before.status != Status::Broken || !works) => Attempt::Not { why: without(&missing), damaged: false },
+            _ => Attempt::Kept(Box::new(Kept { undo: Subject::from(Path::new("")), after, text, detail, missing })),
+        })
+    }
+
+    fn kept(&self, rungs: &Rungs, kept: Kept) -> (Action, Option<Probe>, Standing) {
+        let left: Vec<&String> = kept.after.faults.iter().map(|fault| &fault.code).collect();
+        let mut detail = kept.detail;
+        detail.extend(self.ladder(rungs));
+        if !left.is_empty() {
+            detail.insert("left".to_owned(), json!(left));
+        }
+        let whole = kept.missing.is_empty();
+        let mut text = past(&kept.text);
+        if !whole {
+            detail.insert("missing".to_owned(), json!(kept.missing.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>()));
+            text = format!("{text}, but {}", without(&kept.missing));
+        }
+        let action = Action {
+            verb: verb(rungs),
+            outcome: if whole { Outcome::Done } else { Outcome::Failed },
+            changed: true,
+            verified: whole,
+            text,
+            undo: Some(kept.undo),
+            partial: !whole,
+            detail: Some(Value::Object(detail)),
+            ..Action::default()
+        };
+        let standing = if whole && kept.after.status == Status::Healthy { Standing::Well } else { Standing::Ill };
+        (action, whole.then_some(kept.after), standing)
+    }
+
+    fn refused(&self, rungs: &Rungs, refusal: &Refusal) -> (Action, Option<Probe>, Standing) {
+        let (mut action, after, standing) = self.failed(rungs, Outcome::Skipped, &refusal.text());
+        if let (Some(Value::Object(detail)), Some((key, value))) = (&mut action.detail, refusal.detail()) {
+            detail.insert(key, value);
+        }
+        (action, after, standing)
+    }
+
+    fn failed(&self, rungs: &Rungs, outcome: Outcome, why: &str) -> (Action, Option<Probe>, Standing) {
+        let detail = Some(Value::Object(self.ladder(rungs)));
+        (Action { verb: verb(rungs), outcome, text: why.to_owned(), detail, ..Action::default() }, None, Standing::Ill)
+    }
+
+    fn ladder(&self, rungs: &Rungs) -> Map<String, Value> {
+        ladder_detail(&self.case, rungs, &self.tried, self.session.options.full)
+    }
+
+    /// Whether nothing of the change is left lying about; else its journal must stay for the next run.
+    fn is_over(&self) -> bool {
+        !swap::aside(&self.patient.root, &self.journal.id).exists()
+    }
+
+    fn log_outcome(&self, action: &Action) {
+        let line = format!("{}: {}: {}", self.patient.matter.subject, action.verb, action.text);
+        match action.outcome {
+            Outcome::Done => self.force.log.info(&line),
+            Outcome::Skipped | Outcome::Cancelled => self.force.log.warning(&line),
+            _ => self.force.log.error(&line),
+        }
+    }
+}
+
+fn without(missing: &[(String, String)]) -> String {
+    let names = crate::refuse::list(missing.iter().map(|(name, _)| name.clone()));
+    let why = missing.first().map_or("", |(_, why)| why);
+    format!("{names} could not be installed: {why}")
+}
+
+/// A plan that was carried out. The verbs are ours.
+fn past(plan: &str) -> String {
+    let done = [
+        ("write ", "wrote "),
+        ("point ", "pointed "),
+        ("rewrite ", "rewrote "),
+        ("remove ", "removed "),
+        ("put pip", "put pip"),
+        ("reinstall ", "reinstalled "),
+        ("build ", "built "),
+    ];
+    let step = |step: &str| done.iter().find_map(|(now, then)| step.strip_prefix(now).map(|rest| format!("{then}{rest}"))).unwrap_or_else(|| step.to_owned());
+    plan.split("; ").map(step).collect::<Vec<_>>().join("; ")
+}
