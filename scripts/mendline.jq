@@ -51,11 +51,12 @@ def actions_failed:
   _ours[] | select(.type == "action" and .data.outcome == "failed")
   | {host, subject, tool, verb: .data.verb, text: .data.text, log: .data.log, partial: (.data.partial // false)};
 
-# What is other than in $old, an array of records of an earlier run. `new` is told only where $old was whole, `gone` only where this run is.
+# What is other than in $old, an array of records of an earlier run. `new` is told only where $old was whole, `gone` only where this run is;
+# what could not be seen this time has become neither worse nor better.
 def changed_since($old):
   def index: reduce .[] as $one ({}; .[[$one.host, $one.subject] | tojson] = ($one | _finding));
   ($old | verdicts | index) as $before | (verdicts | index) as $now
-  | [$now | to_entries[] | select($before[.key] != null) | .value + {was: $before[.key].status}] as $both
+  | [$now | to_entries[] | select($before[.key] != null and .value.status != "unknown") | .value + {was: $before[.key].status}] as $both
   | {
       new: (if $old | whole then [$now | to_entries[] | select($before[.key] == null) | .value] else [] end),
       worse: [$both[] | select((.status | _badness) > (.was | _badness))],
@@ -89,7 +90,9 @@ def _head:
 
 def _tail: if whole then "" else " (incomplete: not everything was seen)" end;
 
-def _named($several): (if $several then "\(.host | shown):" else "" end) + "\(.subject | shown) (\(.faults | map(shown) | _few(2; .)))";
+def _named($several):
+  (if $several then "\(.host | shown):" else "" end) + (.subject | shown)
+  + (if .faults == [] then "" else " (\(.faults | map(shown) | _few(2; .)))" end);
 
 # One line for a chat message.
 def one_line:

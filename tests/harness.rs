@@ -103,7 +103,9 @@ impl Sandbox {
         for (name, below) in [("HOME", "home"), ("XDG_STATE_HOME", "state")] {
             command.env(name, self.root().join(below));
         }
-        for name in ["PIP_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE", "UV_CACHE_DIR", "MENDLINE_WHEELS", "MENDLINE_PYTHON", "PYENV_ROOT", "TMPDIR"] {
+        for name in
+            ["PIP_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE", "UV_CACHE_DIR", "MENDLINE_WHEELS", "MENDLINE_PYTHON", "PYENV_ROOT", "TMPDIR"]
+        {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
@@ -164,7 +166,12 @@ impl Run {
     #[must_use]
     pub fn start(mut self) -> Child {
         let program = self.command.get_program().to_owned();
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{}: {e}", text(program.as_encoded_bytes())))
+        self.command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{}: {e}", text(program.as_encoded_bytes())))
     }
 
     /// Runs it with its standard output going into this file.

@@ -154,7 +154,8 @@ fn the_callers_environment_does_not_reach_the_interpreter() {
     let sandbox = Sandbox::new();
     let root = sandbox.work(".venv");
     environment(&root);
-    let run = sandbox.tool("venv-probe", [&root]).env("PYTHONHOME", "/nowhere").env("PYTHONPATH", "/nowhere").env("LD_LIBRARY_PATH", "/nowhere");
+    let run =
+        sandbox.tool("venv-probe", [&root]).env("PYTHONHOME", "/nowhere").env("PYTHONPATH", "/nowhere").env("LD_LIBRARY_PATH", "/nowhere");
     let record = run.env("PYTHONSTARTUP", "/nowhere").run().code(0).of("venv.probe").remove(0);
     assert_eq!(record["data"]["status"], "healthy", "{record}");
     let compiled = Command::new("find").arg(&root).args(["-name", "*.pyc"]).output().unwrap();
@@ -177,7 +178,14 @@ fn a_hanging_interpreter_leaves_no_process_behind() {
     let root = sandbox.work(".venv");
     environment(&root);
     let pids = sandbox.work("pids");
-    install(&root, "sitecustomize.py", &format!("import subprocess, time\np = subprocess.Popen(['sleep', '600'])\nopen({:?}, 'w').write(str(p.pid))\ntime.sleep(600)\n", pids.display().to_string()));
+    install(
+        &root,
+        "sitecustomize.py",
+        &format!(
+            "import subprocess, time\np = subprocess.Popen(['sleep', '600'])\nopen({:?}, 'w').write(str(p.pid))\ntime.sleep(600)\n",
+            pids.display().to_string()
+        ),
+    );
     let record = sandbox.tool("venv-probe", [arg(&root), arg("--timeout"), arg("2")]).run().code(0).of("venv.probe").remove(0);
     assert_eq!(record["data"]["faults"][0]["code"], "startup-hangs", "{record}");
     let pid = fs::read_to_string(pids).unwrap();
@@ -215,7 +223,10 @@ fn stdin_takes_paths_and_records_and_answers_behind_the_cause() {
     let (one, two) = (sandbox.work("one/.venv"), sandbox.work("two/.venv"));
     environment(&one);
     environment(&two);
-    let record = format!("{{\"v\":1,\"type\":\"x.y\",\"id\":\"a.1\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"subject\":\"{}\",\"data\":{{}}}}", one.display());
+    let record = format!(
+        "{{\"v\":1,\"type\":\"x.y\",\"id\":\"a.1\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"subject\":\"{}\",\"data\":{{}}}}",
+        one.display()
+    );
     let ran = sandbox.tool("venv-probe", ["-"]).input(format!("{record}\n{}\n", two.display())).run().code(0);
     let records = ran.records();
     let kinds: Vec<_> = records.iter().map(|record| (record["type"].as_str().unwrap(), record["cause"][0].as_str())).collect();

@@ -24,7 +24,11 @@ struct Header {
 
 /// Required and optional keys of each payload.
 const PAYLOADS: [(&str, &[&str], &[&str]); 5] = [
-    ("venv.probe", &["status", "layout", "level", "proof", "faults", "took_ms"], &["creator", "python", "minor", "base", "pip", "packages", "notes"]),
+    (
+        "venv.probe",
+        &["status", "layout", "level", "proof", "faults", "took_ms"],
+        &["creator", "python", "minor", "base", "pip", "packages", "notes"],
+    ),
     ("venv.alias", &["of"], &[]),
     ("action", &["verb", "outcome", "changed", "verified"], &["text", "undo", "partial", "log", "detail", "took_ms"]),
     ("error", &["code", "text"], &["line"]),

@@ -54,8 +54,23 @@ const FAULTS: &[(&str, &str, &[&str], &[&str])] = &[
 ];
 
 const CONTROLS: &[&str] = &[
-    "healthy", "byflag", "uvby", "sys", "symdir", "copies", "siteprint", "copy_src", "dotfile", "patchdrift", "longpath", "spacepath", "twolibs", "sysdep",
-    "projectroot", "virtualenvby", "relocatable",
+    "healthy",
+    "byflag",
+    "uvby",
+    "sys",
+    "symdir",
+    "copies",
+    "siteprint",
+    "copy_src",
+    "dotfile",
+    "patchdrift",
+    "longpath",
+    "spacepath",
+    "twolibs",
+    "sysdep",
+    "projectroot",
+    "virtualenvby",
+    "relocatable",
 ];
 
 /// Named for what they are and not judged.

@@ -26,7 +26,11 @@ pub(crate) fn judge(root: &Path, config: Option<&Config>, interpreter: &Interpre
     if !home.exists() && interpreter.real.is_some() {
         found.add(&identity::HOME_STALE, format!("`home` in pyvenv.cfg names {}, which is gone", shown(home)), Some(Subject::from(home)));
     } else if let Some(base) = home.parent().filter(|base| base.join("pyvenv.cfg").exists()) {
-        found.add(&catalogue::BASE_IS_VENV, format!("`home` in pyvenv.cfg names the virtual environment {}", shown(base)), Some(Subject::from(base)));
+        found.add(
+            &catalogue::BASE_IS_VENV,
+            format!("`home` in pyvenv.cfg names the virtual environment {}", shown(base)),
+            Some(Subject::from(base)),
+        );
     }
 }
 

@@ -102,9 +102,17 @@ fn judge_file(real: &Path, found: &mut Findings) {
     }
     match program::kind(real) {
         Ok(Program::Native | Program::Script) => {}
-        Ok(Program::Foreign) => drop(found.add(&catalogue::FOREIGN_PLATFORM, format!("Python not runnable: {shown} is a program for another platform"), evidence)),
-        Ok(Program::Shim) => drop(found.add(&catalogue::SHIM, format!("bin/python leads to the shim {shown}, which leaves the environment"), evidence)),
-        Ok(Program::Nothing) => drop(found.add(&catalogue::NOT_A_PROGRAM, format!("Python not runnable: {shown} is empty or no program"), evidence)),
+        Ok(Program::Foreign) => drop(found.add(
+            &catalogue::FOREIGN_PLATFORM,
+            format!("Python not runnable: {shown} is a program for another platform"),
+            evidence,
+        )),
+        Ok(Program::Shim) => {
+            drop(found.add(&catalogue::SHIM, format!("bin/python leads to the shim {shown}, which leaves the environment"), evidence))
+        }
+        Ok(Program::Nothing) => {
+            drop(found.add(&catalogue::NOT_A_PROGRAM, format!("Python not runnable: {shown} is empty or no program"), evidence))
+        }
         // What may be executed and not read is unusual and lawful.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
         Err(error) => drop(found.add(&catalogue::UNREADABLE, format!("{shown} cannot be read: {error}"), evidence)),
@@ -128,7 +136,12 @@ fn judge_base(interpreter: &Interpreter, real: &Path, config: Option<&Config>, m
 /// Says that the interpreter is of another minor version than the packages.
 pub(crate) fn minor_moved(version: (u8, u8), minors: &BTreeSet<(u8, u8)>, real: &Path, found: &mut Findings) {
     let was: Vec<String> = minors.iter().map(|(major, minor)| format!("{major}.{minor}")).collect();
-    let text = format!("the interpreter is Python {}.{}, the packages are for {}: none of them can be seen", version.0, version.1, was.join(" and "));
+    let text = format!(
+        "the interpreter is Python {}.{}, the packages are for {}: none of them can be seen",
+        version.0,
+        version.1,
+        was.join(" and ")
+    );
     found.add(&catalogue::MINOR_MOVED, text, Some(Subject::from(real)));
 }
 
@@ -137,5 +150,8 @@ pub(crate) fn minor_moved(version: (u8, u8), minors: &BTreeSet<(u8, u8)>, real: 
 fn library(prefix: &Path, (major, minor): (u8, u8)) -> Option<PathBuf> {
     let name = format!("python{major}.{minor}");
     let (lib64, lib) = (prefix.join("lib64").join(&name), prefix.join("lib").join(&name));
-    [lib64, lib].into_iter().find(|folder| folder.join("encodings").exists()).or_else(|| Some(prefix.join("lib").join(&name)).filter(|folder| folder.is_dir()))
+    [lib64, lib]
+        .into_iter()
+        .find(|folder| folder.join("encodings").exists())
+        .or_else(|| Some(prefix.join("lib").join(&name)).filter(|folder| folder.is_dir()))
 }

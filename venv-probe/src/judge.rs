@@ -118,6 +118,7 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     let site = subject.site(answer.as_ref());
     let installed = packages::scan(&site);
     packages::judge(&installed, found);
+    startup::blame(&installed, found);
     probe.packages = Some(installed.count());
     if site.folders.is_empty() {
         return;
@@ -140,7 +141,11 @@ struct Patient<'a> {
 /// Starts what must be started, and judges the answer.
 fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Findings) -> Option<Answer> {
     let real = subject.interpreter.real.as_ref()?;
-    if found.faults.iter().any(|fault| fault.code.starts_with("interpreter-") || fault.code == "stdlib-missing" || fault.code == "minor-version-moved") {
+    if found
+        .faults
+        .iter()
+        .any(|fault| fault.code.starts_with("interpreter-") || fault.code == "stdlib-missing" || fault.code == "minor-version-moved")
+    {
         return None;
     }
     if let Some(why) = reason_not_to_start(subject, real, court.options.spawn) {
@@ -150,7 +155,8 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
     }
     let proven = court.classes.prove(subject.class(real, court.options.spawn), subject.root, court.options.timeout);
     let own = proven.of == subject.root;
-    probe.proof = Proof { by: if own { ProofKind::Start } else { ProofKind::Class }, of: (!own).then(|| Subject::from(&proven.of)), why: None };
+    probe.proof =
+        Proof { by: if own { ProofKind::Start } else { ProofKind::Class }, of: (!own).then(|| Subject::from(&proven.of)), why: None };
     let Start::Answered(answer) = proven.start else {
         liveness::judge(&proven.start, &subject.interpreter.path, &subject.startup, court.options.timeout, found);
         return None;
@@ -177,10 +183,9 @@ fn reason_not_to_start(subject: &Patient<'_>, real: &Path, spawn: Spawn) -> Opti
     match spawn {
         Spawn::Never => Some("--spawn never"),
         _ if subject.places.minors.iter().any(|minor| *minor < (3, 4)) => Some("a Python this old cannot be started in isolation"),
-        Spawn::Each => None,
         Spawn::Class if !trusted(subject.root) => Some("the environment belongs to neither you nor root"),
         Spawn::Class if !trusted(real) => Some("its interpreter belongs to neither you nor root"),
-        Spawn::Class => None,
+        Spawn::Each | Spawn::Class => None,
     }
 }
 
@@ -206,7 +211,10 @@ impl Patient<'_> {
             inherited: if self.config.system_site { self.inherited(minor, answer) } else { Vec::new() },
             minor,
             version: version.unwrap_or_else(|| format!("{}.{}", minor.0, minor.1)),
-            implementation: answer.map(|answer| answer.implementation.clone()).or_else(|| self.config.implementation.clone()).unwrap_or_else(|| "cpython".to_owned()),
+            implementation: answer
+                .map(|answer| answer.implementation.clone())
+                .or_else(|| self.config.implementation.clone())
+                .unwrap_or_else(|| "cpython".to_owned()),
         }
     }
 
@@ -216,13 +224,20 @@ impl Patient<'_> {
             || {
                 let prefix = self.config.home.as_deref().and_then(Path::parent).unwrap_or(Path::new("/usr"));
                 let lib = format!("lib/python{major}.{minor}");
-                vec![prefix.join(&lib).join("site-packages"), Path::new("/usr/local").join(&lib).join("dist-packages"), PathBuf::from("/usr/lib/python3/dist-packages")]
+                vec![
+                    prefix.join(&lib).join("site-packages"),
+                    Path::new("/usr/local").join(&lib).join("dist-packages"),
+                    PathBuf::from("/usr/lib/python3/dist-packages"),
+                ]
             },
             |answer| answer.path.clone(),
         );
         let is_site = |folder: &PathBuf| folder.ends_with("site-packages") || folder.ends_with("dist-packages");
         let own: BTreeSet<_> = self.places.sites.iter().filter_map(|(_, site)| fs::canonicalize(site).ok()).collect();
-        folders.into_iter().filter(|folder| is_site(folder) && fs::canonicalize(folder).is_ok_and(|folder| !own.contains(&folder))).collect()
+        folders
+            .into_iter()
+            .filter(|folder| is_site(folder) && fs::canonicalize(folder).is_ok_and(|folder| !own.contains(&folder)))
+            .collect()
     }
 }
 

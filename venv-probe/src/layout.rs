@@ -7,6 +7,7 @@ use contract::venv::Layout;
 
 /// The names in one folder that matter, gathered while it is listed.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a name that is there or not")]
 pub(crate) struct Listing {
     config: bool,
     bin: bool,
@@ -98,7 +99,9 @@ mod tests {
 
     fn layout(folder: &Path) -> Option<Layout> {
         let mut listing = Listing::default();
-        names(folder).iter().for_each(|name| listing.note(name));
+        for name in names(folder) {
+            listing.note(&name);
+        }
         listing.layout(folder)
     }
 
@@ -106,7 +109,10 @@ mod tests {
     fn an_environment_is_known_by_its_config_or_by_its_shape() {
         assert_eq!(layout(tree(&["pyvenv.cfg", "lib/x"]).path()), Some(Layout::Venv));
         assert_eq!(layout(tree(&["bin/python3", "bin/activate", "lib/python3.12/site-packages/x.py"]).path()), Some(Layout::Venv));
-        assert_eq!(layout(&tree(&["a/.venv/bin/python", "a/.venv/lib/python3.12/site-packages/x"]).path().join("a/.venv")), Some(Layout::Venv));
+        assert_eq!(
+            layout(&tree(&["a/.venv/bin/python", "a/.venv/lib/python3.12/site-packages/x"]).path().join("a/.venv")),
+            Some(Layout::Venv)
+        );
     }
 
     #[test]
@@ -126,7 +132,13 @@ mod tests {
 
     #[test]
     fn minors_of_every_build() {
-        for (name, expected) in [("python3.12", Some((3, 12))), ("python3.13t", Some((3, 13))), ("pypy3.10", Some((3, 10))), ("python3", None), ("perl5.36", None)] {
+        for (name, expected) in [
+            ("python3.12", Some((3, 12))),
+            ("python3.13t", Some((3, 13))),
+            ("pypy3.10", Some((3, 10))),
+            ("python3", None),
+            ("perl5.36", None),
+        ] {
             assert_eq!(minor(OsStr::new(name)), expected, "{name}");
         }
     }

@@ -44,7 +44,7 @@ fn start_up_code(outcome: &Start, startup: &Startup, timeout: Duration, found: &
         _ => (&startup_catalogue::FAILS, "ends the interpreter".to_owned()),
     };
     let text = format!("start-up code {what}: {}", files.join(", "));
-    found.add(entry, text, startup.files.first().map(|file| Subject::from(file)));
+    found.add(entry, text, startup.files.first().map(Subject::from));
 }
 
 fn interpreter(outcome: &Start, python: &Path, timeout: Duration, found: &mut Findings) {

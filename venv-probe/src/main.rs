@@ -48,6 +48,7 @@ Examples:
 /// Writes one `venv.probe` record (JSON) per environment, as it is judged, then `end`. Changes nothing.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Args {
     /// Folders to search, environments, or globs; `-` reads paths or records from stdin [default: .]
     paths: Vec<PathBuf>,
@@ -102,11 +103,14 @@ fn probe(args: Args, out: &mut Output) -> anyhow::Result<Exit> {
 
 fn explain(code: &str, out: &mut Output) -> anyhow::Result<Exit> {
     if code.is_empty() {
-        let list: String = catalogue::all().map(|entry| format!("{:30} {}\n", entry.code, entry.means.split_inclusive('.').next().unwrap_or(""))).collect();
+        let list: String = catalogue::all()
+            .map(|entry| format!("{:30} {}\n", entry.code, entry.means.split_inclusive('.').next().unwrap_or("")))
+            .collect();
         out.prose(&list)?;
         return Ok(Exit::Done);
     }
-    let text = catalogue::explain(code).with_context(|| format!("no fault has the code `{code}`; `venv-probe --explain` lists them all"))?;
+    let text =
+        catalogue::explain(code).with_context(|| format!("no fault has the code `{code}`; `venv-probe --explain` lists them all"))?;
     out.prose(&text)?;
     Ok(Exit::Done)
 }

@@ -60,7 +60,8 @@ fn libraries(root: &Path) -> Vec<PathBuf> {
     if identity(&lib64).is_some() && identity(&lib64) != identity(&lib) {
         folders.push(lib64);
     }
-    let mut libraries: Vec<PathBuf> = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten().map(|entry| entry.path()).collect();
+    let mut libraries: Vec<PathBuf> =
+        folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten().map(|entry| entry.path()).collect();
     libraries.sort();
     libraries
 }

@@ -61,7 +61,11 @@ fn classify(head: &[u8], path: &Path, here: Machine) -> Program {
         [0x7f, b'E', b'L', b'F', ..] => elf(head, here),
         // Mach-O, 64 bit in either byte order, and universal binaries.
         [0xcf, 0xfa, 0xed, 0xfe, ..] | [0xfe, 0xed, 0xfa, 0xcf, ..] | [0xca, 0xfe, 0xba, 0xbe | 0xbf, ..] => {
-            if here.macos { Program::Native } else { Program::Foreign }
+            if here.macos {
+                Program::Native
+            } else {
+                Program::Foreign
+            }
         }
         [b'M', b'Z', ..] => Program::Foreign,
         [b'#', b'!', ..] if is_shim(head, path) => Program::Shim,
@@ -83,7 +87,10 @@ fn elf(head: &[u8], here: Machine) -> Program {
 
 fn is_shim(head: &[u8], path: &Path) -> bool {
     let text = String::from_utf8_lossy(head);
-    path.parent().is_some_and(|folder| folder.ends_with("shims")) || ["pyenv", "asdf", "mise"].iter().any(|manager| text.contains(&format!("{manager} exec")) || text.contains(&format!("{manager}\" exec")))
+    path.parent().is_some_and(|folder| folder.ends_with("shims"))
+        || ["pyenv", "asdf", "mise"]
+            .iter()
+            .any(|manager| text.contains(&format!("{manager} exec")) || text.contains(&format!("{manager}\" exec")))
 }
 
 #[cfg(test)]

@@ -133,7 +133,10 @@ fn activated(head: &[u8]) -> Option<PathBuf> {
         let quote = value.first().copied().filter(|b| matches!(b, b'"' | b'\''));
         quote.map_or(value, |q| value.strip_prefix(&[q]).and_then(|v| v.strip_suffix(&[q])).unwrap_or(value))
     });
-    unquoted.filter(|value| value.starts_with(b"/") && !value.contains(&b'$')).map(|value| PathBuf::from(OsString::from_vec(value.to_vec()))).next()
+    unquoted
+        .filter(|value| value.starts_with(b"/") && !value.contains(&b'$'))
+        .map(|value| PathBuf::from(OsString::from_vec(value.to_vec())))
+        .next()
 }
 
 #[cfg(test)]

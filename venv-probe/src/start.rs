@@ -29,7 +29,10 @@ pub(crate) enum Start {
     Silent,
     Hung,
     /// It ended with an error.
-    Failed { stderr: String, signal: Option<i32> },
+    Failed {
+        stderr: String,
+        signal: Option<i32>,
+    },
     /// The kernel would not run it.
     Refused(io::ErrorKind, String),
     /// A signal asked us to stop.

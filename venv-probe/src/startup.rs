@@ -6,10 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use contract::path::Subject;
+use contract::venv::Repair;
 use sha2::{Digest as _, Sha256};
 
 use crate::catalogue::startup as catalogue;
 use crate::findings::Findings;
+use crate::packages::{Dist, Installed};
 
 /// What start-up executes in one environment.
 #[derive(Debug, Default)]
@@ -50,10 +52,10 @@ impl Reader {
     fn pth_files(&mut self, site: &Path) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(site) else { return Vec::new() };
         let names: HashSet<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        let mut pth: Vec<&String> = names.iter().filter(|name| has_extension(name, "pth") && !name.starts_with('.')).collect();
-        pth.sort();
+        let mut ordered: Vec<&String> = names.iter().filter(|name| has_extension(name, "pth") && !name.starts_with('.')).collect();
+        ordered.sort();
         let mut added = Vec::new();
-        for name in pth {
+        for name in ordered {
             let path = site.join(name);
             let Ok(bytes) = fs::read(&path) else { continue };
             for line in String::from_utf8_lossy(&bytes).lines() {
@@ -131,15 +133,29 @@ pub(crate) fn complaints(stderr: &str, theirs: &Path, ours: &Path, startup: &Sta
         {
             let file = Path::new(file).strip_prefix(theirs).map_or_else(|_| PathBuf::from(file), |below| ours.join(below));
             let why = reason(&lines[at..]).unwrap_or("it raises an error");
-            found.add(&catalogue::PTH_BROKEN, format!("line {number} of {} fails at every start: {why}", contract::path::shown(&file)), Some(Subject::from(&file)));
+            found.add(
+                &catalogue::PTH_BROKEN,
+                format!("line {number} of {} fails at every start: {why}", contract::path::shown(&file)),
+                Some(Subject::from(&file)),
+            );
         }
         for name in ["sitecustomize", "usercustomize"] {
             if line.starts_with(&format!("Error in {name}")) {
                 let why = lines.get(at + 1).map_or("", |why| why.trim());
                 let file = startup.files.iter().find(|file| file.file_stem().is_some_and(|stem| stem == name));
-                found.add(&catalogue::RAISES, format!("{name} fails at every start: {why}"), file.map(|file| Subject::from(file)));
+                found.add(&catalogue::RAISES, format!("{name} fails at every start: {why}"), file.map(Subject::from));
             }
         }
+    }
+}
+
+/// Says of each broken `.pth` file whose it is: its distribution can be reinstalled, and what nobody owns can go.
+pub(crate) fn blame(installed: &Installed, found: &mut Findings) {
+    for fault in found.faults.iter_mut().filter(|fault| fault.code == catalogue::PTH_BROKEN.code) {
+        let Some(file) = &fault.evidence else { continue };
+        let owner = installed.owner(file.as_path());
+        fault.package = owner.map(Dist::package);
+        fault.repair = Some(if owner.is_some() { Repair::Packages } else { Repair::Litter });
     }
 }
 
@@ -201,6 +217,12 @@ mod tests {
         let mut found = Findings::default();
         complaints(stderr, Path::new("/a"), Path::new("/b"), &Startup::default(), &mut found);
         let texts: Vec<_> = found.faults.iter().map(|fault| fault.text.as_str()).collect();
-        assert_eq!(texts, ["line 1 of /b/lib/x.pth fails at every start: ModuleNotFoundError: No module named 'gone'", "sitecustomize fails at every start: RuntimeError: no"]);
+        assert_eq!(
+            texts,
+            [
+                "line 1 of /b/lib/x.pth fails at every start: ModuleNotFoundError: No module named 'gone'",
+                "sitecustomize fails at every start: RuntimeError: no"
+            ]
+        );
     }
 }

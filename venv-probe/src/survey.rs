@@ -47,11 +47,15 @@ fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, out:
             Line::Record(record, raw) => {
                 out.pass(&raw)?;
                 let subject = record.subject.filter(|_| record.v == contract::record::VERSION);
-                if let Some(root) = subject.filter(|subject| subject.as_path().is_absolute() && subject.as_path().symlink_metadata().is_ok()) {
+                if let Some(root) =
+                    subject.filter(|subject| subject.as_path().is_absolute() && subject.as_path().symlink_metadata().is_ok())
+                {
                     bad |= survey(&[root.as_path().to_owned()], &[record.id], walk, court, out)?;
                 }
             }
-            Line::Other { bytes, .. } if is_path(&bytes) => roots.extend(targets::roots(&[PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))], &[], out)?),
+            Line::Other { bytes, .. } if is_path(&bytes) => {
+                roots.extend(targets::roots(&[PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))], &[], out)?)
+            }
             Line::Other { number, why, .. } => out.error("input.not-a-record", About::default(), Some(number), &why)?,
         }
     }

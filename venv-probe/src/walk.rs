@@ -166,7 +166,8 @@ fn list(path: &Path, inside: &mut Vec<(std::ffi::OsString, FileType)>) -> io::Re
 
 /// Folders that hold no environment: package trees, version control, caches, and what the kernel makes up.
 fn prunable(path: &Path, name: &OsStr) -> bool {
-    const NAMES: [&str; 9] = ["node_modules", "site-packages", "dist-packages", "__pycache__", ".git", ".hg", ".svn", ".mypy_cache", ".ruff_cache"];
+    const NAMES: [&str; 9] =
+        ["node_modules", "site-packages", "dist-packages", "__pycache__", ".git", ".hg", ".svn", ".mypy_cache", ".ruff_cache"];
     const PATHS: [&str; 3] = ["/proc", "/sys", "/dev"];
     NAMES.iter().any(|pruned| name == *pruned) || PATHS.iter().any(|pruned| path == Path::new(pruned))
 }

@@ -57,7 +57,8 @@ fn next<'a>(text: &'a [u8], shell: &Shell, root: &[u8]) -> Option<(&'a [u8], Opt
             .min()?;
         let end = at + length;
         // `/srv/app` is not mentioned by `/srv/app2` or `/srv/app-old`.
-        let whole = quote.is_some() || text.get(end).is_none_or(|&b| b == b'/' || !is_name(b)) && !at.checked_sub(1).is_some_and(|i| is_name(text[i]));
+        let whole = quote.is_some()
+            || text.get(end).is_none_or(|&b| b == b'/' || !is_name(b)) && !at.checked_sub(1).is_some_and(|i| is_name(text[i]));
         if whole {
             return Some((&text[..at], quote, &text[end..]));
         }
@@ -126,7 +127,12 @@ mod tests {
 
     #[test]
     fn the_quotes_of_each_creator_stay() {
-        for script in ["VIRTUAL_ENV='/srv/app/.venv'\n", "export VIRTUAL_ENV=\"/srv/app/.venv\"\n", "VIRTUAL_ENV=/srv/app/.venv\n", "(cygpath \"/srv/app/.venv\")"] {
+        for script in [
+            "VIRTUAL_ENV='/srv/app/.venv'\n",
+            "export VIRTUAL_ENV=\"/srv/app/.venv\"\n",
+            "VIRTUAL_ENV=/srv/app/.venv\n",
+            "(cygpath \"/srv/app/.venv\")",
+        ] {
             assert_eq!(moved_to("activate", script, "/new/.venv").unwrap(), script.replace("/srv/app/", "/new/"));
         }
     }
@@ -136,7 +142,10 @@ mod tests {
         assert_eq!(moved_to("activate", "VIRTUAL_ENV=/srv/app/.venv\n", "/a b").unwrap(), "VIRTUAL_ENV='/a b'\n");
         assert_eq!(moved_to("activate", "VIRTUAL_ENV=\"/srv/app/.venv\"\n", "/a b").unwrap(), "VIRTUAL_ENV=\"/a b\"\n");
         assert_eq!(moved_to("activate", "VIRTUAL_ENV=\"/srv/app/.venv\"\n", "/a$b'c").unwrap(), "VIRTUAL_ENV='/a$b'\"'\"'c'\n");
-        assert_eq!(moved_to("activate.fish", "set -gx VIRTUAL_ENV \"/srv/app/.venv\"\n", "/a$b'c").unwrap(), "set -gx VIRTUAL_ENV '/a$b\\'c'\n");
+        assert_eq!(
+            moved_to("activate.fish", "set -gx VIRTUAL_ENV \"/srv/app/.venv\"\n", "/a$b'c").unwrap(),
+            "set -gx VIRTUAL_ENV '/a$b\\'c'\n"
+        );
         assert_eq!(moved_to("activate.csh", "setenv VIRTUAL_ENV '/srv/app/.venv'\n", "/a!").unwrap(), "setenv VIRTUAL_ENV '/a\\!'\n");
     }
 

@@ -58,7 +58,12 @@ struct Kept {
 
 impl<'a, 's> Change<'a, 's> {
     /// Makes the change that the case asks for; returns the record, and the verdict afterwards where something is other than before.
-    pub(crate) fn make(session: &'a Session<'s>, force: &'a Force, patient: &'a Patient, case: Case) -> anyhow::Result<(Told, Option<Probe>)> {
+    pub(crate) fn make(
+        session: &'a Session<'s>,
+        force: &'a Force,
+        patient: &'a Patient,
+        case: Case,
+    ) -> anyhow::Result<(Told, Option<Probe>)> {
         let start = Instant::now();
         let id = stamp::id();
         // Until the outcome is on record: the first signal waits for the roll-back.
@@ -191,7 +196,9 @@ impl<'a, 's> Change<'a, 's> {
         let judged = judge(&self.case, rungs, before, &after);
         Ok(match judged {
             Verdict::Not(why) if missing.is_empty() => Attempt::Not { why, damaged },
-            _ if !missing.is_empty() && (before.status != Status::Broken || !works) => Attempt::Not { why: without(&missing), damaged: false },
+            _ if !missing.is_empty() && (before.status != Status::Broken || !works) => {
+                Attempt::Not { why: without(&missing), damaged: false }
+            }
             _ => Attempt::Kept(Box::new(Kept { undo: Subject::from(Path::new("")), after, text, detail, missing })),
         })
     }
@@ -206,7 +213,10 @@ impl<'a, 's> Change<'a, 's> {
         let whole = kept.missing.is_empty();
         let mut text = past(&kept.text);
         if !whole {
-            detail.insert("missing".to_owned(), json!(kept.missing.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>()));
+            detail.insert(
+                "missing".to_owned(),
+                json!(kept.missing.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>()),
+            );
             text = format!("{text}, but {}", without(&kept.missing));
         }
         let action = Action {
@@ -273,6 +283,8 @@ fn past(plan: &str) -> String {
         ("reinstall ", "reinstalled "),
         ("build ", "built "),
     ];
-    let step = |step: &str| done.iter().find_map(|(now, then)| step.strip_prefix(now).map(|rest| format!("{then}{rest}"))).unwrap_or_else(|| step.to_owned());
+    let step = |step: &str| {
+        done.iter().find_map(|(now, then)| step.strip_prefix(now).map(|rest| format!("{then}{rest}"))).unwrap_or_else(|| step.to_owned())
+    };
     plan.split("; ").map(step).collect::<Vec<_>>().join("; ")
 }

@@ -86,7 +86,9 @@ mod system {
 
     fn maps(proc: &Path, roots: &[PathBuf]) -> bool {
         let Ok(maps) = fs::read(proc.join("maps")) else { return false };
-        maps.split(|&b| b == b'\n').filter_map(|line| line.iter().position(|&b| b == b'/').map(|at| &line[at..])).any(|path| below(layout::path(path), roots))
+        maps.split(|&b| b == b'\n')
+            .filter_map(|line| line.iter().position(|&b| b == b'/').map(|at| &line[at..]))
+            .any(|path| below(layout::path(path), roots))
     }
 
     fn activated(proc: &Path, roots: &[PathBuf]) -> bool {

@@ -44,7 +44,9 @@ impl Case {
         let ours = |fault: &Finding| full || rung(fault).is_some() && (restore || fault.code != MODIFIED);
         let (targets, left): (Vec<_>, Vec<_>) = probe.faults.iter().cloned().partition(ours);
         let rungs = if full { Rungs::from([Repair::Rebuild]) } else { first(targets.iter().filter_map(rung).collect()) };
-        let (targets, later) = targets.into_iter().partition(|fault| rungs.contains(&Repair::Rebuild) || rung(fault).is_some_and(|rung| rungs.contains(&rung)));
+        let (targets, later) = targets
+            .into_iter()
+            .partition(|fault| rungs.contains(&Repair::Rebuild) || rung(fault).is_some_and(|rung| rungs.contains(&rung)));
         Self { targets, later, left, rungs }
     }
 
@@ -65,7 +67,12 @@ impl Case {
             }
             self.outdone(rung, highest)
         };
-        LADDER.into_iter().take_while(|rung| *rung < highest).filter(|rung| !rungs.contains(rung)).map(|rung| Reason { rung, why_not: why(rung) }).collect()
+        LADDER
+            .into_iter()
+            .take_while(|rung| *rung < highest)
+            .filter(|rung| !rungs.contains(rung))
+            .map(|rung| Reason { rung, why_not: why(rung) })
+            .collect()
     }
 
     fn outdone(&self, lower: Repair, highest: Repair) -> String {
@@ -152,7 +159,9 @@ pub(crate) fn judge(case: &Case, rungs: &Rungs, before: &Probe, after: &Probe) -
 
 /// Whether two findings are of one fault, seen twice.
 fn same(a: &Finding, b: &Finding) -> bool {
-    a.code == b.code && a.package.as_ref().map(|p| &p.name) == b.package.as_ref().map(|p| &p.name) && a.repair.is_some() == b.repair.is_some()
+    a.code == b.code
+        && a.package.as_ref().map(|p| &p.name) == b.package.as_ref().map(|p| &p.name)
+        && a.repair.is_some() == b.repair.is_some()
 }
 
 /// The worst fault in a few words.
@@ -214,7 +223,10 @@ mod tests {
         assert_eq!(verdict(&before, &before), "interpreter-missing is still there afterwards: t");
         assert_eq!(verdict(&before, &probe("unknown", &[])), "it could not be judged afterwards: the probe gives no reason");
         assert_eq!(verdict(&before, &probe("degraded", &[("pip-missing", "degraded", Some("pip"))])), "further pip-missing");
-        assert_eq!(verdict(&before, &probe("broken", &[("minor-version-moved", "broken", Some("relink"))])), "minor-version-moved came with it: t");
+        assert_eq!(
+            verdict(&before, &probe("broken", &[("minor-version-moved", "broken", Some("relink"))])),
+            "minor-version-moved came with it: t"
+        );
         assert_eq!(verdict(&before, &probe("degraded", &[("startup-raises", "degraded", None)])), "mended");
     }
 

@@ -28,7 +28,12 @@ impl Log {
     pub(crate) fn create(folder: &Path) -> anyhow::Result<Self> {
         state::private_folder(folder)?;
         let path = folder.join(format!("venv-rebuild-{}.log", stamp::id()));
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).with_context(|| format!("cannot create the log {}", shown(&path)))?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("cannot create the log {}", shown(&path)))?;
         Ok(Self { file: Mutex::new(file), path })
     }
 

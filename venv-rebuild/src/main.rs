@@ -154,7 +154,8 @@ fn main() -> ExitCode {
 
 fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     let Arguments { command, paths, repair, common } = args;
-    let build = build::Options { python: repair.python, installer: repair.installer, timeout: repair.timeout, only_source: repair.only_source };
+    let build =
+        build::Options { python: repair.python, installer: repair.installer, timeout: repair.timeout, only_source: repair.only_source };
     let options = Options {
         full: repair.full,
         restore: repair.restore,

@@ -173,7 +173,10 @@ impl<'a> Means<'a> {
             detail.insert("options".to_owned(), json!(set.options));
         }
         if !set.unrecoverable.is_empty() {
-            detail.insert("unrecoverable".to_owned(), json!(set.unrecoverable.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>()));
+            detail.insert(
+                "unrecoverable".to_owned(),
+                json!(set.unrecoverable.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>()),
+            );
         }
         Ok(format!("build anew with {} ({}) and {packages} packages {source}", shown(&found.path), found.version))
     }

@@ -100,7 +100,8 @@ impl Patch {
     pub(crate) fn restore(&self, state: &Path) -> anyhow::Result<()> {
         let venv = self.venv.as_path();
         self.inverse(state)?.iter().try_for_each(|edit| edit.apply(venv))?;
-        let folders: BTreeSet<PathBuf> = self.files.iter().filter_map(|file| venv.join(file.path.as_path()).parent().map(Path::to_owned)).collect();
+        let folders: BTreeSet<PathBuf> =
+            self.files.iter().filter_map(|file| venv.join(file.path.as_path()).parent().map(Path::to_owned)).collect();
         folders.iter().try_for_each(|folder| clear(folder))
     }
 

@@ -70,7 +70,10 @@ fn collect(session: &Session<'_>, path: &Path, found: &mut BTreeMap<PathBuf, Vec
     }
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
-        Err(e) => return session.with_output(|out| out.error("folder.unreadable", About::default(), None, &format!("cannot list {}: {e}", shown(path)))),
+        Err(e) => {
+            return session
+                .with_output(|out| out.error("folder.unreadable", About::default(), None, &format!("cannot list {}: {e}", shown(path))));
+        }
     };
     let folders = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     for folder in folders.map(|entry| entry.path()).filter(|folder| !CLOSED.iter().any(|name| folder.ends_with(name))) {
@@ -86,7 +89,11 @@ fn collect(session: &Session<'_>, path: &Path, found: &mut BTreeMap<PathBuf, Vec
 fn due(backups: &[PathBuf], policy: Policy) -> Vec<&PathBuf> {
     let mut backups: Vec<&PathBuf> = backups.iter().collect();
     backups.sort_by_key(|backup| std::cmp::Reverse(backup.file_name().map(ToOwned::to_owned)));
-    backups.into_iter().skip(policy.keep).filter(|backup| swap::stamp(backup).is_some_and(|stamp| is_older(&stamp, policy.older_than))).collect()
+    backups
+        .into_iter()
+        .skip(policy.keep)
+        .filter(|backup| swap::stamp(backup).is_some_and(|stamp| is_older(&stamp, policy.older_than)))
+        .collect()
 }
 
 fn is_older(stamp: &str, than: Duration) -> bool {
@@ -126,7 +133,8 @@ fn remove(session: &Session<'_>, force: &Force, matter: &Matter, backup: &Path) 
 
 /// The originals that patches saved go by age alone: they are small, and what they could undo is soon built upon.
 fn forget(session: &Session<'_>, state: &Path, paths: &[PathBuf], policy: Policy) -> anyhow::Result<()> {
-    let ours = |patch: &patch::Patch| paths.iter().any(|path| patch.venv.as_path().starts_with(path)) && is_older(&patch.id, policy.older_than);
+    let ours =
+        |patch: &patch::Patch| paths.iter().any(|path| patch.venv.as_path().starts_with(path)) && is_older(&patch.id, policy.older_than);
     for patch in patch::all(state)?.iter().filter(|patch| ours(patch)) {
         let text = format!("forget how to take back `{}` ({})", patch.verb, patch.id);
         let action = match &session.force {

@@ -27,7 +27,9 @@ pub(crate) fn edits(venv: &Path, scripts: &[Rewritten]) -> anyhow::Result<Vec<Ed
     let mut edits = Vec::new();
     for site in layout::site_packages(venv) {
         for path in records(venv, &site).with_context(|| format!("cannot list {}", shown(&venv.join(&site))))? {
-            let Content::File { bytes, mode } = crate::edit::content(&venv.join(&path)).with_context(|| format!("cannot read {}", shown(&path)))? else {
+            let Content::File { bytes, mode } =
+                crate::edit::content(&venv.join(&path)).with_context(|| format!("cannot read {}", shown(&path)))?
+            else {
                 continue;
             };
             let new = renewed(&bytes, &site, scripts);
@@ -76,7 +78,15 @@ fn unquoted(field: &[u8]) -> Vec<u8> {
     match field.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
         Some(inner) => {
             let mut previous = 0;
-            inner.iter().copied().filter(|&b| { let doubled = b == b'"' && previous == b'"'; previous = if doubled { 0 } else { b }; !doubled }).collect()
+            inner
+                .iter()
+                .copied()
+                .filter(|&b| {
+                    let doubled = b == b'"' && previous == b'"';
+                    previous = if doubled { 0 } else { b };
+                    !doubled
+                })
+                .collect()
         }
         None => field.to_vec(),
     }

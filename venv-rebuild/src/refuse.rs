@@ -13,8 +13,21 @@ use crate::swap::parent;
 
 /// What venv, virtualenv, uv and pip put at the root of an environment.
 const EXPLAINED: [&str; 15] = [
-    "bin", "lib", "lib64", "include", "share", "etc", "man", "local", "pyvenv.cfg", ".gitignore", "CACHEDIR.TAG", ".lock", "pip-selfcheck.json",
-    "lib32", "__pycache__",
+    "bin",
+    "lib",
+    "lib64",
+    "include",
+    "share",
+    "etc",
+    "man",
+    "local",
+    "pyvenv.cfg",
+    ".gitignore",
+    "CACHEDIR.TAG",
+    ".lock",
+    "pip-selfcheck.json",
+    "lib32",
+    "__pycache__",
 ];
 
 /// Why an environment is left alone.
@@ -81,7 +94,9 @@ impl Refusal {
                 "in use by {}; stop it, or pass --in-use=replace",
                 list(users.iter().map(|user| format!("process {} ({})", user.pid, user.by)))
             ),
-            Self::Unwritable(folder) => format!("{} cannot be written, and the new environment is built there; run as its owner", shown(folder)),
+            Self::Unwritable(folder) => {
+                format!("{} cannot be written, and the new environment is built there; run as its owner", shown(folder))
+            }
         }
     }
 }

@@ -124,7 +124,8 @@ pub(crate) fn name_base(cfg: &mut Cfg, interpreter: &Interpreter) {
 
 /// Whether the environment holds a copy of the interpreter where others have a link: it was asked for, or some name of it is a program.
 pub(crate) fn holds_copy(venv: &Path) -> bool {
-    let asked = Cfg::read(venv).ok().and_then(|cfg| cfg.get("command").map(|command| crate::shebang::find(command, b" --copies").is_some()));
+    let asked =
+        Cfg::read(venv).ok().and_then(|cfg| cfg.get("command").map(|command| crate::shebang::find(command, b" --copies").is_some()));
     asked.unwrap_or(false) || ["python", "python3"].iter().any(|name| is_program(&venv.join("bin").join(name)))
 }
 

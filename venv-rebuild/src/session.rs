@@ -164,7 +164,6 @@ pub(crate) fn duration(text: &str) -> anyhow::Result<Duration> {
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,7 +72,9 @@ fn explained(errno: Errno, venv: &Path) -> anyhow::Error {
     let venv = shown(venv);
     let advice = match errno {
         Errno::BUSY => format!("{venv} is a mount point, which cannot be swapped; rebuild it where it is mounted from"),
-        Errno::XDEV => format!("{venv} lies on another file system or on the lower layer of an overlay; rebuild it where the image is made"),
+        Errno::XDEV => {
+            format!("{venv} lies on another file system or on the lower layer of an overlay; rebuild it where the image is made")
+        }
         Errno::ACCESS | Errno::PERM | Errno::ROFS => format!("the folder that holds {venv} cannot be written; run as its owner"),
         _ => format!("cannot exchange {venv} with the new environment"),
     };
@@ -86,7 +88,8 @@ pub(crate) fn put_back(venv: &Path, aside: &Path, old: Tree, new: Tree) -> anyho
     if was_away {
         let parked = parked(aside);
         let place = [&parked, aside].into_iter().find(|place| Tree::at(place).ok().flatten() == Some(old)).map(Path::to_owned);
-        let place = place.with_context(|| format!("the old environment of {} is at none of its places; look for it beside it", shown(venv)))?;
+        let place =
+            place.with_context(|| format!("the old environment of {} is at none of its places; look for it beside it", shown(venv)))?;
         match here {
             None => rename(&place, venv)?,
             Some(here) if here == new => exchange(venv, &place)?,
@@ -162,7 +165,9 @@ pub(crate) fn unmark(tree: &Path) -> anyhow::Result<()> {
     let names = if marker.gitignore { &[".gitignore", MARKER][..] } else { &[MARKER] };
     for name in names {
         match fs::remove_file(tree.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e).with_context(|| format!("cannot remove {name} from {}", shown(tree))),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(e).with_context(|| format!("cannot remove {name} from {}", shown(tree)));
+            }
             _ => {}
         }
     }

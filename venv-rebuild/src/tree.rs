@@ -33,14 +33,7 @@ pub(crate) struct Filled {
 ///
 /// # Errors
 /// It cannot be made, or lacks what the rungs are for; the caller removes it.
-pub(crate) fn fill(
-    means: &Means<'_>,
-    force: &Force,
-    case: &Case,
-    rungs: &Rungs,
-    fresh: bool,
-    aside: &Path,
-) -> anyhow::Result<Filled> {
+pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs, fresh: bool, aside: &Path) -> anyhow::Result<Filled> {
     let (options, patient) = (means.options, means.patient);
     let spec = Spec { fresh, ..means.spec()? };
     let mut run = |command: &mut Command| logged(command, &spec, force);
@@ -84,14 +77,18 @@ fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &m
 
 /// What stands in the old root and is no part of an environment stands in the new one as well.
 fn carry_over(root: &Path, aside: &Path) -> anyhow::Result<()> {
-    unexplained(root).iter().filter(|name| aside.join(name).symlink_metadata().is_err()).try_for_each(|name| clone::one(&root.join(name), &aside.join(name)))
+    unexplained(root)
+        .iter()
+        .filter(|name| aside.join(name).symlink_metadata().is_err())
+        .try_for_each(|name| clone::one(&root.join(name), &aside.join(name)))
 }
 
 /// Takes one thing out of the clone. A path that does not lie in the packages of the environment is not touched.
 fn discard(root: &Path, aside: &Path, path: &Path) -> anyhow::Result<()> {
     let inside = layout::normal(path).strip_prefix(root).map(PathBuf::from).ok();
     let inside = inside.filter(|inside| layout::site_packages(root).iter().any(|site| inside.starts_with(site) && inside != site));
-    let inside = inside.with_context(|| format!("{} does not lie in the packages of {}; nothing is removed there", shown(path), shown(root)))?;
+    let inside =
+        inside.with_context(|| format!("{} does not lie in the packages of {}; nothing is removed there", shown(path), shown(root)))?;
     let target = aside.join(inside);
     if target.is_symlink() || target.is_file() {
         return std::fs::remove_file(&target).with_context(|| format!("cannot remove {}", shown(&target)));

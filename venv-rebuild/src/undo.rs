@@ -73,7 +73,13 @@ pub(crate) fn run(session: &Session<'_>, state: &Path, venvs: &[PathBuf], to: Op
         busy |= standing == Standing::Busy;
         session.with_output(|out| out.write(&told.line))?;
     }
-    Ok(if ill { Exit::Bad } else if busy { Exit::Busy } else { Exit::Done })
+    Ok(if ill {
+        Exit::Bad
+    } else if busy {
+        Exit::Busy
+    } else {
+        Exit::Done
+    })
 }
 
 fn said(outcome: Outcome, text: String) -> Action {
@@ -107,7 +113,10 @@ fn way(state: &Path, root: &Path, to: Option<&str>) -> anyhow::Result<Way> {
     let mut ways: Vec<Way> = backups.chain(patches.filter(Patch::is_untouched).map(Way::Patch)).collect();
     ways.sort_by_key(Way::stamp);
     match to {
-        Some(name) => ways.into_iter().find(|way| way.name() == name).with_context(|| format!("{} has no backup or change called {name}", shown(root))),
+        Some(name) => ways
+            .into_iter()
+            .find(|way| way.name() == name)
+            .with_context(|| format!("{} has no backup or change called {name}", shown(root))),
         None => ways.pop().with_context(|| format!("nothing that venv-rebuild did to {} can be taken back", shown(root))),
     }
 }

@@ -4,8 +4,18 @@ use contract::venv::Repair;
 
 use super::{BROKEN, DEGRADED, Entry};
 
-pub(crate) const ALL: &[&Entry] =
-    &[&CONFIG_MISSING, &CONFIG_EMPTY, &HOME_STALE, &MOVED, &COPIED, &LIB64, &SITE_PACKAGES_MISSING, &REDIRECT_DANGLING, &FOREIGN_LAYOUT, &CONDA];
+pub(crate) const ALL: &[&Entry] = &[
+    &CONFIG_MISSING,
+    &CONFIG_EMPTY,
+    &HOME_STALE,
+    &MOVED,
+    &COPIED,
+    &LIB64,
+    &SITE_PACKAGES_MISSING,
+    &REDIRECT_DANGLING,
+    &FOREIGN_LAYOUT,
+    &CONDA,
+];
 
 pub(crate) const CONFIG_MISSING: Entry = Entry {
     code: "config-missing",

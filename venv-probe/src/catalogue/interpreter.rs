@@ -5,8 +5,24 @@ use contract::venv::Repair;
 use super::{BROKEN, DEGRADED, Entry, UNKNOWN};
 
 pub(crate) const ALL: &[&Entry] = &[
-    &MISSING, &LOOP, &NOT_EXECUTABLE, &NOT_A_PROGRAM, &SILENT, &HANGS, &FAILS, &LIBRARY_MISSING, &STDLIB_MISSING, &MINOR_MOVED, &SHIM,
-    &FOREIGN_PLATFORM, &COPY_STALE, &BASE_IS_VENV, &PATCH_DRIFT, &NOT_STARTED, &ESCAPES, &UNREADABLE,
+    &MISSING,
+    &LOOP,
+    &NOT_EXECUTABLE,
+    &NOT_A_PROGRAM,
+    &SILENT,
+    &HANGS,
+    &FAILS,
+    &LIBRARY_MISSING,
+    &STDLIB_MISSING,
+    &MINOR_MOVED,
+    &SHIM,
+    &FOREIGN_PLATFORM,
+    &COPY_STALE,
+    &BASE_IS_VENV,
+    &PATCH_DRIFT,
+    &NOT_STARTED,
+    &ESCAPES,
+    &UNREADABLE,
 ];
 
 pub(crate) const MISSING: Entry = Entry {

@@ -30,6 +30,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Entry> {
     [interpreter::ALL, identity::ALL, startup::ALL, packages::ALL].into_iter().flatten().copied()
 }
 
+/// What `--explain` prints: every code with the first sentence of its meaning.
+pub(crate) fn list() -> String {
+    let first = |entry: &Entry| entry.means.split_inclusive(". ").next().map(str::trim_end);
+    all().fold(String::new(), |list, entry| format!("{list}{:30} {}\n", entry.code, first(entry).unwrap_or(entry.means)))
+}
+
 /// What `--explain CODE` prints; `None` where there is no such code.
 pub(crate) fn explain(code: &str) -> Option<String> {
     let entry = all().find(|entry| entry.code == code)?;

@@ -38,7 +38,15 @@ pub(super) fn judge(site: &Site, recorded: &[Recorded], found: &mut Findings) {
             None => foreign_module(lines.as_deref().unwrap_or_default(), &target),
         };
         if let Some((built_for, evidence)) = foreign {
-            let text = format!("{} was built for {built_for}, and this is {} {}.{} on {} {}", dist.title(), site.implementation, site.minor.0, site.minor.1, target.system, target.machine);
+            let text = format!(
+                "{} was built for {built_for}, and this is {} {}.{} on {} {}",
+                dist.title(),
+                site.implementation,
+                site.minor.0,
+                site.minor.1,
+                target.system,
+                target.machine
+            );
             found.add_package(&FOREIGN_ABI, dist.package(), text, Some(Subject::from(&evidence)));
         }
     }
@@ -146,8 +154,17 @@ mod tests {
     #[test]
     fn wheels_for_this_python_fit() {
         for tag in [
-            "cp312-cp312-manylinux_2_17_x86_64", "cp37-abi3-manylinux2014_x86_64", "py3-none-any", "py2.py3-none-any", "cp312-cp312-linux_x86_64",
-            "py3-none-manylinux_2_17_x86_64.musllinux_1_1_x86_64", "cp312-cp312-linux_i686", "py311-none-any", "cp313-none-any", "nonsense", "cp312-cp312-freebsd_14",
+            "cp312-cp312-manylinux_2_17_x86_64",
+            "cp37-abi3-manylinux2014_x86_64",
+            "py3-none-any",
+            "py2.py3-none-any",
+            "cp312-cp312-linux_x86_64",
+            "py3-none-manylinux_2_17_x86_64.musllinux_1_1_x86_64",
+            "cp312-cp312-linux_i686",
+            "py311-none-any",
+            "cp313-none-any",
+            "nonsense",
+            "cp312-cp312-freebsd_14",
         ] {
             assert!(!HERE.refuses_tag(tag), "{tag}");
         }
@@ -156,8 +173,13 @@ mod tests {
     #[test]
     fn wheels_for_another_do_not() {
         for tag in [
-            "cp313-cp313-manylinux_2_17_x86_64", "cp37-cp37m-manylinux1_x86_64", "cp313-abi3-manylinux2014_x86_64", "cp312-cp312-macosx_11_0_arm64",
-            "py3-none-win_amd64", "cp312-cp312-musllinux_1_2_aarch64", "cp312-cp312-manylinux_2_17_aarch64.manylinux2014_aarch64",
+            "cp313-cp313-manylinux_2_17_x86_64",
+            "cp37-cp37m-manylinux1_x86_64",
+            "cp313-abi3-manylinux2014_x86_64",
+            "cp312-cp312-macosx_11_0_arm64",
+            "py3-none-win_amd64",
+            "cp312-cp312-musllinux_1_2_aarch64",
+            "cp312-cp312-manylinux_2_17_aarch64.manylinux2014_aarch64",
         ] {
             assert!(HERE.refuses_tag(tag), "{tag}");
         }

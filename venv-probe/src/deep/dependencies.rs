@@ -128,9 +128,10 @@ impl<'a> Walk<'a> {
     }
 
     fn meet(&mut self, by: usize, requirement: &'a Requirement, through: Option<(&ExtraName, usize)>) {
-        let wanted = through.map_or_else(|| shown(requirement), |(extra, asker)| {
-            format!("{} (for its extra `{extra}`, which {} asks for)", shown(requirement), self.nodes[asker].dist.title())
-        });
+        let wanted = through.map_or_else(
+            || shown(requirement),
+            |(extra, asker)| format!("{} (for its extra `{extra}`, which {} asks for)", shown(requirement), self.nodes[asker].dist.title()),
+        );
         let Some(&index) = self.by_name.get(requirement.name.as_ref()) else {
             self.breaches.push(Breach { by, requirement, fate: Fate::Missing, text: wanted });
             return;

@@ -16,8 +16,8 @@ use crate::catalogue::packages::{
     CERTIFICATES_ADDED, CLOBBERED, FILES_MISSING, MODIFIED, PIP_PARTIAL, RECORD_MISSING, SCRIPT_REWRITTEN, SHARED_INODE, UNREADABLE,
 };
 use crate::findings::Findings;
-use crate::packages::{Dist, Metadata};
 use crate::packages::record::{Line, State};
+use crate::packages::{Dist, Metadata};
 
 /// Read at a time; larger blocks leave the processor's cache.
 const BLOCK: usize = 128 << 10;
@@ -89,7 +89,8 @@ fn missing(of_one: &[Deviation], found: &mut Findings) {
 /// Code that an import may reach: tests and documentation are often stripped on purpose, metadata is read by tools alone.
 fn is_code(line: &Line, dist: &Dist) -> bool {
     let Ok(path) = line.path.strip_prefix(dist.site()) else { return false };
-    let is_test = path.components().any(|part| matches!(part.as_os_str().to_str(), Some("test" | "tests" | "testing" | "docs" | "examples")));
+    let is_test =
+        path.components().any(|part| matches!(part.as_os_str().to_str(), Some("test" | "tests" | "testing" | "docs" | "examples")));
     !is_test && path.extension().is_some_and(|extension| extension == "py" || extension == "so" || extension == "pth")
 }
 
@@ -120,7 +121,10 @@ fn different<'a>(of_one: &[Deviation<'a>], rivals: &HashMap<&Path, Vec<(&'a Dist
 fn victor<'a>(line: &Line, dist: &Dist, rivals: &HashMap<&Path, Vec<(&'a Dist, &'a Line)>>) -> Option<&'a Dist> {
     let mut buffer = vec![0; BLOCK];
     let claims = rivals.get(line.path.as_path())?.iter();
-    claims.filter(|(rival, claim)| !(rival.name == dist.name && *claim == line)).find(|(_, claim)| claim.check(&mut buffer) == State::Same).map(|(rival, _)| *rival)
+    claims
+        .filter(|(rival, claim)| !(rival.name == dist.name && *claim == line))
+        .find(|(_, claim)| claim.check(&mut buffer) == State::Same)
+        .map(|(rival, _)| *rival)
 }
 
 fn clobbering(dist: &Dist, clobbered: Vec<(&Dist, Vec<&Line>)>, found: &mut Findings) {
@@ -136,7 +140,11 @@ fn modifying(modified: &Files, found: &mut Findings) {
     modified.report_any(&MODIFIED, |title, files| format!("{title}: {files} not as recorded"), found);
     let lines = modified.lines.iter().copied().filter(|line| fs::metadata(&line.path).is_ok_and(|meta| meta.nlink() > 1)).collect();
     let shared = Files { dist: modified.dist, lines };
-    shared.report_any(&SHARED_INODE, |title, files| format!("{title}: {files} modified under further names too, such as uv's cache"), found);
+    shared.report_any(
+        &SHARED_INODE,
+        |title, files| format!("{title}: {files} modified under further names too, such as uv's cache"),
+        found,
+    );
 }
 
 /// Installers write the environment's path into the first line of scripts, and so does whoever moves the environment.
@@ -162,7 +170,11 @@ fn unverifiable(recorded: &[Recorded], found: &mut Findings) {
     let dists: Vec<_> = recorded.iter().filter(|of| of.lines.is_none()).map(|of| of.dist).collect();
     let Some(first) = dists.first() else { return };
     let titles: Vec<_> = dists.iter().map(|dist| dist.title()).collect();
-    let finding = found.add(&RECORD_MISSING, format!("no list of files, so none were checked: {}", listed(&titles)), Some(Subject::from(&first.info)));
+    let finding = found.add(
+        &RECORD_MISSING,
+        format!("no list of files, so none were checked: {}", listed(&titles)),
+        Some(Subject::from(&first.info)),
+    );
     finding.package = only(&dists);
 }
 

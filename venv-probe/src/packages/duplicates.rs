@@ -33,7 +33,13 @@ fn report(dists: &[&Dist], surplus: &Dist, repair: Option<Repair>, found: &mut F
     } else {
         String::new()
     };
-    let text = format!("{} is recorded {} times ({}); Python takes it for {}{judgement}", winner.name, dists.len(), records.join(", "), winner.title());
+    let text = format!(
+        "{} is recorded {} times ({}); Python takes it for {}{judgement}",
+        winner.name,
+        dists.len(),
+        records.join(", "),
+        winner.title()
+    );
     let finding = found.add(&METADATA_DUPLICATE, text, Some(Subject::from(&surplus.info)));
     finding.package = Some(if repair.is_some() { surplus.package() } else { winner.package() });
     finding.repair = repair.or(METADATA_DUPLICATE.repair);

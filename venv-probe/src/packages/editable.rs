@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn every_back_ends_files_are_known() {
-        for file in ["__editable__.my_widget-0.1.dev2.pth", "__editable___my_widget_0_1_dev2_finder.py", "_my_widget.pth", "my-widget.pth"] {
+        for file in ["__editable__.my_widget-0.1.dev2.pth", "__editable___my_widget_0_1_dev2_finder.py", "_my_widget.pth", "my-widget.pth"]
+        {
             assert!(belongs(&widget(), &Path::new("/s").join(file)), "{file}");
         }
         for file in ["__editable__.my_widget-0.2.pth", "__editable___my_other_0_1_dev2_finder.py", "other.pth"] {

@@ -225,8 +225,7 @@ mod tests {
         let encoded = |digest: &[u8]| URL_SAFE_NO_PAD.encode(digest);
         let (short, long) = (encoded(&Sha384::digest(b"abc")), encoded(&Sha512::digest(b"abc")));
         let record = format!("a,sha384={short},3\na,sha512={long},\na,sha384={short},4\na,{EMPTY},3\nb,{EMPTY},0\na/b,{EMPTY},0\n");
-        let states: Vec<_> =
-            parse(record.as_bytes(), folder.path()).unwrap().iter().map(|line| line.check(&mut [0; 2])).collect();
+        let states: Vec<_> = parse(record.as_bytes(), folder.path()).unwrap().iter().map(|line| line.check(&mut [0; 2])).collect();
         use State::{Different, Missing, Same};
         assert_eq!(states, [Same, Same, Different, Different, Missing, Missing]);
     }

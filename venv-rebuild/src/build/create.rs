@@ -93,7 +93,8 @@ fn present(venv: &Path) -> anyhow::Result<BTreeMap<String, String>> {
 /// What was there and is not, however it came: it is put back at the version that it had.
 fn missing(aside: &Path, spec: &Spec, set: &PackageSet, failed: &[(Pin, String)]) -> anyhow::Result<Vec<Pin>> {
     let present = present(aside)?;
-    let is_due = |name: &str| !present.contains_key(name) && !failed.iter().any(|(pin, _)| pin.name == name) && (spec.with_pip || name != "pip");
+    let is_due =
+        |name: &str| !present.contains_key(name) && !failed.iter().any(|(pin, _)| pin.name == name) && (spec.with_pip || name != "pip");
     Ok(set.installed.values().filter(|pin| is_due(&pin.name)).cloned().collect())
 }
 

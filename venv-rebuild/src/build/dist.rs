@@ -82,7 +82,9 @@ fn read(info: PathBuf) -> anyhow::Result<Dist> {
     let version = header("version").unwrap_or_else(|| rest.split_once("-py").map_or(rest, |(version, _)| version)).to_owned();
     let requires = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case("requires-dist")).map(|(_, value)| value.clone()).collect();
     let origin = match read_text(&info.join("direct_url.json")) {
-        Some(text) => Some(serde_json::from_str(&text).with_context(|| format!("{} is no direct URL", shown(&info.join("direct_url.json"))))?),
+        Some(text) => {
+            Some(serde_json::from_str(&text).with_context(|| format!("{} is no direct URL", shown(&info.join("direct_url.json"))))?)
+        }
         None => None,
     };
     Ok(Dist { info, name, version, requires, origin })
@@ -124,7 +126,10 @@ mod tests {
     #[test]
     fn the_metadata_names_a_distribution_and_the_folder_only_without_it() {
         let root = tempfile::tempdir().unwrap();
-        write(&root.path().join("wrong-9.dist-info/METADATA"), "Metadata-Version: 2.1\nName: Right.Name\nVersion: 1.0\nRequires-Dist: a\n (>=1)\n\nName: no\n");
+        write(
+            &root.path().join("wrong-9.dist-info/METADATA"),
+            "Metadata-Version: 2.1\nName: Right.Name\nVersion: 1.0\nRequires-Dist: a\n (>=1)\n\nName: no\n",
+        );
         write(&root.path().join("empty_dist-2.1.dist-info/RECORD"), "");
         write(&root.path().join("old-0.3-py3.8.egg-info"), "Metadata-Version: 1.0\nName: old\n");
         write(&root.path().join("~ask-1.0.dist-info/METADATA"), "Name: flask\nVersion: 1\n");

@@ -66,9 +66,9 @@ fn has_library(python: &Path, minor: (u8, u8)) -> bool {
     let Some(prefix) = python.parent().and_then(Path::parent) else { return false };
     let folders = ["lib", "lib64"].map(|name| prefix.join(name));
     let libraries = folders.iter().flat_map(|folder| super::remains::entries(folder).into_iter().map(|name| (folder.join(&name), name)));
-    libraries.filter(|(_, name)| library_name(name).is_some_and(|(_, found)| found == minor)).any(|(library, _)| {
-        library.join("encodings/__init__.py").is_file() || library.join("encodings/__init__.pyc").is_file()
-    })
+    libraries
+        .filter(|(_, name)| library_name(name).is_some_and(|(_, found)| found == minor))
+        .any(|(library, _)| library.join("encodings/__init__.py").is_file() || library.join("encodings/__init__.pyc").is_file())
 }
 
 fn prove(path: PathBuf) -> Option<Interpreter> {

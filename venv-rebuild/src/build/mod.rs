@@ -34,9 +34,9 @@ use contract::child::Finished;
 pub(crate) use create::{Built, Change, create};
 pub(crate) use interpreter::Interpreter;
 pub(crate) use options::{Installer, Options};
+pub(crate) use pin::Pin;
 pub(crate) use reinstall::reinstall;
 pub(crate) use seed::seed_pip;
-pub(crate) use pin::Pin;
 pub(crate) use set::{PackageSet, Source, package_set};
 pub(crate) use spec::{Creator, Spec, spec};
 

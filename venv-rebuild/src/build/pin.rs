@@ -35,7 +35,9 @@ impl Pin {
     /// Name or version is none (PEP 508, PEP 440).
     pub(super) fn exact(name: &str, version: &str) -> anyhow::Result<Self> {
         let name = normalised(name)?;
-        let Ok(version) = Version::from_str(version) else { bail!("`{}` is no version that an index knows (PEP 440)", shown(Path::new(version))) };
+        let Ok(version) = Version::from_str(version) else {
+            bail!("`{}` is no version that an index knows (PEP 440)", shown(Path::new(version)))
+        };
         let version = version.to_string();
         Ok(Self { line: format!("{name}=={version}"), name, version: Some(version), hashes: Vec::new() })
     }
@@ -86,10 +88,18 @@ pub(super) fn normalised(name: &str) -> anyhow::Result<String> {
 /// The path is not absolute or not UTF-8.
 pub(super) fn file_url(path: &Path) -> anyhow::Result<String> {
     use fmt::Write as _;
-    ensure!(path.is_absolute() && path.to_str().is_some(), "`{}` is not an absolute path in UTF-8, installers cannot be given it", shown(path));
+    ensure!(
+        path.is_absolute() && path.to_str().is_some(),
+        "`{}` is not an absolute path in UTF-8, installers cannot be given it",
+        shown(path)
+    );
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~+".contains(&byte);
     path.as_os_str().as_bytes().iter().try_fold("file://".to_owned(), |mut url, byte| {
-        if plain(*byte) { url.push(char::from(*byte)) } else { write!(url, "%{byte:02X}")? }
+        if plain(*byte) {
+            url.push(char::from(*byte))
+        } else {
+            write!(url, "%{byte:02X}")?
+        }
         Ok(url)
     })
 }

@@ -36,7 +36,8 @@ fn on_path() -> Vec<PathBuf> {
 
 fn installed(minor: (u8, u8)) -> Vec<PathBuf> {
     let home = env::home_dir().unwrap_or_default();
-    let set = |name: &str, default: &str| env::var_os(name).filter(|value| !value.is_empty()).map_or_else(|| home.join(default), PathBuf::from);
+    let set =
+        |name: &str, default: &str| env::var_os(name).filter(|value| !value.is_empty()).map_or_else(|| home.join(default), PathBuf::from);
     let mut folders = versions(&set("PYENV_ROOT", ".pyenv").join("versions"), minor);
     folders.extend(versions(&set("UV_PYTHON_INSTALL_DIR", &uv_default()), minor));
     folders.extend(homebrew(minor));
@@ -73,7 +74,8 @@ fn number(name: &str) -> &str {
 fn homebrew((major, minor): (u8, u8)) -> Vec<PathBuf> {
     let prefixes = ["/opt/homebrew", "/usr/local", "/home/linuxbrew/.linuxbrew"];
     let kegs = prefixes.iter().map(|prefix| format!("{prefix}/opt/python@{major}.{minor}/bin"));
-    let frameworks = ["", "/opt/homebrew"].iter().map(|prefix| format!("{prefix}/Library/Frameworks/Python.framework/Versions/{major}.{minor}/bin"));
+    let frameworks =
+        ["", "/opt/homebrew"].iter().map(|prefix| format!("{prefix}/Library/Frameworks/Python.framework/Versions/{major}.{minor}/bin"));
     let linked = prefixes.iter().map(|prefix| format!("{prefix}/bin"));
     kegs.chain(frameworks).chain(linked).map(PathBuf::from).collect()
 }
@@ -97,10 +99,13 @@ mod tests {
     #[test]
     fn a_lasting_name_comes_first_then_the_newest_patch() {
         let root = tempfile::tempdir().unwrap();
-        for name in ["3.12.1", "3.12.10", "3.1.2", "cpython-3.12.7-linux-x86_64-gnu", "cpython-3.12-linux", "pypy3.12-7.3.19", "junk", "3.13.0"] {
+        for name in
+            ["3.12.1", "3.12.10", "3.1.2", "cpython-3.12.7-linux-x86_64-gnu", "cpython-3.12-linux", "pypy3.12-7.3.19", "junk", "3.13.0"]
+        {
             std::fs::create_dir(root.path().join(name)).unwrap();
         }
-        let found: Vec<_> = versions(root.path(), (3, 12)).iter().map(|path| path.parent().unwrap().file_name().unwrap().to_owned()).collect();
+        let found: Vec<_> =
+            versions(root.path(), (3, 12)).iter().map(|path| path.parent().unwrap().file_name().unwrap().to_owned()).collect();
         assert_eq!(found, ["pypy3.12-7.3.19", "cpython-3.12-linux", "3.12.10", "cpython-3.12.7-linux-x86_64-gnu", "3.12.1"]);
     }
 

@@ -54,7 +54,10 @@ mod tests {
         assert_eq!(found(&[root, "up/project/uv.lock", "up/project/sub/requirements.txt"]).unwrap(), "up/project/sub/requirements.txt");
         assert_eq!(found(&[root, "up/project/uv.lock", "up/project/requirements.txt"]).unwrap(), "up/project/uv.lock");
         assert_eq!(found(&[root, "up/requirements.txt"]), None);
-        assert_eq!(found(&[root, "up/project/requirements.txt", "up/project/sub/requirements.txt.backup"]).unwrap(), "up/project/requirements.txt");
+        assert_eq!(
+            found(&[root, "up/project/requirements.txt", "up/project/sub/requirements.txt.backup"]).unwrap(),
+            "up/project/requirements.txt"
+        );
     }
 
     #[test]

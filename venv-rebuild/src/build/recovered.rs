@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_direct_address_comes_back_exactly() {
-        let git = r#"{"url":"https://h/r.git","vcs_info":{"vcs":"git","commit_id":"abc123","requested_revision":"main"},"subdirectory":"py"}"#;
+        let git =
+            r#"{"url":"https://h/r.git","vcs_info":{"vcs":"git","commit_id":"abc123","requested_revision":"main"},"subdirectory":"py"}"#;
         assert_eq!(line(git).unwrap(), "a @ git+https://h/r.git@abc123#subdirectory=py");
         assert_eq!(line(r#"{"url":"https://h/a-1.tar.gz","archive_info":{}}"#).unwrap(), "a @ https://h/a-1.tar.gz");
         assert_eq!(line(r#"{"url":"file:///tmp","dir_info":{"editable":true}}"#).unwrap(), "-e file:///tmp");

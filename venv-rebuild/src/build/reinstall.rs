@@ -80,7 +80,8 @@ fn owned(clone: &Path, packages: &Path, info: &Path) -> Vec<PathBuf> {
     let Ok(root) = clone.canonicalize() else { return Vec::new() };
     let entries = record(info).unwrap_or_default();
     let paths = entries.iter().map(|entry| layout::normal(&packages.join(&entry.path)));
-    let is_inside = |path: &PathBuf| path.parent().and_then(|folder| folder.canonicalize().ok()).is_some_and(|folder| folder.starts_with(&root));
+    let is_inside =
+        |path: &PathBuf| path.parent().and_then(|folder| folder.canonicalize().ok()).is_some_and(|folder| folder.starts_with(&root));
     paths.filter(|path| is_inside(path) && !path.is_dir()).collect()
 }
 

@@ -126,7 +126,11 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
         }
         open = goes_on;
     }
-    lines.into_iter().map(|(number, line)| (number, without_comment(&line).trim().to_owned())).filter(|(_, line)| !line.is_empty()).collect()
+    lines
+        .into_iter()
+        .map(|(number, line)| (number, without_comment(&line).trim().to_owned()))
+        .filter(|(_, line)| !line.is_empty())
+        .collect()
 }
 
 /// A `#` begins a comment at the start of a line and behind a space: in a URL it begins a fragment.
@@ -164,7 +168,10 @@ fn option(line: &str, folder: &Path) -> anyhow::Result<String> {
     for (short, long, takes_value) in HONOURED {
         let Some(value) = value_of(line, short, long).filter(|_| takes_value || line == long) else { continue };
         ensure!(!takes_value || !value.is_empty(), "`{long}` needs a value");
-        ensure!(!value.contains(|c: char| c.is_whitespace() || c.is_control()), "`{long}` takes one value, and an option stands on a line of its own");
+        ensure!(
+            !value.contains(|c: char| c.is_whitespace() || c.is_control()),
+            "`{long}` takes one value, and an option stands on a line of its own"
+        );
         return Ok(match long {
             _ if !takes_value => long.to_owned(),
             "--find-links" => format!("{long} {}", address(&value, folder)?),
@@ -181,7 +188,9 @@ fn without_hashes(line: &str) -> anyhow::Result<(String, Vec<String>)> {
     let mut hashes = Vec::new();
     while let Some(word) = words.next() {
         let hash = if word == "--hash" { words.next() } else { word.strip_prefix("--hash=") };
-        let Some(hash) = hash.filter(|hash| is_hash(hash)) else { bail!("`{}` is no option of a requirement that a rebuild honours", redact::urls(word)) };
+        let Some(hash) = hash.filter(|hash| is_hash(hash)) else {
+            bail!("`{}` is no option of a requirement that a rebuild honours", redact::urls(word))
+        };
         hashes.push(hash.to_owned());
     }
     Ok((text.trim_end().to_owned(), hashes))
@@ -277,8 +286,14 @@ mod tests {
     #[test]
     fn nesting_comments_continuations_hashes_and_markers() {
         let root = project(&[
-            ("requirements.txt", "\u{feff}# all\n-r sub/base.txt\n-c sub/limits.txt\nflask \\\n  >=3 ; python_version>'3.8' # web\nb==1.0 \\\n    --hash=sha256:ab \\\n    --hash sha256:cd\n"),
-            ("sub/base.txt", "-r ../requirements.txt\nA_B[x]==2.*\nc @ ./dist/c.whl ; os_name=='posix'\n-e ./src[dev]\ngit+https://h/r@v1#egg=Dd\n"),
+            (
+                "requirements.txt",
+                "\u{feff}# all\n-r sub/base.txt\n-c sub/limits.txt\nflask \\\n  >=3 ; python_version>'3.8' # web\nb==1.0 \\\n    --hash=sha256:ab \\\n    --hash sha256:cd\n",
+            ),
+            (
+                "sub/base.txt",
+                "-r ../requirements.txt\nA_B[x]==2.*\nc @ ./dist/c.whl ; os_name=='posix'\n-e ./src[dev]\ngit+https://h/r@v1#egg=Dd\n",
+            ),
             ("sub/limits.txt", "idna<4\n"),
         ]);
         let read = read(&root.path().join("requirements.txt")).unwrap();
@@ -305,7 +320,15 @@ mod tests {
         let wheels = format!("--find-links file://{}/./wheels", root.path().display()).replace("/./", "/");
         let expected = ["--index-url https://u:p@h/simple", "--extra-index-url https://h/${TOKEN}", &wheels, "--pre", "--no-binary :all:"];
         assert_eq!(options, expected);
-        for line in ["--trusted-host x", "--global-option=x", "a --config-settings x", "--pre --target=/x", "-i https://h --target /x", "-r https://h/x", "--index-urlx"] {
+        for line in [
+            "--trusted-host x",
+            "--global-option=x",
+            "a --config-settings x",
+            "--pre --target=/x",
+            "-i https://h --target /x",
+            "-r https://h/x",
+            "--index-urlx",
+        ] {
             let root = project(&[("requirements.txt", line)]);
             let error = format!("{:#}", read(&root.path().join("requirements.txt")).unwrap_err());
             assert!(error.contains("requirements.txt, line 1: "), "{error}");

@@ -103,5 +103,9 @@ fn correct(spec: &Spec, aside: &Path) -> anyhow::Result<()> {
 
 fn with_pip(line: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(line) else { return line.to_vec() };
-    if text.starts_with("command =") { text.replacen(" --without-pip", "", 1).replacen(" --no-seed", "", 1).into_bytes() } else { line.to_vec() }
+    if text.starts_with("command =") {
+        text.replacen(" --without-pip", "", 1).replacen(" --no-seed", "", 1).into_bytes()
+    } else {
+        line.to_vec()
+    }
 }

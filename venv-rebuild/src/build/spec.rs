@@ -58,9 +58,10 @@ pub(crate) struct Spec {
 pub(crate) fn spec(venv: &Path, probe: &Probe, options: &Options) -> anyhow::Result<Spec> {
     let old = Remains::of(venv);
     let recorded = old.minor().or_else(|| super::remains::minor(probe.minor.as_ref().or(probe.python.as_ref())?));
-    let minor = options.python.or(recorded).with_context(|| {
-        format!("nothing in `{}` tells which Python it was made for: name one with --python X.Y", shown(venv))
-    })?;
+    let minor = options
+        .python
+        .or(recorded)
+        .with_context(|| format!("nothing in `{}` tells which Python it was made for: name one with --python X.Y", shown(venv)))?;
     let is = |key: &str| old.setting(key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let flagged = |flag: &str| old.flags().is_some_and(|flags| flags.contains(&flag));
     Ok(Spec {

@@ -27,7 +27,11 @@ const USUAL_NAMES: [&str; 4] = [".venv", "venv", ".env", "env"];
 /// What the nearest project asks for; `None` where there is none, or none that says it in a way that can be read.
 pub(super) fn wish(root: &Path, markers: &Markers) -> Option<Wish> {
     folders(root).into_iter().find_map(|folder| {
-        let mut wish = FILES.iter().map(|(file, read)| (folder.join(file), read)).filter(|(file, _)| file.is_file()).find_map(|(file, read)| read(&file, markers))?;
+        let mut wish = FILES
+            .iter()
+            .map(|(file, read)| (folder.join(file), read))
+            .filter(|(file, _)| file.is_file())
+            .find_map(|(file, read)| read(&file, markers))?;
         wish.certain = is_certain(root, &folder);
         for other in others(&folder, &wish.file) {
             let Some(other) = other_wish(&other, markers) else { continue };

@@ -88,7 +88,8 @@ fn entry(line: &str) -> Entry<'_> {
         return Entry::Elsewhere(None);
     }
     let first = requirement.split([' ', ';', '@']).next().unwrap_or(requirement);
-    let is_path = first.contains('/') || first.starts_with('.') || first.ends_with(".whl") || first.ends_with(".tar.gz") || first.ends_with(".zip");
+    let is_path =
+        first.contains('/') || first.starts_with('.') || first.ends_with(".whl") || first.ends_with(".tar.gz") || first.ends_with(".zip");
     if is_path { Entry::Elsewhere(name_in(requirement)) } else { Entry::Requirement(requirement) }
 }
 

@@ -56,7 +56,8 @@ impl Wish {
     pub(super) fn lock(&mut self, name: &str, version: Option<&str>, must: bool) {
         let name = normal(name);
         let version = version.and_then(|version| version.parse::<Version>().ok());
-        let allowed = version.map_or_else(VersionSpecifiers::empty, |version| VersionSpecifier::equals_version(version.without_local()).into());
+        let allowed =
+            version.map_or_else(VersionSpecifiers::empty, |version| VersionSpecifier::equals_version(version.without_local()).into());
         self.versions.entry(name.clone()).or_default().push(allowed);
         if must {
             self.required.insert(name.clone());

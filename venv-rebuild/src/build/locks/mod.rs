@@ -60,7 +60,10 @@ enum Origin {
     /// A whole address, as installers take it.
     Url(String),
     /// Relative to the lock's folder.
-    Path { path: PathBuf, editable: bool },
+    Path {
+        path: PathBuf,
+        editable: bool,
+    },
 }
 
 impl Origin {

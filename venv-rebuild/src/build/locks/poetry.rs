@@ -69,7 +69,11 @@ pub(super) fn read(text: &str, markers: &Markers, was_there: &dyn Fn(&str) -> bo
 impl Lock {
     /// Before 2.1 a package's marker stands with those that need it alone: none of theirs holding means that it is for elsewhere.
     fn is_asked_for(&self, name: &str, markers: &Markers) -> bool {
-        let asking = self.packages.iter().flat_map(|package| &package.dependencies).filter(|(needs, _)| normalised(needs).is_ok_and(|needs| needs == name));
+        let asking = self
+            .packages
+            .iter()
+            .flat_map(|package| &package.dependencies)
+            .filter(|(needs, _)| normalised(needs).is_ok_and(|needs| needs == name));
         let mut held = asking.map(|(_, how)| holds(how.get("markers"), markers)).peekable();
         held.peek().is_none() || held.any(|held| held)
     }
@@ -103,7 +107,9 @@ impl Package {
 impl Source {
     fn origin(&self, develop: bool) -> anyhow::Result<Origin> {
         Ok(match self.r#type.as_str() {
-            "git" => Origin::repository("git", &self.url, self.resolved_reference.as_deref().unwrap_or_default(), self.subdirectory.as_deref())?,
+            "git" => {
+                Origin::repository("git", &self.url, self.resolved_reference.as_deref().unwrap_or_default(), self.subdirectory.as_deref())?
+            }
             "url" => Origin::Url(self.url.clone()),
             "directory" | "file" => Origin::Path { path: (&self.url).into(), editable: develop },
             _ => Origin::Index,

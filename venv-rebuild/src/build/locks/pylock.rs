@@ -123,7 +123,10 @@ archive = { url = "https://h/e.zip", hashes = { sha256 = "ee" } }
     #[test]
     fn markers_decide_and_extras_are_known_by_what_was_there() {
         let lines = brought("pylock.toml", LOCK, &["c"]);
-        assert_eq!((&lines[..2], lines[3].as_str()), (&["a==1.0 --hash=sha256:aa".to_owned(), "c @ git+https://h/c@abc".to_owned()][..], "e @ https://h/e.zip"));
+        assert_eq!(
+            (&lines[..2], lines[3].as_str()),
+            (&["a==1.0 --hash=sha256:aa".to_owned(), "c @ git+https://h/c@abc".to_owned()][..], "e @ https://h/e.zip")
+        );
         assert!(lines[2].starts_with("-e file:///") && lines[2].ends_with("/d"), "{}", lines[2]);
         assert_eq!(brought("pylock.toml", LOCK, &[]).len(), 3);
     }

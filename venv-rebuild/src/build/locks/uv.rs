@@ -234,6 +234,9 @@ source = { url = "https://h/sphinx.zip" }
         let rest = ["numpy==2.0", "pytest @ file:///dist/pytest-8-py3-none-any.whl"];
         let asgiref = "asgiref==3 --hash=sha256:aa --hash=sha256:bb";
         assert_eq!(brought("uv.lock", LOCK, &[]), ["-e file://", asgiref, flask, rest[0], rest[1]]);
-        assert_eq!(brought("uv.lock", LOCK, &["sphinx", "numpy", "x"]), [asgiref, flask, rest[0], rest[1], "sphinx @ https://h/sphinx.zip"]);
+        assert_eq!(
+            brought("uv.lock", LOCK, &["sphinx", "numpy", "x"]),
+            [asgiref, flask, rest[0], rest[1], "sphinx @ https://h/sphinx.zip"]
+        );
     }
 }
