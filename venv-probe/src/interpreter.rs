@@ -87,36 +87,19 @@ fn end_of_links(link: &Path) -> PathBuf {
 }
 
 fn judge_file(real: &Path, found: &mut Findings) {
-    let evidence = Some(Subject::from(real));
     let shown = shown(real);
-    match fs::metadata(real) {
-        Ok(meta) if meta.permissions().mode() & 0o111 == 0 => {
-            found.add(&catalogue::NOT_EXECUTABLE, format!("Python not runnable: {shown} may not be executed"), evidence);
-            return;
-        }
-        Ok(_) => {}
-        Err(error) => {
-            found.add(&catalogue::UNREADABLE, format!("{shown} cannot be read: {error}"), evidence);
-            return;
-        }
-    }
-    match program::kind(real) {
-        Ok(Program::Native | Program::Script) => {}
-        Ok(Program::Foreign) => drop(found.add(
-            &catalogue::FOREIGN_PLATFORM,
-            format!("Python not runnable: {shown} is a program for another platform"),
-            evidence,
-        )),
-        Ok(Program::Shim) => {
-            drop(found.add(&catalogue::SHIM, format!("bin/python leads to the shim {shown}, which leaves the environment"), evidence))
-        }
-        Ok(Program::Nothing) => {
-            drop(found.add(&catalogue::NOT_A_PROGRAM, format!("Python not runnable: {shown} is empty or no program"), evidence))
-        }
+    let executable = fs::metadata(real).map(|meta| meta.permissions().mode() & 0o111 != 0);
+    let (entry, text) = match executable.and_then(|yes| if yes { program::kind(real).map(Some) } else { Ok(None) }) {
+        Ok(Some(Program::Native | Program::Script)) => return,
         // What may be executed and not read is unusual and lawful.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-        Err(error) => drop(found.add(&catalogue::UNREADABLE, format!("{shown} cannot be read: {error}"), evidence)),
-    }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return,
+        Ok(None) => (&catalogue::NOT_EXECUTABLE, format!("Python not runnable: {shown} may not be executed")),
+        Ok(Some(Program::Foreign)) => (&catalogue::FOREIGN_PLATFORM, format!("Python not runnable: {shown} is a program for another platform")),
+        Ok(Some(Program::Shim)) => (&catalogue::SHIM, format!("bin/python leads to the shim {shown}, which leaves the environment")),
+        Ok(Some(Program::Nothing)) => (&catalogue::NOT_A_PROGRAM, format!("Python not runnable: {shown} is empty or no program")),
+        Err(error) => (&catalogue::UNREADABLE, format!("{shown} cannot be read: {error}")),
+    };
+    found.add(entry, text, Some(Subject::from(real)));
 }
 
 fn judge_base(interpreter: &Interpreter, real: &Path, config: Option<&Config>, minors: &BTreeSet<(u8, u8)>, found: &mut Findings) {

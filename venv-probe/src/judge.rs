@@ -53,8 +53,12 @@ pub(crate) fn judge(root: &Path, layout: Layout, court: &Court) -> Probe {
     let mut found = Findings::default();
     let mut probe = blank(layout, court.options.deep);
     match layout {
-        Layout::Conda => drop(found.add(&identity::CONDA, "a conda environment; `conda doctor` judges it", None)),
-        Layout::Windows => drop(found.add(&identity::FOREIGN_LAYOUT, "an environment of Windows, which cannot run here", None)),
+        Layout::Conda => {
+            found.add(&identity::CONDA, "a conda environment; `conda doctor` judges it", None);
+        }
+        Layout::Windows => {
+            found.add(&identity::FOREIGN_LAYOUT, "an environment of Windows, which cannot run here", None);
+        }
         _ => environment(root, court, &mut probe, &mut found),
     }
     close(probe, found, started)

@@ -16,7 +16,9 @@ pub(crate) fn judge(outcome: &Start, python: &Path, startup: &Startup, timeout: 
     match outcome {
         Start::Answered(_) => {}
         Start::Refused(kind, text) => refused(*kind, text, python, found),
-        Start::Interrupted => drop(found.add(&catalogue::UNREADABLE, "interrupted before the interpreter answered", None)),
+        Start::Interrupted => {
+            found.add(&catalogue::UNREADABLE, "interrupted before the interpreter answered", None);
+        }
         Start::Silent | Start::Hung | Start::Failed { .. } => {
             // Without its site module it runs none of the environment's code: then whose fault it is shows.
             let bare = !startup.files.is_empty() && matches!(start(python, With::Nothing, timeout), Start::Answered(_));

@@ -87,6 +87,7 @@ fn main() -> ExitCode {
     run::main(env!("CARGO_PKG_NAME"), |args: &Args| args.output, probe)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the contract hands a tool its arguments")]
 fn probe(args: Args, out: &mut Output) -> anyhow::Result<Exit> {
     if let Some(code) = &args.explain {
         return explain(code, out);
@@ -103,10 +104,7 @@ fn probe(args: Args, out: &mut Output) -> anyhow::Result<Exit> {
 
 fn explain(code: &str, out: &mut Output) -> anyhow::Result<Exit> {
     if code.is_empty() {
-        let list: String = catalogue::all()
-            .map(|entry| format!("{:30} {}\n", entry.code, entry.means.split_inclusive('.').next().unwrap_or("")))
-            .collect();
-        out.prose(&list)?;
+        out.prose(&catalogue::list())?;
         return Ok(Exit::Done);
     }
     let text =

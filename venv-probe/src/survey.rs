@@ -54,7 +54,7 @@ fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, out:
                 }
             }
             Line::Other { bytes, .. } if is_path(&bytes) => {
-                roots.extend(targets::roots(&[PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))], &[], out)?)
+                roots.extend(targets::roots(&[PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))], &[], out)?);
             }
             Line::Other { number, why, .. } => out.error("input.not-a-record", About::default(), Some(number), &why)?,
         }

@@ -65,7 +65,7 @@ fn is_pure(tags: &[String]) -> bool {
 /// The first extension module of another Python that has no sibling for this one.
 fn foreign_module(lines: &[Line], target: &Target) -> Option<(String, PathBuf)> {
     let modules: Vec<_> = lines.iter().filter_map(|line| module(&line.path)).collect();
-    let fitting: HashSet<_> = modules.iter().filter(|module| !target.refuses_module(module.tag)).map(|module| module.stem()).collect();
+    let fitting: HashSet<_> = modules.iter().filter(|module| !target.refuses_module(module.tag)).map(Module::stem).collect();
     let foreign = modules.iter().find(|module| !fitting.contains(&module.stem()))?;
     Some((foreign.tag.to_owned(), foreign.path.to_owned()))
 }

@@ -38,7 +38,7 @@ pub(super) fn nodes<'a>(dists: &[&'a Dist]) -> Vec<Node<'a>> {
     dists.par_iter().map(|dist| node(dist)).collect()
 }
 
-fn node<'a>(dist: &'a Dist) -> Node<'a> {
+fn node(dist: &Dist) -> Node<'_> {
     let readable = dist.metadata_file().filter(|_| dist.metadata == Metadata::Read);
     let Demands { requires, python } = readable.and_then(|file| metadata::demands(&file).ok()).unwrap_or_default();
     let (mut parsed, mut unparsable) = (Vec::new(), Vec::new());

@@ -73,8 +73,8 @@ fn parse(record: impl Read, site: &Path) -> Option<Vec<Line>> {
 
 fn line(row: &ByteRecord, site: &Path) -> Option<Line> {
     let path = row.get(0).filter(|path| !path.is_empty())?;
-    let size = row.get(2).and_then(|size| std::str::from_utf8(size).ok()?.parse().ok());
-    Some(Line { path: resolved(site, Path::new(OsStr::from_bytes(path))), hash: row.get(1).and_then(hash), size })
+    let length = row.get(2).and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
+    Some(Line { path: resolved(site, Path::new(OsStr::from_bytes(path))), hash: row.get(1).and_then(hash), size: length })
 }
 
 /// Only lines with `..` are rebuilt: the others are nearly all, and joining them is enough.

@@ -20,6 +20,7 @@ use super::requirement::rules_out;
 use crate::catalogue::Entry;
 use crate::catalogue::packages::{DRIFT_EXTRA, DRIFT_MISSING, DRIFT_VERSION};
 use crate::findings::Findings;
+use crate::packages::Dist;
 
 /// These come with an environment, whatever its project asks for.
 const SEEDS: [&str; 3] = ["pip", "setuptools", "wheel"];
@@ -66,7 +67,7 @@ fn ruled_out(wish: &Wish, own: &[Node]) -> Vec<String> {
 fn extra(wish: &Wish, own: &[Node]) -> Vec<String> {
     let wanted = if wish.is_lock { wish.known.clone() } else { with_requirements(&wish.known, own) };
     let extra = own.iter().map(|node| node.dist).filter(|dist| !dist.is_editable() && !wanted.contains(&dist.name));
-    extra.filter(|dist| !SEEDS.contains(&dist.name.as_str())).map(|dist| dist.title()).collect()
+    extra.filter(|dist| !SEEDS.contains(&dist.name.as_str())).map(Dist::title).collect()
 }
 
 /// The names, and all that they may require, whatever the extra.
