@@ -110,3 +110,12 @@ def one_line_since($old):
     else _head + "; new: " + ($fresh | _few(5; _named($several)))
       + (($ill - $fresh) as $known | if $known == [] then "" else "; as before: " + ($known | _few(3; _named($several))) end) + _tail
     end;
+
+# Lines for a mail: what is new or worse than in $old, then what is better, then what is gone.
+def news_since($old):
+  def list($title; each): [each | "  \(.status)\(if .was then " (was \(.was))" else "" end)  \(.subject | shown)  \(.faults | map(shown) | join(", "))"]
+    | if . == [] then empty else $title, (.[] | sub(" +$"; "")), "" end;
+  changed_since($old)
+  | list("New or worse:"; .worse + .new | sort_by(-(.status | _badness), .host, .subject)[] | select(.status | _badness > 1)),
+    list("Better:"; .better[]),
+    list("Gone:"; .gone[]);

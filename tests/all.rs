@@ -2,6 +2,8 @@
 
 mod contract_readme;
 mod corpus;
+mod drawing;
 mod manners;
+mod night;
 mod probe;
 mod verdicts;

@@ -204,7 +204,14 @@ fn names_with_quotes_newlines_and_bytes_that_are_no_text_are_judged_like_any() {
     let sandbox = Sandbox::new();
     let work = sandbox.work("names");
     for name in [&b"it's \"quoted\""[..], b"two\nlines", b"not-\xff-utf8", b"-dash", b"sp ace $(x) `y`"] {
-        environment(&work.join(std::ffi::OsStr::from_bytes(name)).join(".venv"));
+        // venv itself fails at some of these names, and writes the path into its activate files alone.
+        let (plain, odd) = (sandbox.work("plain"), work.join(std::ffi::OsStr::from_bytes(name)));
+        environment(&plain);
+        for script in fs::read_dir(plain.join("bin")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().contains("ctivate")) {
+            fs::remove_file(script).unwrap();
+        }
+        fs::create_dir_all(&odd).unwrap();
+        assert!(Command::new("mv").arg(&plain).arg(odd.join(".venv")).status().unwrap().success());
     }
     let ran = sandbox.tool("venv-probe", [&work]).run().code(0);
     let records = ran.of("venv.probe");

@@ -25,7 +25,7 @@ const FAULTS: &[(&str, &str, &[&str], &[&str])] = &[
     ("copied", "broken", &["copied"], &[]),
     ("nopip", "degraded", &["pip-missing"], &[]),
     ("pipstub", "degraded", &["pip-missing-module"], &[]),
-    ("pippartial", "broken", &["pip-partial"], &["package-files-missing"]),
+    ("pippartial", "degraded", &["pip-partial"], &[]),
     ("sitehang", "broken", &["startup-hangs"], &[]),
     ("siteraise", "degraded", &["startup-raises"], &[]),
     ("badpth", "degraded", &["pth-broken"], &[]),

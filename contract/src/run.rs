@@ -72,16 +72,17 @@ fn begin<A: Parser + CommandFactory>(tool: &'static str) -> Result<A, ExitCode> 
 
 fn conclude(tool: &str, mut out: Output, result: anyhow::Result<Exit>) -> ExitCode {
     let code = match result {
-        Ok(Exit::Done) if out.trouble() => ExitCode::from(TROUBLE),
+        // What was not seen may be worse than what was.
+        Ok(Exit::Done | Exit::Bad) if out.trouble() => ExitCode::from(TROUBLE),
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Bad) => ExitCode::from(1),
         Ok(Exit::Busy) => ExitCode::from(BUSY),
         Err(e) if e.is::<Closed>() => return ExitCode::SUCCESS,
         Err(e) => {
             let code = if e.is::<Held>() { "lock.held" } else { "failed" };
-            // Where stdout itself is the trouble, the line on stderr must do.
+            // Where stdout itself is the trouble, the line on stderr, which comes first, must do.
             if out.error(code, About::default(), None, &format!("{e:#}")).is_err() {
-                return fail(tool, &e);
+                return ExitCode::from(TROUBLE);
             }
             ExitCode::from(if e.is::<Held>() { BUSY } else { TROUBLE })
         }

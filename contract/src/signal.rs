@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -52,6 +53,13 @@ pub(crate) fn die_if_interrupted() {
 
 fn die() {
     child::kill_all();
+    // ctrlc's handler runs first in the chain, so its thread can be here before the number is.
+    for _ in 0..1000 {
+        if interrupted() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let signal = if interrupted() { received() } else { SIGTERM };
     // It returns only where the signal's default is to do nothing, which none of the three has.
     let _ = signal_hook::low_level::emulate_default_handler(signal);

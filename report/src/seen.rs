@@ -194,6 +194,11 @@ impl Seen {
         }
     }
 
+    /// Whether every run came to its end and saw everything.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.runs.is_empty() && self.refused.count() == 0 && self.runs.values().all(|end| *end == Some(true))
+    }
+
     /// Whether a path alone does not say what is meant.
     pub(crate) fn several_hosts(&self) -> bool {
         let first = self.runs.keys().next();

@@ -11,7 +11,7 @@ pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     blocks.extend(diagnoses(seen));
     blocks.extend(actions::draw(seen));
     blocks.extend(troubles::others(seen));
-    if blocks.is_empty() && !seen.runs.is_empty() {
+    if blocks.is_empty() && seen.is_whole() {
         blocks.push(Block::Line(Tone::Plain, "Nothing was found.".to_owned()));
     }
     blocks.extend(next::draw(seen));

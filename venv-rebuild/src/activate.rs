@@ -79,7 +79,7 @@ enum Shell {
 
 impl Shell {
     fn of(name: &OsStr) -> Self {
-        match Path::new(name).extension().map(|extension| extension.as_bytes()) {
+        match Path::new(name).extension().map(std::os::unix::ffi::OsStrExt::as_bytes) {
             None => Self::Sh,
             Some(b"csh") => Self::Csh,
             Some(b"fish") => Self::Fish,

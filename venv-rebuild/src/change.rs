@@ -39,6 +39,7 @@ pub(crate) struct Change<'a, 's> {
     case: Case,
     journal: Journal,
     tried: Vec<Reason>,
+    stuck: bool,
 }
 
 /// What an attempt came to. The environment is as before but for [`Attempt::Kept`].
@@ -72,13 +73,13 @@ impl<'a, 's> Change<'a, 's> {
         let journal = Journal::begin(&force.state, &id, &patient.root, &first, &patient.matter.cause)?;
         session.started(force, &patient.matter, &first, &ladder::worst(&patient.probe))?;
         force.log.info(&format!("{}: {first}: {}", patient.matter.subject, ladder::worst(&patient.probe)));
-        let mut change = Self { session, force, patient, means: Means::of(session.options, patient), case, journal, tried: Vec::new() };
+        let mut change = Self { session, force, patient, means: Means::of(session.options, patient), case, journal, tried: Vec::new(), stuck: false };
         let (mut action, after, standing) = change.climb();
         action.took_ms = took(start);
         action.log = Some(Subject::from(&force.log.path));
         change.log_outcome(&action);
         let told = session.tell_change(force, &patient.matter, &action, standing)?;
-        if change.is_over() {
+        if !change.stuck {
             change.journal.end(&force.state)?;
         }
         Ok((told, after))
@@ -91,7 +92,10 @@ impl<'a, 's> Change<'a, 's> {
                 Ok(Attempt::Kept(kept)) => return self.kept(&rungs, *kept),
                 Ok(Attempt::Refused(refusal)) => return self.refused(&rungs, &refusal),
                 Ok(Attempt::Not { why, damaged }) => (why, damaged),
-                Err(e) if e.is::<Stuck>() => return self.failed(&rungs, Outcome::Failed, &format!("{e:#}")),
+                Err(e) if e.is::<Stuck>() => {
+                    self.stuck = true;
+                    return self.failed(&rungs, Outcome::Failed, &format!("{e:#}"));
+                }
                 Err(e) => (format!("{e:#}"), false),
             };
             if signal::interrupted() {
@@ -149,7 +153,7 @@ impl<'a, 's> Change<'a, 's> {
         let after = patient::judge(&self.patient.root, self.patient.probe.level == Level::Deep)?;
         Ok(match judge(&self.case, rungs, &self.patient.probe, &after) {
             Verdict::Not(why) => Attempt::Not { why, damaged: false },
-            Verdict::Mended | Verdict::Further(_) => {
+            Verdict::Mended => {
                 let undo = Subject::from(self.journal.id.as_str());
                 Attempt::Kept(Box::new(Kept { undo, after, text, detail, missing: Vec::new() }))
             }
@@ -249,11 +253,6 @@ impl<'a, 's> Change<'a, 's> {
 
     fn ladder(&self, rungs: &Rungs) -> Map<String, Value> {
         ladder_detail(&self.case, rungs, &self.tried, self.session.options.full)
-    }
-
-    /// Whether nothing of the change is left lying about; else its journal must stay for the next run.
-    fn is_over(&self) -> bool {
-        !swap::aside(&self.patient.root, &self.journal.id).exists()
     }
 
     fn log_outcome(&self, action: &Action) {

@@ -18,7 +18,7 @@ pub(crate) fn edits(venv: &Path, base: &Interpreter) -> anyhow::Result<Vec<Edit>
     let path = PathBuf::from("pyvenv.cfg");
     let (old, mode) = match content(&venv.join(&path)).context("cannot read pyvenv.cfg")? {
         Content::File { bytes, mode } => (bytes, mode),
-        Content::Link(_) | Content::Absent => (Vec::new(), 0o644),
+        _ => (Vec::new(), 0o644),
     };
     let new = written(&old, base);
     Ok(if new == old { Vec::new() } else { vec![Edit { path, content: Content::File { bytes: new, mode } }] })

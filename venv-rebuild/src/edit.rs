@@ -1,8 +1,8 @@
 //! One change to one file, decided before it is made: a dry run can name it, a patch can save what it replaces, a clone can take it at once.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -24,7 +24,9 @@ pub(crate) enum Content {
     },
     /// A symbolic link with this target.
     Link(PathBuf),
-    /// Nothing.
+    /// A folder, whatever is in it.
+    Folder,
+    /// Nothing; a folder goes only where it is empty.
     Absent,
 }
 
@@ -48,7 +50,7 @@ impl Edit {
 /// What stands at a path now.
 ///
 /// # Errors
-/// It is a folder or a device, or cannot be read.
+/// It is a device, or cannot be read.
 pub(crate) fn content(path: &Path) -> io::Result<Content> {
     let meta = match path.symlink_metadata() {
         Ok(meta) => meta,
@@ -58,8 +60,11 @@ pub(crate) fn content(path: &Path) -> io::Result<Content> {
     if meta.is_symlink() {
         return fs::read_link(path).map(Content::Link);
     }
+    if meta.is_dir() {
+        return Ok(Content::Folder);
+    }
     if !meta.is_file() {
-        return Err(io::Error::other("neither a regular file nor a link"));
+        return Err(io::Error::other("neither a file nor a link"));
     }
     Ok(Content::File { bytes: fs::read(path)?, mode: meta.permissions().mode() & 0o7777 })
 }
@@ -72,6 +77,7 @@ fn put(path: &Path, content: &Content) -> anyhow::Result<()> {
     let temporary = folder.join(temporary);
     remove_if_there(&temporary)?;
     match content {
+        Content::Folder => DirBuilder::new().recursive(true).mode(0o755).create(path)?,
         Content::Absent => remove_if_there(path)?,
         Content::Link(target) => {
             symlink(target, &temporary)?;
@@ -87,7 +93,8 @@ fn put(path: &Path, content: &Content) -> anyhow::Result<()> {
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+    let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    match if is_folder { fs::remove_dir(path) } else { fs::remove_file(path) } {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }

@@ -30,10 +30,8 @@ pub(crate) struct Reason {
 pub(crate) struct Case {
     /// To be gone afterwards.
     pub(crate) targets: Vec<Finding>,
-    /// For another change after this one.
-    pub(crate) later: Vec<Finding>,
-    /// Not ours to mend: only a person can, or only a person should.
-    pub(crate) left: Vec<Finding>,
+    /// For another change after this one, or for nobody but the rebuild.
+    others: Vec<Finding>,
     /// What to try first.
     pub(crate) rungs: Rungs,
 }
@@ -42,17 +40,16 @@ impl Case {
     /// Sorts the faults of a verdict. `full` takes them all for the rebuild; `restore` takes what somebody changed by hand.
     pub(crate) fn of(probe: &Probe, full: bool, restore: bool) -> Self {
         let ours = |fault: &Finding| full || rung(fault).is_some() && (restore || fault.code != MODIFIED);
-        let (targets, left): (Vec<_>, Vec<_>) = probe.faults.iter().cloned().partition(ours);
-        let rungs = if full { Rungs::from([Repair::Rebuild]) } else { first(targets.iter().filter_map(rung).collect()) };
-        let (targets, later) = targets
-            .into_iter()
-            .partition(|fault| rungs.contains(&Repair::Rebuild) || rung(fault).is_some_and(|rung| rungs.contains(&rung)));
-        Self { targets, later, left, rungs }
+        let wanted: Vec<&Finding> = probe.faults.iter().filter(|fault| ours(fault)).collect();
+        let rungs = if full { Rungs::from([Repair::Rebuild]) } else { first(wanted.iter().filter_map(|fault| rung(fault)).collect()) };
+        let now = |fault: &Finding| rungs.contains(&Repair::Rebuild) || ours(fault) && rung(fault).is_some_and(|rung| rungs.contains(&rung));
+        let (targets, others) = probe.faults.iter().filter(|fault| full || rung(fault).is_some()).cloned().partition(now);
+        Self { targets, others, rungs }
     }
 
-    /// Takes the rebuild, which answers for every fault.
+    /// Takes the rebuild, which answers for every fault that any rung could mend.
     pub(crate) fn climb(&mut self) {
-        self.targets.append(&mut self.later);
+        self.targets.append(&mut self.others);
     }
 
     /// Why each rung below the highest of `rungs` is not among them; `tried` is what was attempted and did not help.
@@ -127,10 +124,8 @@ pub(crate) fn name(rung: Repair) -> &'static str {
 /// What the probe after a change means.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Every target is gone and nothing came in its place.
+    /// Every target is gone and nothing came of the change; what a dead interpreter hid may have come to light, for another change.
     Mended,
-    /// The targets are gone, and what could not be seen before asks for these.
-    Further(Vec<Finding>),
     /// It did not help.
     Not(String),
 }
@@ -149,11 +144,10 @@ pub(crate) fn judge(case: &Case, rungs: &Rungs, before: &Probe, after: &Probe) -
     if let Some(fault) = fresh.iter().find(worse) {
         return Verdict::Not(format!("{} came with it: {}", fault.code, fault.text));
     }
-    let further: Vec<Finding> = fresh.into_iter().filter(|fault| rung(fault).is_some() && fault.code != MODIFIED).cloned().collect();
-    match further.iter().find(|fault| rungs.contains(&Repair::Rebuild) || rung(fault).is_some_and(|rung| rungs.contains(&rung))) {
+    let ours = |rung: Repair| rungs.contains(&Repair::Rebuild) || rungs.contains(&rung);
+    match fresh.iter().find(|fault| rung(fault).is_some_and(ours)) {
         Some(fault) => Verdict::Not(format!("{} came with it: {}", fault.code, fault.text)),
-        None if further.is_empty() => Verdict::Mended,
-        None => Verdict::Further(further),
+        None => Verdict::Mended,
     }
 }
 
@@ -187,6 +181,13 @@ mod tests {
         .unwrap()
     }
 
+    #[test]
+    fn a_rebuild_answers_for_what_was_changed_by_hand_too() {
+        let gone = probe("broken", &[("site-packages-missing", "broken", Some("rebuild")), ("package-modified", "degraded", Some("packages"))]);
+        let after = probe("degraded", &[("package-modified", "degraded", Some("packages"))]);
+        assert_eq!(verdict(&gone, &after), "package-modified is still there afterwards: t");
+    }
+
     fn rungs_of(probe: &Probe, full: bool, restore: bool) -> Vec<Repair> {
         Case::of(probe, full, restore).rungs.into_iter().collect()
     }
@@ -211,7 +212,6 @@ mod tests {
         let case = Case::of(before, false, false);
         match judge(&case, &case.rungs, before, after) {
             Verdict::Mended => "mended".into(),
-            Verdict::Further(faults) => format!("further {}", faults[0].code),
             Verdict::Not(why) => why,
         }
     }
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(verdict(&before, &probe("healthy", &[])), "mended");
         assert_eq!(verdict(&before, &before), "interpreter-missing is still there afterwards: t");
         assert_eq!(verdict(&before, &probe("unknown", &[])), "it could not be judged afterwards: the probe gives no reason");
-        assert_eq!(verdict(&before, &probe("degraded", &[("pip-missing", "degraded", Some("pip"))])), "further pip-missing");
+        assert_eq!(verdict(&before, &probe("degraded", &[("pip-missing", "degraded", Some("pip"))])), "mended");
         assert_eq!(
             verdict(&before, &probe("broken", &[("minor-version-moved", "broken", Some("relink"))])),
             "minor-version-moved came with it: t"

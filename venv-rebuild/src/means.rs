@@ -92,7 +92,7 @@ impl<'a> Means<'a> {
                 Ok((text, mut detail)) => {
                     detail.extend(ladder_detail(case, &rungs, &tried, self.options.full));
                     let refusal = if is_patch(&rungs) { None } else { self.refusal() };
-                    return self.action(&rungs, refusal.as_ref(), &text, detail);
+                    return planned(&rungs, refusal.as_ref(), &text, detail);
                 }
                 Err(e) => {
                     let why_not = format!("{e:#}");
@@ -108,16 +108,6 @@ impl<'a> Means<'a> {
 
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         refuse::swap(&self.patient.root, self.options.even_in_use, self.options.even_project)
-    }
-
-    fn action(&self, rungs: &Rungs, refusal: Option<&Refusal>, text: &str, mut detail: Map<String, Value>) -> Action {
-        let text = match refusal {
-            Some(refusal) => refusal.text(),
-            None => text.to_owned(),
-        };
-        detail.extend(refusal.into_iter().flat_map(Refusal::detail));
-        let outcome = if refusal.is_some() { Outcome::Skipped } else { Outcome::Planned };
-        Action { verb: verb(rungs), outcome, text, detail: Some(Value::Object(detail)), ..Action::default() }
     }
 
     /// What these rungs do, for a person and for a program.
@@ -180,6 +170,13 @@ impl<'a> Means<'a> {
         }
         Ok(format!("build anew with {} ({}) and {packages} packages {source}", shown(&found.path), found.version))
     }
+}
+
+fn planned(rungs: &Rungs, refusal: Option<&Refusal>, text: &str, mut detail: Map<String, Value>) -> Action {
+    let text = refusal.map_or_else(|| text.to_owned(), Refusal::text);
+    detail.extend(refusal.and_then(Refusal::detail));
+    let outcome = if refusal.is_some() { Outcome::Skipped } else { Outcome::Planned };
+    Action { verb: verb(rungs), outcome, text, detail: Some(Value::Object(detail)), ..Action::default() }
 }
 
 fn unable(rungs: &Rungs, why: &str, detail: Map<String, Value>) -> Action {

@@ -33,18 +33,20 @@ pub(crate) fn attend(session: &Session<'_>, mut patient: Patient) -> anyhow::Res
 
 /// What is not for us to mend, whatever the rungs; no record at all where nothing is wrong.
 fn declined(session: &Session<'_>, patient: &Patient) -> anyhow::Result<Option<Vec<Told>>> {
-    let text = match (patient.probe.layout, patient.probe.status) {
-        (Layout::Venv, Status::Healthy) => return Ok(Some(Vec::new())),
+    let Probe { layout, status, .. } = &patient.probe;
+    let text = match (layout, status) {
+        (_, Status::Healthy) => return Ok(Some(Vec::new())),
+        (Layout::Conda, _) => "a conda environment; `conda doctor --fix` mends those".to_owned(),
+        (Layout::Windows, _) => "an environment of Windows, which is not mended on this system".to_owned(),
+        (Layout::Redirect, _) => "a redirection that leads nowhere; make the environment that it names again, or remove it".to_owned(),
+        (Layout::Other, _) => "of a kind that this version does not know".to_owned(),
+        (Layout::Venv, Status::Unknown) => format!("nothing is mended on an unknown status: {}", ladder::worst(&patient.probe)),
         (Layout::Venv, Status::Degraded | Status::Broken) => match refuse::stranger(&patient.root) {
             Some(refusal) => refusal.text(),
             None => return Ok(None),
         },
-        (_, Status::Healthy) => return Ok(Some(Vec::new())),
-        (Layout::Redirect, _) => "a redirection that leads nowhere; make the environment that it names again, or remove it".to_owned(),
-        (_, Status::Unknown) => format!("nothing is repaired on an unknown status: {}", ladder::worst(&patient.probe)),
-        _ => "it is no environment of PEP 405; use the tool that made it".to_owned(),
     };
-    let standing = if matches!(patient.probe.status, Status::Unknown) { Standing::Well } else { Standing::Ill };
+    let standing = if *status == Status::Unknown { Standing::Well } else { Standing::Ill };
     skipped(session, patient, &text, standing).map(Some)
 }
 
@@ -55,7 +57,7 @@ fn skipped(session: &Session<'_>, patient: &Patient, text: &str, standing: Stand
 
 fn verb(patient: &Patient, session: &Session<'_>) -> String {
     let case = Case::of(&patient.probe, session.options.full, session.options.restore);
-    ladder::name(case.rungs.last().copied().unwrap_or(Repair::Rebuild)).to_owned()
+    case.rungs.last().map_or("mend", |rung| ladder::name(*rung)).to_owned()
 }
 
 fn plan(session: &Session<'_>, mut patient: Patient) -> anyhow::Result<Vec<Told>> {
@@ -114,7 +116,7 @@ fn treat(session: &Session<'_>, force: &Force, patient: &mut Patient) -> anyhow:
 fn judged_now(session: &Session<'_>, patient: &mut Patient) -> anyhow::Result<Option<Vec<Told>>> {
     let case = Case::of(&patient.probe, session.options.full, session.options.restore);
     let deep = case.rungs.contains(&Repair::Packages);
-    if patient.fresh && (!deep || patient.probe.level == Level::Deep) {
+    if case.rungs.is_empty() || patient.fresh && (!deep || patient.probe.level == Level::Deep) {
         return Ok(None);
     }
     let stale = !patient.fresh;

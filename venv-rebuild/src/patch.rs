@@ -9,9 +9,9 @@ use anyhow::Context as _;
 use contract::path::{Subject, shown};
 use contract::{replace, state};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::edit::{Content, Edit, TEMPORARY, content};
+use crate::record::digest;
 
 /// The originals of one change, and what was written in their place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +39,7 @@ struct Saved {
 #[serde(rename_all = "lowercase", tag = "was")]
 enum Old {
     Absent,
+    Folder,
     Link { target: Subject },
     File { saved: String, mode: u32 },
 }
@@ -68,6 +69,7 @@ impl Patch {
         let full = self.venv.as_path().join(path);
         Ok(match content(&full).with_context(|| format!("cannot read {}", shown(&full)))? {
             Content::Absent => Old::Absent,
+            Content::Folder => Old::Folder,
             Content::Link(target) => Old::Link { target: Subject::from(&target) },
             Content::File { bytes, mode } => {
                 let saved = self.files.len().to_string();
@@ -85,6 +87,7 @@ impl Patch {
             .map(|file| {
                 let content = match &file.old {
                     Old::Absent => Content::Absent,
+                    Old::Folder => Content::Folder,
                     Old::Link { target } => Content::Link(target.as_path().to_owned()),
                     Old::File { saved, mode } => {
                         let saved = folder(state, &self.id).join(saved);
@@ -102,7 +105,7 @@ impl Patch {
         self.inverse(state)?.iter().try_for_each(|edit| edit.apply(venv))?;
         let folders: BTreeSet<PathBuf> =
             self.files.iter().filter_map(|file| venv.join(file.path.as_path()).parent().map(Path::to_owned)).collect();
-        folders.iter().try_for_each(|folder| clear(folder))
+        folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| clear(folder))
     }
 
     /// Forgets the originals.
@@ -132,14 +135,14 @@ fn folder(state: &Path, id: &str) -> PathBuf {
 
 /// Reads the originals of a change; `None` where it saved none.
 pub(crate) fn open(state: &Path, id: &str) -> anyhow::Result<Option<Patch>> {
-    let path = folder(state, id).join("manifest.json");
-    let bytes = match fs::read(&path) {
+    let manifest = folder(state, id).join("manifest.json");
+    let bytes = match fs::read(&manifest) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e).with_context(|| format!("cannot read {}", shown(&path))),
+        Err(e) => return Err(e).with_context(|| format!("cannot read {}", shown(&manifest))),
     };
-    let patch: Patch = serde_json::from_slice(&bytes).with_context(|| format!("cannot understand {}", shown(&path)))?;
-    anyhow::ensure!(patch.v <= 1, "{} is of a newer venv-rebuild; use that one", shown(&path));
+    let patch: Patch = serde_json::from_slice(&bytes).with_context(|| format!("cannot understand {}", shown(&manifest)))?;
+    anyhow::ensure!(patch.v <= 1, "{} is of a newer venv-rebuild; use that one", shown(&manifest));
     Ok(Some(patch))
 }
 
@@ -164,13 +167,10 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
 fn fingerprint(content: &Content) -> String {
     match content {
         Content::Absent => "absent".to_owned(),
-        Content::Link(target) => format!("link {}", hex(target.as_os_str().as_encoded_bytes())),
-        Content::File { bytes, mode } => format!("file {mode:o} {}", hex(bytes)),
+        Content::Folder => "folder".to_owned(),
+        Content::Link(target) => format!("link {}", digest(target.as_os_str().as_encoded_bytes())),
+        Content::File { bytes, mode } => format!("file {mode:o} {}", digest(bytes)),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -190,7 +190,7 @@ mod tests {
 
         let mut patch = Patch::begin("1", &venv, "relink");
         patch.apply(&state, &[edit("python", Content::Link("/opt".into())), edit("cfg", file("new"))]).unwrap();
-        patch.apply(&state, &[edit("cfg", file("newer")), edit("added", file("x"))]).unwrap();
+        patch.apply(&state, &[edit("cfg", file("newer")), edit("bin", Content::Folder), edit("bin/added", file("x"))]).unwrap();
         assert_eq!(content(&venv.join("cfg")).unwrap(), file("newer"));
 
         let patch = open(&state, "1").unwrap().unwrap();
@@ -199,6 +199,6 @@ mod tests {
         assert!(!patch.is_untouched());
         assert_eq!(content(&venv.join("python")).unwrap(), Content::Link("/gone".into()));
         assert_eq!(content(&venv.join("cfg")).unwrap(), Content::File { bytes: b"old".to_vec(), mode: 0o600 });
-        assert_eq!(content(&venv.join("added")).unwrap(), Content::Absent);
+        assert_eq!(content(&venv.join("bin")).unwrap(), Content::Absent);
     }
 }

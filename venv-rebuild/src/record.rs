@@ -64,12 +64,12 @@ fn renewed_line(line: &[u8], site: &Path, scripts: &[Rewritten]) -> Option<Vec<u
         return None;
     }
     let text = line.trim_ascii_end();
-    // Neither a hash nor a size holds a comma, so the name is what stands before the last two.
+    // Neither a hash nor a length holds a comma, so the name is what stands before the last two.
     let mut fields = text.rsplitn(3, |&b| b == b',');
-    let (size, hash, name) = (fields.next()?, fields.next()?, fields.next()?);
+    let (length, hash, name) = (fields.next()?, fields.next()?, fields.next()?);
     let path = layout::normal(&site.join(layout::path(&unquoted(name))));
     let script = scripts.iter().find(|script| script.path == path)?;
-    let fits = hash == digest(&script.old).as_bytes() && (size.is_empty() || size == script.old.len().to_string().as_bytes());
+    let fits = hash == digest(&script.old).as_bytes() && (length.is_empty() || length == script.old.len().to_string().as_bytes());
     fits.then(|| [name, b",", digest(&script.new).as_bytes(), b",", script.new.len().to_string().as_bytes(), &line[text.len()..]].concat())
 }
 
@@ -92,7 +92,8 @@ fn unquoted(field: &[u8]) -> Vec<u8> {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// A hash as `RECORD` has it.
+pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("sha256={}", URL_SAFE_NO_PAD.encode(Sha256::digest(bytes)))
 }
 

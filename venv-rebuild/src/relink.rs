@@ -21,7 +21,11 @@ pub(crate) fn edits(venv: &Path, interpreter: &Interpreter, copies: bool) -> any
     let names = names(interpreter);
     let anchor = anchor(venv, &names);
     let wanted = if copies { copy_of(&interpreter.path)? } else { Content::Link(interpreter.path.clone()) };
-    let mut edits = vec![Edit { path: Path::new("bin").join(&anchor), content: wanted }];
+    let mut edits = Vec::new();
+    if !venv.join("bin").is_dir() {
+        edits.push(Edit { path: "bin".into(), content: Content::Folder });
+    }
+    edits.push(Edit { path: Path::new("bin").join(&anchor), content: wanted });
     for name in names.iter().filter(|name| **name != anchor) {
         if !leads_to(venv, name, &anchor) {
             edits.push(Edit { path: Path::new("bin").join(name), content: Content::Link(anchor.clone().into()) });
@@ -120,18 +124,6 @@ pub(crate) fn name_base(cfg: &mut Cfg, interpreter: &Interpreter) {
         let info = [version, tail].concat();
         cfg.set("version_info", &info);
     }
-}
-
-/// Whether the environment holds a copy of the interpreter where others have a link: it was asked for, or some name of it is a program.
-pub(crate) fn holds_copy(venv: &Path) -> bool {
-    let asked =
-        Cfg::read(venv).ok().and_then(|cfg| cfg.get("command").map(|command| crate::shebang::find(command, b" --copies").is_some()));
-    asked.unwrap_or(false) || ["python", "python3"].iter().any(|name| is_program(&venv.join("bin").join(name)))
-}
-
-fn is_program(path: &Path) -> bool {
-    let large = path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() > 4096 && meta.permissions().mode() & 0o111 != 0);
-    large && !fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"#!"))
 }
 
 #[cfg(test)]

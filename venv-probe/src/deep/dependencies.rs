@@ -6,6 +6,7 @@ use contract::path::Subject;
 use pep508_rs::ExtraName;
 use rayon::prelude::*;
 
+use super::drift::Wish;
 use super::listed;
 use super::markers::Markers;
 use super::requirement::{Requirement, rules_out, shown, versions};
@@ -23,12 +24,12 @@ pub(super) struct Node<'a> {
     python: Option<String>,
 }
 
-/// Judges the requirements of the environment's own distributions, which are the first `own`.
-pub(super) fn judge(nodes: &[Node], own: usize, markers: &Markers, found: &mut Findings) {
+/// Judges the requirements of the environment's own distributions, which are the first `own`, and the extras that its project asks for.
+pub(super) fn judge(nodes: &[Node], own: usize, wish: Option<&Wish>, markers: &Markers, found: &mut Findings) {
     for node in &nodes[..own] {
         complain(node, markers, found);
     }
-    let breaches = Walk::new(nodes, markers).from(own);
+    let breaches = Walk::new(nodes, markers).from(own, wish);
     report(nodes, &breaches, Fate::Missing, &DEPENDENCY_MISSING, found);
     report(nodes, &breaches, Fate::Conflict, &DEPENDENCY_CONFLICT, found);
 }
@@ -86,7 +87,7 @@ struct Walk<'a> {
     by_name: HashMap<&'a str, usize>,
     seen: HashSet<(usize, Option<ExtraName>)>,
     /// Distribution, extra, and who asked for the extra.
-    queue: Vec<(usize, Option<ExtraName>, usize)>,
+    queue: Vec<(usize, Option<(ExtraName, String)>)>,
     breaches: Vec<Breach<'a>>,
 }
 
@@ -99,21 +100,25 @@ impl<'a> Walk<'a> {
         Self { nodes, markers, by_name, seen: HashSet::new(), queue: Vec::new(), breaches: Vec::new() }
     }
 
-    /// Walks from the first `own` distributions.
-    fn from(mut self, own: usize) -> Vec<Breach<'a>> {
-        self.queue = (0..own).rev().map(|index| (index, None, index)).collect();
-        while let Some((index, extra, asker)) = self.queue.pop() {
-            if self.seen.insert((index, extra.clone())) {
-                self.visit(index, extra.as_ref(), asker);
+    /// Walks from the first `own` distributions, and from what the project asks for.
+    fn from(mut self, own: usize, wish: Option<&Wish>) -> Vec<Breach<'a>> {
+        for (name, extra) in wish.iter().flat_map(|wish| &wish.extras) {
+            let asker = wish.map_or_else(String::new, Wish::title);
+            self.queue.extend(self.by_name.get(name.as_str()).map(|&index| (index, Some((extra.clone(), asker)))));
+        }
+        self.queue.extend((0..own).rev().map(|index| (index, None)));
+        while let Some((index, through)) = self.queue.pop() {
+            if self.seen.insert((index, through.as_ref().map(|(extra, _)| extra.clone()))) {
+                self.visit(index, through.as_ref());
             }
         }
         self.breaches
     }
 
-    fn visit(&mut self, index: usize, extra: Option<&ExtraName>, asker: usize) {
+    fn visit(&mut self, index: usize, through: Option<&(ExtraName, String)>) {
         for requirement in &self.nodes[index].requires {
-            if self.is_active(requirement, extra) {
-                self.meet(index, requirement, extra.map(|extra| (extra, asker)));
+            if self.is_active(requirement, through.map(|(extra, _)| extra)) {
+                self.meet(index, requirement, through);
             }
         }
     }
@@ -127,11 +132,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn meet(&mut self, by: usize, requirement: &'a Requirement, through: Option<(&ExtraName, usize)>) {
-        let wanted = through.map_or_else(
-            || shown(requirement),
-            |(extra, asker)| format!("{} (for its extra `{extra}`, which {} asks for)", shown(requirement), self.nodes[asker].dist.title()),
-        );
+    fn meet(&mut self, by: usize, requirement: &'a Requirement, through: Option<&(ExtraName, String)>) {
+        let reason = through.map_or_else(String::new, |(extra, asker)| format!(" (for its extra `{extra}`, which {asker} asks for)"));
+        let wanted = format!("{}{reason}", shown(requirement));
         let Some(&index) = self.by_name.get(requirement.name.as_ref()) else {
             self.breaches.push(Breach { by, requirement, fate: Fate::Missing, text: wanted });
             return;
@@ -141,7 +144,7 @@ impl<'a> Walk<'a> {
             let text = format!("{wanted}, not {}", self.nodes[index].dist.title());
             self.breaches.push(Breach { by, requirement, fate: Fate::Conflict, text });
         }
-        self.queue.extend(requirement.extras.iter().map(|extra| (index, Some(extra.clone()), by)));
+        self.queue.extend(requirement.extras.iter().map(|extra| (index, Some((extra.clone(), self.nodes[by].dist.title())))));
     }
 }
 

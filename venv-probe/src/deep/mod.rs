@@ -36,8 +36,11 @@ pub(crate) fn judge(site: &Site, installed: &Installed, found: &mut Findings) {
     let others = packages::scan_folders(&other_folders(site, installed));
     let reachable: Vec<_> = dists.iter().copied().chain(&others.dists).collect();
     let nodes = dependencies::nodes(&reachable);
-    dependencies::judge(&nodes, dists.len(), &markers, found);
-    drift::judge(site.root, &nodes, dists.len(), &markers, found);
+    let wish = drift::wish(site.root, &nodes, &markers);
+    dependencies::judge(&nodes, dists.len(), wish.as_ref(), &markers, found);
+    if let Some(wish) = wish {
+        drift::judge(&wish, &nodes, dists.len(), found);
+    }
 }
 
 /// Behind the environment's own folders: what its path configuration files add, then what it inherits.

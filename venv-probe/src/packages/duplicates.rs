@@ -26,6 +26,7 @@ pub(super) fn judge(installed: &Installed, found: &mut Findings) {
 
 /// `dists[0]` is what importlib.metadata takes: the first that the folder's listing has.
 fn report(dists: &[&Dist], surplus: &Dist, repair: Option<Repair>, found: &mut Findings) {
+    // Without a RECORD a distribution may have any file: it neither agrees nor describes nothing.
     let records: Vec<_> = dists.iter().map(|dist| shown(Path::new(dist.info.file_name().unwrap_or_default()))).collect();
     let winner = dists[0];
     let judgement = if repair.is_some() {
@@ -64,7 +65,8 @@ fn groups(installed: &Installed) -> Vec<Vec<&Dist>> {
 
 /// Those that certainly describe nothing any more: just one record agrees with the disk, and all that these others list is that one's or gone.
 fn stale<'a>(dists: &[&'a Dist]) -> Vec<&'a Dist> {
-    let records: Vec<_> = dists.iter().map(|dist| (*dist, record::read(dist).unwrap_or_else(Vec::new))).collect();
+    // Without a RECORD a distribution may have any file: it neither agrees nor describes nothing.
+    let records: Vec<_> = dists.iter().map(|dist| (*dist, record::read(dist).unwrap_or_default())).collect();
     let (alive, rest): (Vec<_>, Vec<_>) = records.iter().partition(|(dist, lines)| agrees(dist, lines));
     let [(_, owned)] = alive.as_slice() else { return Vec::new() };
     let owned: HashSet<_> = owned.iter().map(|line| &line.path).collect();
@@ -82,7 +84,6 @@ fn agrees(dist: &Dist, lines: &[Line]) -> bool {
         && lines.iter().all(|line| !line.is_verifiable(&dist.info) || line.check(&mut buffer) == State::Same)
 }
 
-/// A record without a RECORD may describe anything.
 fn describes_nothing(dist: &Dist, lines: &[Line], owned: &HashSet<&PathBuf>) -> bool {
     !lines.is_empty() && lines.iter().all(|line| line.path.starts_with(&dist.info) || owned.contains(&line.path) || !line.path.exists())
 }

@@ -164,7 +164,7 @@ mod tests {
 
         #[test]
         fn fields_come_back(pairs in prop::collection::vec(("[A-Z][a-z-]{0,8}", "[a-z0-9;=<>\" ]{0,20}"), 0..6)) {
-            let text: String = pairs.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
+            let text: String = pairs.iter().flat_map(|(key, value)| [key, ": ", value, "\n"]).collect();
             let expected: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.trim().to_owned())).collect();
             prop_assert_eq!(all(&text), expected);
         }

@@ -176,6 +176,7 @@ fn is_bookkeeping(path: &Path, info: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::State::{Different, Missing, Same};
     use super::*;
     use proptest::prelude::*;
 
@@ -226,7 +227,6 @@ mod tests {
         let (short, long) = (encoded(&Sha384::digest(b"abc")), encoded(&Sha512::digest(b"abc")));
         let record = format!("a,sha384={short},3\na,sha512={long},\na,sha384={short},4\na,{EMPTY},3\nb,{EMPTY},0\na/b,{EMPTY},0\n");
         let states: Vec<_> = parse(record.as_bytes(), folder.path()).unwrap().iter().map(|line| line.check(&mut [0; 2])).collect();
-        use State::{Different, Missing, Same};
         assert_eq!(states, [Same, Same, Different, Different, Missing, Missing]);
     }
 

@@ -56,18 +56,9 @@ pub(crate) fn create(
     if spec.with_pip && super::tool::uv(spec.installer)?.is_none() {
         seed::ensure(aside, spec, run)?;
     }
-    let mut session = Session {
-        tool: Tool::choose(spec.installer, &python)?,
-        python,
-        folder: set.folder.clone(),
-        options: set.lines.clone(),
-        limits: set.limits.clone(),
-        kept: set.kept.clone(),
-        fresh: spec.fresh,
-        again: false,
-        expired: None,
-        run,
-    };
+    let mut session = Session::plain(Tool::choose(spec.installer, &python)?, python, set.folder.clone(), run);
+    (session.options, session.limits, session.kept) = (set.lines.clone(), set.limits.clone(), set.kept.clone());
+    session.fresh = spec.fresh;
     let mut failed = session.install(wanted(spec, set), if set.exact { &Way::EXACT } else { &Way::RESOLVED })?;
     if !set.only_source {
         let missing = missing(aside, spec, set, &failed)?;

@@ -9,8 +9,8 @@ use contract::child::{Ended, Finished};
 use tempfile::NamedTempFile;
 
 use super::Run;
-use super::pin::Pin;
-use super::reason::reason;
+use super::pin::{Pin, normalised};
+use super::reason::{is_unreachable, reason};
 use super::tool::Tool;
 
 /// How one attempt goes about it.
@@ -30,10 +30,11 @@ impl Way {
         let way = Self { offline: true, resolve: false, as_it_was: false };
         [way, Self { offline: false, ..way }]
     };
-    /// What the project asks for: as it was, then as the index has it.
-    pub(super) const RESOLVED: [Self; 3] = {
+    /// What the project asks for: at the versions that were there, then at others.
+    pub(super) const RESOLVED: [Self; 4] = {
         let way = Self { offline: true, resolve: true, as_it_was: true };
-        [way, Self { offline: false, ..way }, Self { offline: false, as_it_was: false, ..way }]
+        let free = Self { as_it_was: false, ..way };
+        [way, Self { offline: false, ..way }, Self { offline: false, ..free }, free]
     };
 }
 
@@ -56,7 +57,9 @@ pub(super) struct Session<'a, 'b> {
     /// Whether what is installed is installed again.
     pub(super) again: bool,
     /// Set once the time of a call was over: what hung once is not waited for again.
-    pub(super) expired: Option<String>,
+    expired: Option<String>,
+    /// Set once the index could not be reached: every further call would wait as long.
+    unreachable: Option<String>,
     /// Runs a command.
     pub(super) run: &'a mut Run<'b>,
 }
@@ -65,7 +68,7 @@ impl<'a, 'b> Session<'a, 'b> {
     /// A session that takes packages from where the user's own configuration says.
     pub(super) fn plain(tool: Tool, python: PathBuf, folder: PathBuf, run: &'a mut Run<'b>) -> Self {
         let (options, limits, kept) = (Vec::new(), Vec::new(), Vec::new());
-        Self { tool, python, folder, options, limits, kept, fresh: false, again: false, expired: None, run }
+        Self { tool, python, folder, options, limits, kept, fresh: false, again: false, expired: None, unreachable: None, run }
     }
 
     /// Installs pins; returns those that could not be, each with the reason. Everything else is there.
@@ -92,18 +95,15 @@ impl<'a, 'b> Session<'a, 'b> {
         (!way.offline || cached) && (way.as_it_was || !way.resolve || !self.kept.is_empty())
     }
 
-    /// Halves what fails until the guilty ones stand alone: few calls where few are guilty.
-    fn all_but_the_guilty(&mut self, mut pins: Vec<(Pin, String)>, way: Way) -> anyhow::Result<Vec<(Pin, String)>> {
-        if pins.is_empty() {
-            return Ok(pins);
-        }
+    /// Divides what fails until the guilty ones stand alone: those that the installer names from the others, else in halves.
+    fn all_but_the_guilty(&mut self, pins: Vec<(Pin, String)>, way: Way) -> anyhow::Result<Vec<(Pin, String)>> {
         let attempted: Vec<Pin> = pins.iter().map(|(pin, _)| pin.clone()).collect();
         match self.attempt(&attempted, way)? {
             Ok(()) => Ok(Vec::new()),
             Err(reason) if pins.len() == 1 => Ok(attempted.into_iter().map(|pin| (pin, reason.clone())).collect()),
-            Err(_) => {
-                let second = pins.split_off(pins.len() / 2);
-                let mut failed = self.all_but_the_guilty(pins, way)?;
+            Err(reason) => {
+                let (first, second) = divided(pins, &reason);
+                let mut failed = self.all_but_the_guilty(first, way)?;
                 failed.extend(self.all_but_the_guilty(second, way)?);
                 Ok(failed)
             }
@@ -115,9 +115,21 @@ impl<'a, 'b> Session<'a, 'b> {
         if pins.is_empty() {
             return Ok(Ok(()));
         }
-        if let Some(reason) = &self.expired {
+        let asks_the_index = !way.offline && (way.resolve || pins.iter().any(Pin::is_of_an_index));
+        if let Some(reason) = self.expired.as_ref().or(self.unreachable.as_ref().filter(|_| asks_the_index)) {
             return Ok(Err(reason.clone()));
         }
+        match self.call(pins, way)? {
+            Err(reason) if asks_the_index && is_unreachable(&reason) && pins.iter().all(Pin::is_of_an_index) => {
+                let reason = format!("the index cannot be reached: {reason}");
+                self.unreachable = Some(reason.clone());
+                Ok(Err(reason))
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn call(&mut self, pins: &[Pin], way: Way) -> anyhow::Result<Result<(), String>> {
         let wanted = file(self.options.iter().filter(|line| !is_argument(line)).cloned().chain(pins.iter().map(Pin::lines)))?;
         let kept = self.kept.iter().filter(|_| way.as_it_was);
         let constraints = file(self.limits.iter().chain(kept).map(Pin::lines))?;
@@ -160,6 +172,17 @@ impl<'a, 'b> Session<'a, 'b> {
     }
 }
 
+/// The pins that a reason names and the others; halves where it names none or all.
+fn divided(mut pins: Vec<(Pin, String)>, reason: &str) -> (Vec<(Pin, String)>, Vec<(Pin, String)>) {
+    let words: Vec<String> = reason.split(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)).filter_map(|word| normalised(word).ok()).collect();
+    let is_named = |pin: &(Pin, String)| words.contains(&pin.0.name);
+    if pins.iter().any(is_named) && !pins.iter().all(is_named) {
+        return pins.into_iter().partition(|pin| !is_named(pin));
+    }
+    let second = pins.split_off(pins.len() / 2);
+    (pins, second)
+}
+
 /// Options that uv takes as arguments alone; they hold no secret.
 fn is_argument(line: &str) -> bool {
     matches!(line, "--pre" | "--require-hashes")
@@ -174,4 +197,22 @@ fn file(lines: impl Iterator<Item = String>) -> anyhow::Result<NamedTempFile> {
         std::io::Result::Ok(file)
     };
     write().context("cannot write the list of packages for the installer to the temporary folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(pins: &[(Pin, String)]) -> Vec<&str> {
+        pins.iter().map(|(pin, _)| pin.name.as_str()).collect()
+    }
+
+    #[test]
+    fn those_that_the_installer_names_are_tried_apart() {
+        let pins = || ["a", "b-c", "d"].map(|name| (Pin::exact(name, "1").unwrap(), String::new())).to_vec();
+        let (first, second) = divided(pins(), "Because b_C==1 was not found.");
+        assert_eq!((names(&first), names(&second)), (vec!["a", "d"], vec!["b-c"]));
+        let (first, second) = divided(pins(), "it broke");
+        assert_eq!((names(&first), names(&second)), (vec!["a"], vec!["b-c", "d"]));
+    }
 }

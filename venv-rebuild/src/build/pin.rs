@@ -60,7 +60,12 @@ impl Pin {
         Ok(Self { line: format!("-e {}", file_url(folder)?), name: normalised(name)?, version: None, hashes: Vec::new() })
     }
 
-    /// The lines for a file that the installers read.
+    /// Whether an index is asked for it; else its line has the address.
+    pub(super) fn is_of_an_index(&self) -> bool {
+        !self.line.starts_with('-') && !self.line.contains("://")
+    }
+
+    /// The line for a file that the installers read.
     pub(super) fn lines(&self) -> String {
         let hashes = self.hashes.iter().map(|hash| format!(" --hash={hash}"));
         std::iter::once(self.line.clone()).chain(hashes).collect()

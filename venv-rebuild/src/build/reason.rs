@@ -17,6 +17,12 @@ pub(super) fn reason(finished: &Finished) -> Option<String> {
     Some(line.chars().take(LONGEST).collect())
 }
 
+/// Whether nobody answered where the index should be.
+pub(super) fn is_unreachable(reason: &str) -> bool {
+    let signs = ["error (Connect)", "tcp connect error", "dns error", "Failed to establish a new connection", "ConnectTimeout", "NameResolutionError"];
+    signs.iter().any(|sign| reason.contains(sign))
+}
+
 /// From the line that begins with `error` or a cross on, without hints.
 fn of_uv(text: &str) -> Option<String> {
     let is_first = |line: &&str| line.starts_with("error: ") || line.trim_start().starts_with('×');
@@ -26,8 +32,11 @@ fn of_uv(text: &str) -> Option<String> {
     (!said.is_empty()).then(|| said.strip_prefix("error: ").unwrap_or(&said).to_owned())
 }
 
+/// All errors, and behind them why the index did not answer: pip has that as a warning and then finds "no version".
 fn of_pip(text: &str) -> Option<String> {
-    let errors: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("ERROR: ")).collect();
+    let mut errors: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("ERROR: ")).collect();
+    let unanswered = text.lines().find(|line| line.contains("Retrying (") && is_unreachable(line));
+    errors.extend(unanswered.filter(|_| !errors.is_empty()));
     (!errors.is_empty()).then(|| errors.join("; "))
 }
 

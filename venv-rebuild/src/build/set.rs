@@ -145,7 +145,9 @@ pub(super) fn is_seed(name: &str) -> bool {
 /// The names that the source brings: those in it and, where it is no lock, what they need.
 fn brought(asked: &Requirements, found: &Recovered, markers: &Markers, exact: bool) -> BTreeSet<String> {
     let extras = |pin: &Pin| requirement(&pin.line).map(|parsed| parsed.extras).unwrap_or_default();
-    let wanted: Vec<_> = asked.wanted.iter().map(|pin| (pin.name.clone(), extras(pin))).collect();
+    // A path tells no name, but what was installed from it has one.
+    let named = |pin: &Pin| found.pins.values().find(|was| was.line.ends_with(&pin.name)).map_or(&pin.name, |was| &was.name).clone();
+    let wanted: Vec<_> = asked.wanted.iter().map(|pin| (named(pin), extras(pin))).collect();
     if exact { wanted.into_iter().map(|(name, _)| name).collect() } else { needed(&found.dists, &wanted, markers) }
 }
 

@@ -10,9 +10,9 @@ mod wish;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use contract::path::{Subject, shown};
+use contract::path::Subject;
 
-use self::wish::Wish;
+pub(super) use self::wish::Wish;
 use super::dependencies::Node;
 use super::listed;
 use super::markers::Markers;
@@ -25,25 +25,26 @@ use crate::packages::Dist;
 /// These come with an environment, whatever its project asks for.
 const SEEDS: [&str; 3] = ["pip", "setuptools", "wheel"];
 
-/// Compares what the nearest project asks for with what is installed: of `nodes`, the first `own` in the environment itself.
-pub(super) fn judge(root: &Path, nodes: &[Node], own: usize, markers: &Markers, found: &mut Findings) {
-    let Some(wish) = project::wish(root, markers) else { return };
-    let missing = missing(&wish, nodes);
-    // An environment that has little of what a folder asks for was made for something else, unless its place says otherwise.
-    if !wish.certain && missing.len() * 2 > wish.required.len() {
-        return;
-    }
-    report(&DRIFT_MISSING, &wish, "asks for what is not installed", &missing, found);
-    report(&DRIFT_VERSION, &wish, "rules out installed versions", &ruled_out(&wish, &nodes[..own]), found);
+/// What the nearest project asks for, if the environment is the project's.
+///
+/// An environment that has little of what a folder asks for was made for something else, unless its place says otherwise.
+pub(super) fn wish(root: &Path, nodes: &[Node], markers: &Markers) -> Option<Wish> {
+    let wish = project::wish(root, markers)?;
+    (wish.certain || missing(&wish, nodes).len() * 2 <= wish.required.len()).then_some(wish)
+}
+
+/// Compares with what is installed: of `nodes`, the first `own` in the environment itself.
+pub(super) fn judge(wish: &Wish, nodes: &[Node], own: usize, found: &mut Findings) {
+    report(&DRIFT_MISSING, wish, "asks for what is not installed", &missing(wish, nodes), found);
+    report(&DRIFT_VERSION, wish, "rules out installed versions", &ruled_out(wish, &nodes[..own]), found);
     if !wish.open {
-        report(&DRIFT_EXTRA, &wish, "asks for none of", &extra(&wish, &nodes[..own]), found);
+        report(&DRIFT_EXTRA, wish, "asks for none of", &extra(wish, &nodes[..own]), found);
     }
 }
 
 fn report(entry: &Entry, wish: &Wish, verb: &str, what: &[String], found: &mut Findings) {
     if !what.is_empty() {
-        let file = shown(Path::new(wish.file.file_name().unwrap_or_default()));
-        found.add(entry, format!("{file} {verb}: {}", listed(what)), Some(Subject::from(&wish.file)));
+        found.add(entry, format!("{} {verb}: {}", wish.title(), listed(what)), Some(Subject::from(&wish.file)));
     }
 }
 

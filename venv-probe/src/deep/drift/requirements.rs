@@ -73,6 +73,8 @@ fn without_comment(line: &str) -> &str {
     comment.map_or(line, |(at, _)| &line[..at])
 }
 
+const ARCHIVES: [&str; 3] = [".whl", ".tar.gz", ".zip"];
+
 fn entry(line: &str) -> Entry<'_> {
     if let Some(path) = option(line, "-r", "--requirement") {
         return Entry::Include(path);
@@ -88,8 +90,7 @@ fn entry(line: &str) -> Entry<'_> {
         return Entry::Elsewhere(None);
     }
     let first = requirement.split([' ', ';', '@']).next().unwrap_or(requirement);
-    let is_path =
-        first.contains('/') || first.starts_with('.') || first.ends_with(".whl") || first.ends_with(".tar.gz") || first.ends_with(".zip");
+    let is_path = first.contains('/') || first.starts_with('.') || ARCHIVES.iter().any(|suffix| first.ends_with(suffix));
     if is_path { Entry::Elsewhere(name_in(requirement)) } else { Entry::Requirement(requirement) }
 }
 

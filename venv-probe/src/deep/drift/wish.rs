@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use contract::path::shown;
 use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
-use pep508_rs::MarkerTree;
+use pep508_rs::{ExtraName, MarkerTree};
 
 use crate::deep::markers::Markers;
 use crate::deep::requirement::{Link, Requirement, versions};
@@ -12,7 +13,7 @@ use crate::packages::name::normal;
 
 /// What a project asks for. Names are normalised.
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(in crate::deep) struct Wish {
     /// The file that says it.
     pub(super) file: PathBuf,
     /// Must be installed.
@@ -21,6 +22,8 @@ pub(super) struct Wish {
     pub(super) versions: HashMap<String, Vec<VersionSpecifiers>>,
     /// May be installed.
     pub(super) known: HashSet<String>,
+    /// Extras that are asked for, with their distributions.
+    pub(in crate::deep) extras: Vec<(String, ExtraName)>,
     /// Whether `known` has dependencies of dependencies too.
     pub(super) is_lock: bool,
     /// Whether it asks for something that has no name here, so that nothing is surplus for sure.
@@ -36,10 +39,16 @@ impl Wish {
             required: BTreeSet::new(),
             versions: HashMap::new(),
             known: HashSet::new(),
+            extras: Vec::new(),
             is_lock,
             open: false,
             certain: false,
         }
+    }
+
+    /// The name of the file, for a sentence.
+    pub(in crate::deep) fn title(&self) -> String {
+        shown(Path::new(self.file.file_name().unwrap_or_default()))
     }
 
     /// Takes a requirement in, as one that must or may be met.
@@ -48,6 +57,7 @@ impl Wish {
         if must && markers.hold(&requirement.marker, &[]) {
             self.required.insert(name.clone());
             self.versions.entry(name.clone()).or_default().extend(versions(requirement).cloned());
+            self.extras.extend(requirement.extras.iter().map(|extra| (name.clone(), extra.clone())));
         }
         self.known.insert(name);
     }

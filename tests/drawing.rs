@@ -1,0 +1,127 @@
+//! `report` and `scripts/mendline.jq` on what `venv-probe` really writes.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use tests::{Sandbox, arg, binary, workspace};
+
+use crate::night::{healthy, ill};
+
+/// A stream about one healthy and two broken environments, below `work`.
+fn stream(sandbox: &Sandbox) -> Vec<u8> {
+    healthy(&sandbox.work("good/.venv"));
+    ill(&sandbox.work("bad one/.venv"));
+    ill(&sandbox.work("worse/.venv"));
+    sandbox.tool("venv-probe", [arg("--check"), arg(sandbox.work(""))]).run().code(1).stdout
+}
+
+/// Runs real jq with the library; `old.jsonl` is there to be slurped as `$old`.
+fn jq(sandbox: &Sandbox, options: &[&str], question: &str, input: &[u8]) -> String {
+    let library = workspace().join("scripts");
+    let program = format!("include \"mendline\"; {question}");
+    let args = [arg("-L"), arg(library), arg("-nrc")].into_iter().chain(options.iter().map(arg)).chain([arg(program)]);
+    let ran = sandbox.command("jq", args).within(sandbox.root()).input(input).run().code(0);
+    ran.text()
+}
+
+#[test]
+fn a_real_stream_is_drawn_with_a_command_that_works_as_it_stands() {
+    let sandbox = Sandbox::new();
+    let drawn = sandbox.tool("report", [""; 0]).input(stream(&sandbox)).run().code(0).text();
+    assert!(drawn.contains("\n3 environments: 1 healthy, 2 broken\n"), "{drawn}");
+    let command = drawn.lines().find(|line| line.trim_start().starts_with("venv-probe ")).expect("a command");
+    let probe = command.split(" | ").next().unwrap();
+    let again = sandbox.command("bash", ["-c", probe]).run().code(0);
+    assert_eq!(again.of("venv.probe").len(), 2, "{command}");
+}
+
+#[test]
+fn lines_that_are_no_records_are_shown_and_make_it_trouble() {
+    let sandbox = Sandbox::new();
+    let mut input = b"{\"torn\n".to_vec();
+    input.extend(stream(&sandbox));
+    let ran = sandbox.tool("report", [""; 0]).input(input).run().code(2);
+    assert!(ran.text().contains("✗ not a record\n    line 1: "), "{}", ran.text());
+    assert!(ran.text().contains("3 environments"), "{}", ran.text());
+    assert_eq!(ran.stderr, "report: 1 of the lines could not be read as records; the last table names them\n");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_trouble_and_a_full_device_is() {
+    let sandbox = Sandbox::new();
+    let input = stream(&sandbox);
+    let line = format!("set -o pipefail; {} --all | head -n 1", binary("report").display());
+    let many =
+        (0..5000).flat_map(|i| String::from_utf8_lossy(&input).replace("/.venv", &format!("/{i}")).into_bytes()).collect::<Vec<u8>>();
+    let ran = sandbox.command("bash", ["-c", &line]).input(many).run().code(0);
+    assert_eq!(ran.stderr, "");
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ran = sandbox.tool("report", [""; 0]).input(input).run_into(full).code(2);
+    assert_eq!(ran.stderr.matches("cannot write to standard output").count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn an_interrupt_does_not_hide_what_a_repair_upstream_still_has_to_say() {
+    let sandbox = Sandbox::new();
+    let mut child = sandbox.tool("report", [""; 0]).start();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    child.stdin.take().unwrap().write_all(&stream(&sandbox)).unwrap();
+    let mut drawn = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut drawn).unwrap();
+    assert!(drawn.contains("3 environments"), "{drawn}");
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+}
+
+#[test]
+fn jq_answers_what_people_ask() {
+    let sandbox = Sandbox::new();
+    let now = stream(&sandbox);
+    let work = sandbox.work("").display().to_string();
+    let work = work.trim_end_matches('/');
+    let host = String::from_utf8(Command::new("uname").arg("-n").output().unwrap().stdout).unwrap();
+    let host = host.trim();
+    assert_eq!(jq(&sandbox, &[], "[inputs] | broken", &now), format!("{work}/bad one/.venv\n{work}/worse/.venv\n"));
+    assert_eq!(
+        jq(&sandbox, &[], "[inputs] | one_line", &now),
+        format!(
+            "host {host}: 3 environments, 2 broken: {work}/bad one/.venv (interpreter-missing), {work}/worse/.venv (interpreter-missing)\n"
+        )
+    );
+    assert_eq!(
+        jq(&sandbox, &[], "[inputs] | by_fault, whole", &now),
+        "[{\"code\":\"interpreter-missing\",\"severity\":\"broken\",\"count\":2}]\ntrue\n"
+    );
+    let torn: Vec<u8> = [b"{\"torn\n5\n", &now[..now.len() - 20]].concat();
+    assert_eq!(jq(&sandbox, &["-R"], "[records] | whole, ([broken] | length)", &torn), "false\n2\n");
+}
+
+#[test]
+fn jq_tells_what_changed_and_claims_nothing_from_absence() {
+    let sandbox = Sandbox::new();
+    let before = stream(&sandbox);
+    File::create(sandbox.root().join("old.jsonl")).unwrap().write_all(&before).unwrap();
+    ill(&sandbox.work("new/.venv"));
+    std::fs::remove_dir_all(sandbox.work("worse")).unwrap();
+    std::fs::remove_dir_all(sandbox.work("bad one/.venv")).unwrap();
+    healthy(&sandbox.work("bad one/.venv"));
+    std::fs::remove_dir_all(sandbox.work("good")).unwrap();
+    ill(&sandbox.work("good/.venv"));
+    let now = sandbox.tool("venv-probe", [sandbox.work("")]).run().code(0).stdout;
+    let changed = "changed_since($old) | map_values(map(.subject | split(\"/\")[-2]))";
+    let old = ["--slurpfile", "old", "old.jsonl"];
+    assert_eq!(
+        jq(&sandbox, &old, &format!("[inputs] | {changed}"), &now),
+        "{\"new\":[\"new\"],\"worse\":[\"good\"],\"better\":[\"bad one\"],\"gone\":[\"worse\"]}\n"
+    );
+    let cut = "[inputs | select(.type != \"end\")]";
+    assert_eq!(jq(&sandbox, &old, &format!("{cut} | {changed} | .gone"), &now), "[]\n");
+    assert!(jq(&sandbox, &old, &format!("{cut} | one_line_since($old)"), &now).ends_with("(incomplete: not everything was seen)\n"));
+    let line = jq(&sandbox, &old, "[inputs] | one_line_since($old)", &now);
+    let root = Path::new(&sandbox.work("")).display().to_string();
+    assert!(line.contains(&format!("; new: {}/good/.venv (interpreter-missing), ", root.trim_end_matches('/'))), "{line}");
+}
