@@ -215,3 +215,16 @@ fn the_last_thirty_are_kept() {
     assert!(checks.join(&first).exists() && checks.join("20200101_031700_other.jsonl").exists());
     assert!(!checks.join(format!("20200103_031700{series}")).exists() && checks.join(format!("20200104_031700{series}")).exists());
 }
+
+#[test]
+fn a_stream_without_its_end_is_trouble_whatever_the_status_says() {
+    let sandbox = Sandbox::new();
+    let bin = sandbox.root().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let mut fake = File::create(bin.join("venv-probe")).unwrap();
+    fake.write_all(b"#!/bin/sh\nexit 0\n").unwrap();
+    fake.set_permissions(fs::Permissions::from_mode(0o755)).unwrap();
+    drop(fake);
+    let ran = night(&sandbox, "", &[format!("MENDLINE_BIN={}", bin.display())]).code(2);
+    assert!(ran.text().contains("nothing was judged; venv-probe had trouble (exit status 0)"), "{}", ran.text());
+}

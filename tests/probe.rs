@@ -207,7 +207,11 @@ fn names_with_quotes_newlines_and_bytes_that_are_no_text_are_judged_like_any() {
         // venv itself fails at some of these names, and writes the path into its activate files alone.
         let (plain, odd) = (sandbox.work("plain"), work.join(std::ffi::OsStr::from_bytes(name)));
         environment(&plain);
-        for script in fs::read_dir(plain.join("bin")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().contains("ctivate")) {
+        for script in fs::read_dir(plain.join("bin"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_string_lossy().contains("ctivate"))
+        {
             fs::remove_file(script).unwrap();
         }
         fs::create_dir_all(&odd).unwrap();

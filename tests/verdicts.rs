@@ -32,7 +32,7 @@ const FAULTS: &[(&str, &str, &[&str], &[&str])] = &[
     ("editgone", "broken", &["editable-gone"], &[]),
     ("corrupt", "degraded", &[], &["package-modified"]),
     ("missingmod", "broken", &[], &["package-files-missing"]),
-    ("emptydist", "degraded", &["metadata-missing"], &["package-files-missing"]),
+    ("emptydist", "degraded", &["metadata-missing"], &[]),
     ("dupdist", "degraded", &["metadata-duplicate"], &[]),
     ("tilde", "degraded", &["litter"], &[]),
     ("abi", "broken", &[], &["package-foreign-abi"]),

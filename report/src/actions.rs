@@ -36,9 +36,16 @@ fn row(step: &Step, several_hosts: bool) -> Row<'_> {
         below.push(Cow::Owned(format!("log: {}", text_of(log))));
     }
     let cells = vec![Cow::Borrowed(mark), Cow::Borrowed(action.verb.as_str()), Cow::Owned(subject(step.place.as_ref(), several_hosts))];
-    let undo = action.undo.as_ref().filter(|_| action.changed);
-    let command = undo.map(|undo| format!("{} undo {}", quoted(Path::new(&*step.tool)), quoted(undo.as_path())));
+    let command = undo(step);
     Row { tone, cells, below, command }
+}
+
+/// How to take a change back, where we know the words of the tool that made it.
+fn undo(step: &Step) -> Option<String> {
+    let (undo, place) = (step.action.undo.as_ref()?, step.place.as_ref()?);
+    let name = undo.as_path().file_name()?;
+    let known = step.action.changed && &*step.tool == "venv-rebuild";
+    known.then(|| format!("venv-rebuild undo --force --to {} {}", quoted(Path::new(name)), quoted(place.subject.as_path())))
 }
 
 /// What a record is about, with its host where there are several.

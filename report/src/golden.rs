@@ -157,7 +157,7 @@ Python environments, before the repair
 Actions
   ✓ done            relink   /srv/a/.venv
     bin/python3 leads to /usr/bin/python3.12
-    undo: venv-rebuild undo /srv/a/.venv.backup_20260823_101112
+    undo: venv-rebuild undo --force --to .venv.backup_20260823_101112 /srv/a/.venv
   ? unfinished      rebuild  /srv/b/.venv
   ! not verified    relink   /srv/c/.venv
   ✗ failed in part  rebuild  /srv/d/.venv

@@ -172,7 +172,7 @@ struct Layout {
 fn apart(before: &Block<'_>, block: &Block<'_>) -> bool {
     match (before, block) {
         (Block::Heading(_), _) | (_, Block::Table(_)) => false,
-        (Block::Line(before, _), Block::Line(tone, _)) if before == tone => false,
+        (Block::Line(Tone::Bad, _), Block::Line(Tone::Bad, _)) => false,
         (_, Block::Line(tone, _)) => !belongs_to_table(*tone),
         _ => true,
     }

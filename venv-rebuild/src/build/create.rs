@@ -14,7 +14,7 @@ use super::remains::Remains;
 use super::set::{PackageSet, is_seed};
 use super::spec::Spec;
 use super::tool::Tool;
-use super::{seed, skeleton};
+use super::{carry, seed, skeleton};
 use crate::relocate;
 
 /// What a build came to.
@@ -26,6 +26,9 @@ pub(crate) struct Built {
     pub(crate) failed: Vec<(Pin, String)>,
     /// What has another version than before.
     pub(crate) changed: Vec<Change>,
+    /// Names that no installer could bring and that were copied from the broken environment, proven by their hashes; those of
+    /// [`PackageSet::unrecoverable`] among them are not missing any more.
+    pub(crate) carried: Vec<String>,
 }
 
 /// A distribution whose version changed, as the project's file wants.
@@ -65,9 +68,39 @@ pub(crate) fn create(
         failed.extend(session.install(missing, &Way::EXACT)?);
     }
     let installer = session.tool.name();
+    let carried = carry_over(spec, set, aside, &mut failed)?;
     seed_the_rest(aside, spec, &mut failed, run)?;
-    relocate::rewrite(aside, &[aside], final_path).context("cannot make the new environment say where it will stand")?;
-    Ok(Built { installer, failed, changed: changed(aside, set)? })
+    settle(aside, final_path).context("cannot make the new environment say where it will stand")?;
+    Ok(Built { installer, failed, changed: changed(aside, set)?, carried })
+}
+
+/// Copies what could not be installed from the broken environment where that is as good as installing it; returns the names.
+fn carry_over(spec: &Spec, set: &PackageSet, aside: &Path, failed: &mut Vec<(Pin, String)>) -> anyhow::Result<Vec<String>> {
+    if set.minor != Some(spec.minor) {
+        return Ok(Vec::new());
+    }
+    let due = |pin: &Pin| set.dists.get(&pin.name).filter(|dist| pin.allows(&dist.version));
+    let lost = set.unrecoverable.iter().filter(|_| !set.only_source).filter_map(|(name, _)| set.dists.get(name));
+    let mut carried = Vec::new();
+    for dist in failed.iter().filter_map(|(pin, _)| due(pin)).chain(lost) {
+        if present(aside)?.contains_key(&dist.name) {
+            continue;
+        }
+        match carry::over(&set.venv, aside, dist) {
+            Ok(()) => carried.push(dist.name.clone()),
+            // A full disk must not pass for a package that is merely not whole.
+            Err(e) if e.downcast_ref::<std::io::Error>().is_some() => return Err(e),
+            Err(_) => {}
+        }
+    }
+    failed.retain(|(pin, _)| !carried.contains(&pin.name));
+    Ok(carried)
+}
+
+/// What was carried over has scripts of the place where the broken environment was made, which need not be where it stands.
+fn settle(aside: &Path, final_path: &Path) -> anyhow::Result<()> {
+    let roots = relocate::stale_roots(aside, final_path)?;
+    relocate::rewrite(aside, &roots.iter().map(AsRef::as_ref).collect::<Vec<&Path>>(), final_path)
 }
 
 /// pip is no package of the project, unless the project says so.

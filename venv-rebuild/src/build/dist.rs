@@ -11,7 +11,7 @@ use super::pin::normalised;
 use super::remains::entries;
 
 /// One installed distribution.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Dist {
     /// Its `dist-info` or `egg-info`.
     pub(super) info: PathBuf,
@@ -91,7 +91,7 @@ fn read(info: PathBuf) -> anyhow::Result<Dist> {
 }
 
 /// Reads a regular file of at most 4 MiB as text; `None` where it is anything else. A pipe in its place would block for ever.
-fn read_text(path: &Path) -> Option<String> {
+pub(super) fn read_text(path: &Path) -> Option<String> {
     let found = fs::metadata(path).ok().filter(|found| found.is_file() && found.len() <= 4 << 20)?;
     let mut bytes = Vec::with_capacity(usize::try_from(found.len()).ok()?);
     std::io::Read::read_to_end(&mut fs::File::open(path).ok()?, &mut bytes).ok()?;

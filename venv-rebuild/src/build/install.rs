@@ -76,6 +76,17 @@ impl<'a, 'b> Session<'a, 'b> {
     /// # Errors
     /// The installer cannot be started, or a signal asked us to stop.
     pub(super) fn install(&mut self, pins: Vec<Pin>, ways: &[Way]) -> anyhow::Result<Vec<(Pin, String)>> {
+        // One hash makes pip demand hashes of all, which a source tree cannot have.
+        let (plain, hashed): (Vec<Pin>, Vec<Pin>) = pins.into_iter().partition(|pin| pin.hashes.is_empty());
+        if matches!(self.tool, Tool::Uv(_)) {
+            return self.install_together([hashed, plain].concat(), ways);
+        }
+        let mut failed = self.install_together(hashed, ways)?;
+        failed.extend(self.install_together(plain, ways)?);
+        Ok(failed)
+    }
+
+    fn install_together(&mut self, pins: Vec<Pin>, ways: &[Way]) -> anyhow::Result<Vec<(Pin, String)>> {
         let ways: Vec<Way> = ways.iter().copied().filter(|way| self.is_possible(*way)).collect();
         let mut failed = Vec::new();
         for way in &ways {

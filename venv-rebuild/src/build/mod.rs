@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches the environment that is broken: all of it happens in a folder aside, which the driver verifies and swaps in.
 
+mod carry;
 mod closure;
 mod create;
 mod dist;

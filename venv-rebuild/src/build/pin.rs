@@ -10,6 +10,7 @@ use contract::path::shown;
 use pep440_rs::Version;
 use pep508_rs::PackageName;
 
+use super::markers::{allows, requirement};
 use super::redact;
 
 /// The schemes that pip and uv install from.
@@ -63,6 +64,14 @@ impl Pin {
     /// Whether an index is asked for it; else its line has the address.
     pub(super) fn is_of_an_index(&self) -> bool {
         !self.line.starts_with('-') && !self.line.contains("://")
+    }
+
+    /// Whether this version is what it asks for.
+    pub(super) fn allows(&self, version: &str) -> bool {
+        match &self.version {
+            Some(only) => only == version,
+            None => requirement(&self.line).is_some_and(|asked| allows(&asked, version)),
+        }
     }
 
     /// The line for a file that the installers read.

@@ -8,6 +8,7 @@ use contract::path::shown;
 use contract::venv::Probe;
 
 use super::closure::needed;
+use super::dist::Dist;
 use super::markers::{Markers, allows, requirement};
 use super::options::Options;
 use super::pin::Pin;
@@ -36,7 +37,7 @@ pub(crate) struct PackageSet {
     pub(crate) pins: Vec<Pin>,
     /// What the broken environment holds and the source does not bring; restored behind it unless only the source is wanted.
     pub(crate) not_in_source: Vec<Pin>,
-    /// Names that cannot be had again, each with the reason.
+    /// Names that no installer can bring again, each with the reason; a build may still carry them over.
     pub(crate) unrecoverable: Vec<(String, String)>,
     /// Options of the requirements file that the installer gets, without secrets.
     pub(crate) options: Vec<String>,
@@ -48,6 +49,12 @@ pub(crate) struct PackageSet {
     pub(super) limits: Vec<Pin>,
     /// What is installed in the broken environment, by name.
     pub(super) installed: BTreeMap<String, Pin>,
+    /// The same, as it lies there.
+    pub(super) dists: BTreeMap<String, Dist>,
+    /// (major, minor) of the library that it lies in.
+    pub(super) minor: Option<(u8, u8)>,
+    /// The broken environment.
+    pub(super) venv: PathBuf,
     /// The installed versions that the source allows.
     pub(super) kept: Vec<Pin>,
     /// Whether what the source does not bring is left out.
@@ -64,17 +71,12 @@ pub(crate) struct PackageSet {
 pub(crate) fn package_set(venv: &Path, probe: &Probe, options: &Options) -> anyhow::Result<PackageSet> {
     let remains = Remains::of(venv);
     let found = remains.library().map(|library| recover(venv, &library.packages));
-    let folder = venv.parent().unwrap_or(venv);
-    match project::source(venv) {
-        Some(source) => {
-            let markers = markers(&remains, probe, options)?;
-            from_project(source, found.unwrap_or_default(), &markers, options)
-        }
-        None => {
-            let found = found.with_context(|| format!("`{}` has no site-packages left to read the package set from", shown(venv)))?;
-            Ok(recovered(found, folder))
-        }
-    }
+    let set = match project::source(venv) {
+        Some(source) => from_project(source, found.unwrap_or_default(), &markers(&remains, probe, options)?, options)?,
+        None => recovered(found.with_context(|| format!("`{}` has no site-packages left to read the package set from", shown(venv)))?),
+    };
+    let folder = set.source.path().and_then(Path::parent).or(venv.parent()).unwrap_or(venv).to_owned();
+    Ok(PackageSet { folder, venv: venv.to_owned(), minor: remains.library().map(|library| library.minor), ..set })
 }
 
 fn markers(remains: &Remains, probe: &Probe, options: &Options) -> anyhow::Result<Markers> {
@@ -87,38 +89,30 @@ fn markers(remains: &Remains, probe: &Probe, options: &Options) -> anyhow::Resul
     Markers::of(&version, implementation)
 }
 
-fn recovered(found: Recovered, folder: &Path) -> PackageSet {
+fn recovered(found: Recovered) -> PackageSet {
     PackageSet {
-        source: Source::Recovered,
         pins: found.pins.values().cloned().collect(),
-        not_in_source: Vec::new(),
         unrecoverable: found.unrecoverable,
-        options: Vec::new(),
-        lines: Vec::new(),
-        exact: true,
-        limits: Vec::new(),
         installed: found.pins,
-        kept: Vec::new(),
-        only_source: false,
-        folder: folder.to_owned(),
+        dists: found.dists,
+        ..PackageSet::of(Source::Recovered)
     }
 }
 
 fn from_project(source: Source, found: Recovered, markers: &Markers, options: &Options) -> anyhow::Result<PackageSet> {
-    let (asked, exact, folder) = match &source {
-        Source::Lock(path) => (locks::read(path, markers, &found.pins)?, true, folder(path)),
+    let (asked, exact) = match &source {
+        Source::Lock(path) => (locks::read(path, markers, &found.pins)?, true),
         Source::Requirements(path) => {
             let asked = requirements::read(path)?;
             let exact = asked.wanted.iter().all(|pin| !pin.hashes.is_empty());
-            (asked, exact, folder(path))
+            (asked, exact)
         }
-        Source::Recovered => unreachable!("a project's file"),
+        Source::Recovered => return Ok(recovered(found)),
     };
     let brought = brought(&asked, &found, markers, exact);
     let missing = found.pins.values().filter(|pin| !brought.contains(&pin.name) && !is_seed(&pin.name));
     let lost = found.unrecoverable.into_iter().filter(|(name, _)| !brought.contains(name));
     Ok(PackageSet {
-        source,
         not_in_source: missing.cloned().collect(),
         unrecoverable: lost.chain(asked.unreadable).collect(),
         options: asked.options.iter().map(|line| redact::urls(line)).collect(),
@@ -128,13 +122,42 @@ fn from_project(source: Source, found: Recovered, markers: &Markers, options: &O
         exact,
         limits: asked.constraints,
         installed: found.pins,
+        dists: found.dists,
         only_source: options.only_source,
-        folder,
+        ..PackageSet::of(source)
     })
 }
 
-fn folder(path: &Path) -> PathBuf {
-    path.parent().map(Path::to_owned).unwrap_or_default()
+impl Source {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Lock(path) | Self::Requirements(path) => Some(path),
+            Self::Recovered => None,
+        }
+    }
+}
+
+impl PackageSet {
+    /// Nothing, from there.
+    fn of(source: Source) -> Self {
+        Self {
+            source,
+            pins: Vec::new(),
+            not_in_source: Vec::new(),
+            unrecoverable: Vec::new(),
+            options: Vec::new(),
+            lines: Vec::new(),
+            exact: true,
+            limits: Vec::new(),
+            installed: BTreeMap::new(),
+            dists: BTreeMap::new(),
+            minor: None,
+            venv: PathBuf::new(),
+            kept: Vec::new(),
+            only_source: false,
+            folder: PathBuf::new(),
+        }
+    }
 }
 
 /// What belongs to every environment and is nobody's requirement.
@@ -146,7 +169,8 @@ pub(super) fn is_seed(name: &str) -> bool {
 fn brought(asked: &Requirements, found: &Recovered, markers: &Markers, exact: bool) -> BTreeSet<String> {
     let extras = |pin: &Pin| requirement(&pin.line).map(|parsed| parsed.extras).unwrap_or_default();
     // A path tells no name, but what was installed from it has one.
-    let named = |pin: &Pin| found.pins.values().find(|was| was.line.ends_with(&pin.name)).map_or(&pin.name, |was| &was.name).clone();
+    let from = |pin: &Pin| found.pins.values().find(|was| pin.name.contains("://") && was.line.ends_with(&pin.name));
+    let named = |pin: &Pin| from(pin).map_or(&pin.name, |was| &was.name).clone();
     let wanted: Vec<_> = asked.wanted.iter().map(|pin| (named(pin), extras(pin))).collect();
     if exact { wanted.into_iter().map(|(name, _)| name).collect() } else { needed(&found.dists, &wanted, markers) }
 }
