@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_grandchild_that_keeps_the_pipe_open_does_not_delay_the_end() {
-        let finished = run(&mut sh("sleep 600 & echo done"), Duration::from_secs(60), 64).unwrap();
+        let finished = run(&mut sh("sleep 600 & echo done"), Duration::from_mins(1), 64).unwrap();
         assert!(finished.ended.success());
         assert_eq!(finished.stdout, b"done\n");
     }

@@ -60,7 +60,7 @@ fn outcome(step: &Step) -> (Tone, &'static str) {
         Outcome::Planned => (Tone::Plain, "· planned"),
         Outcome::Started => (Tone::Warn, "? unfinished"),
         Outcome::Done if step.action.verified => (Tone::Good, "✓ done"),
-        Outcome::Done => (Tone::Warn, "! not verified"),
+        Outcome::Done => (Tone::Plain, "· done, not verified"),
         Outcome::Failed if step.action.partial => (Tone::Bad, "✗ failed in part"),
         Outcome::Failed => (Tone::Bad, "✗ failed"),
         Outcome::Skipped => (Tone::Warn, "- skipped"),

@@ -31,7 +31,7 @@ pub(crate) fn cut(text: &str, room: usize, at: Cut) -> String {
     }
 }
 
-/// The last two names of a path tell it from its neighbours, so they are the last to go: `~/projects/blog/.venv`.
+/// The last two names of a path tell it from its neighbours, so they are the last to go: `infra…/blog/.venv`.
 fn cut_path(path: &str, room: usize) -> String {
     let names = path.rmatch_indices('/').nth(1).map(|(at, _)| &path[at..]);
     match names {

@@ -155,17 +155,17 @@ Python environments, before the repair
 1 environment: 1 broken
 
 Actions
-  ✓ done            relink   /srv/a/.venv
+  ✓ done                relink   /srv/a/.venv
     bin/python3 leads to /usr/bin/python3.12
     undo: venv-rebuild undo --force --to .venv.backup_20260823_101112 /srv/a/.venv
-  ? unfinished      rebuild  /srv/b/.venv
-  ! not verified    relink   /srv/c/.venv
-  ✗ failed in part  rebuild  /srv/d/.venv
+  ? unfinished          rebuild  /srv/b/.venv
+  · done, not verified  relink   /srv/c/.venv
+  ✗ failed in part      rebuild  /srv/d/.venv
     lxml 4.9.1 has no wheel for this Python
     log: /log/d
-  ? other           rebuild  /srv/e/.venv
+  ? other               rebuild  /srv/e/.venv
 
-5 actions: 1 done; 1 failed in part; 1 not verified; 1 other; 1 unfinished
+5 actions: 1 done; 1 done, not verified; 1 failed in part; 1 other; 1 unfinished
 "
     );
 }

@@ -171,8 +171,7 @@ struct Layout {
 /// Whether a blank line stands between two blocks.
 fn apart(before: &Block<'_>, block: &Block<'_>) -> bool {
     match (before, block) {
-        (Block::Heading(_), _) | (_, Block::Table(_)) => false,
-        (Block::Line(Tone::Bad, _), Block::Line(Tone::Bad, _)) => false,
+        (Block::Heading(_), _) | (_, Block::Table(_)) | (Block::Line(Tone::Bad, _), Block::Line(Tone::Bad, _)) => false,
         (_, Block::Line(tone, _)) => !belongs_to_table(*tone),
         _ => true,
     }

@@ -94,7 +94,9 @@ fn judge_file(real: &Path, found: &mut Findings) {
         // What may be executed and not read is unusual and lawful.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return,
         Ok(None) => (&catalogue::NOT_EXECUTABLE, format!("Python not runnable: {shown} may not be executed")),
-        Ok(Some(Program::Foreign)) => (&catalogue::FOREIGN_PLATFORM, format!("Python not runnable: {shown} is a program for another platform")),
+        Ok(Some(Program::Foreign)) => {
+            (&catalogue::FOREIGN_PLATFORM, format!("Python not runnable: {shown} is a program for another platform"))
+        }
         Ok(Some(Program::Shim)) => (&catalogue::SHIM, format!("bin/python leads to the shim {shown}, which leaves the environment")),
         Ok(Some(Program::Nothing)) => (&catalogue::NOT_A_PROGRAM, format!("Python not runnable: {shown} is empty or no program")),
         Err(error) => (&catalogue::UNREADABLE, format!("{shown} cannot be read: {error}")),
@@ -137,4 +139,54 @@ fn library(prefix: &Path, (major, minor): (u8, u8)) -> Option<PathBuf> {
         .into_iter()
         .find(|folder| folder.join("encodings").exists())
         .or_else(|| Some(prefix.join("lib").join(&name)).filter(|folder| folder.is_dir()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// An environment whose `bin/python` leads to `base/bin/pythonX.Y`, with a standard library beside it.
+    fn environment(base: &str, version: (u8, u8), encodings: bool) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let (prefix, root) = (folder.path().join(base), folder.path().join("venv"));
+        let name = format!("python{}.{}", version.0, version.1);
+        fs::create_dir_all(root.join("bin")).unwrap();
+        fs::create_dir_all(prefix.join("bin")).unwrap();
+        fs::create_dir_all(prefix.join("lib").join(&name).join(if encodings { "encodings" } else { "json" })).unwrap();
+        fs::copy("/bin/true", prefix.join("bin").join(&name)).unwrap();
+        symlink(prefix.join("bin").join(&name), root.join("bin/python")).unwrap();
+        (folder, root)
+    }
+
+    fn codes(root: &Path, minors: &[(u8, u8)]) -> Vec<String> {
+        let mut found = Findings::default();
+        judge(root, None, &minors.iter().copied().collect(), &mut found);
+        found.faults.into_iter().map(|fault| fault.code).collect()
+    }
+
+    #[test]
+    fn bases_of_macos_and_linux_are_judged_by_their_layout() {
+        for base in [
+            "Library/Frameworks/Python.framework/Versions/3.12",
+            "opt/homebrew/Cellar/python@3.12/3.12.7/Frameworks/Python.framework/Versions/3.12",
+            "usr",
+        ] {
+            let (_kept, root) = environment(base, (3, 12), true);
+            assert!(codes(&root, &[(3, 12)]).is_empty(), "{base}");
+            assert_eq!(codes(&root, &[(3, 11)]), ["minor-version-moved"], "{base}");
+            let (_kept, root) = environment(base, (3, 12), false);
+            assert_eq!(codes(&root, &[(3, 12)]), ["stdlib-missing"], "{base}");
+        }
+    }
+
+    #[test]
+    fn a_removed_cellar_is_named_as_the_evidence() {
+        let (folder, root) = environment("opt/homebrew/Cellar/python@3.12/3.12.7", (3, 12), true);
+        fs::remove_dir_all(folder.path().join("opt")).unwrap();
+        let mut found = Findings::default();
+        judge(&root, None, &BTreeSet::new(), &mut found);
+        let evidence = found.faults[0].evidence.as_ref().unwrap().as_path().to_owned();
+        assert!(evidence.ends_with("opt/homebrew/Cellar/python@3.12/3.12.7/bin/python3.12"), "{evidence:?}");
+    }
 }

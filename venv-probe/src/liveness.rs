@@ -75,3 +75,34 @@ fn failure(stderr: &str, signal: Option<i32>) -> (&'static Entry, String, Subjec
     };
     (entry, text, Subject::from(evidence))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_systems_last_words_are_understood() {
+        for (stderr, signal, code) in [
+            (
+                "/v/bin/python: error while loading shared libraries: libpython3.12.so.1.0: cannot open shared object file",
+                None,
+                "interpreter-library-missing",
+            ),
+            (
+                "dyld[71]: Library not loaded: /opt/homebrew/Cellar/python@3.12/3.12.4/Frameworks/Python.framework/Versions/3.12/Python\n  Referenced from: /v/bin/python3.12\n",
+                Some(6),
+                "interpreter-library-missing",
+            ),
+            (
+                "Fatal Python error: init_fs_encoding: failed to get the Python codec\nModuleNotFoundError: No module named 'encodings'\n",
+                None,
+                "stdlib-missing",
+            ),
+            ("Segmentation fault\n", Some(11), "interpreter-fails"),
+            ("", Some(9), "interpreter-fails"),
+        ] {
+            assert_eq!(failure(stderr, signal).0.code, code, "{stderr}");
+        }
+        assert_eq!(failure("", Some(9)).1, "Python not runnable: killed by signal 9");
+    }
+}

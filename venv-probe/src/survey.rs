@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use contract::input::{self, Line};
 use contract::output::Output;
 use contract::path::{Subject, shown};
+use contract::progress::Progress;
 use contract::record::{About, Status};
 use contract::venv::{self, Alias, Probe};
 
@@ -68,15 +69,15 @@ fn is_path(line: &[u8]) -> bool {
 }
 
 fn survey(roots: &[PathBuf], cause: &[String], options: walk::Options, court: &Court, out: &mut Output) -> anyhow::Result<bool> {
-    let stop = AtomicBool::new(false);
+    let (stop, progress) = (AtomicBool::new(false), Progress::start(env!("CARGO_PKG_NAME"), "environments"));
     let (sender, receiver) = sync_channel(WAITING);
     std::thread::scope(|threads| {
-        let stop = &stop;
+        let (stop, progress) = (&stop, &progress);
         // The thread owns the sender, so that the receiver learns when the walk is over.
         threads.spawn(move || {
             let tell = |found: Found| {
                 // The receiver is gone when the output is: then nobody wants to know.
-                if sender.send(event(found, court)).is_err() {
+                if sender.send(event(found, court, progress)).is_err() {
                     stop.store(true, Ordering::Relaxed);
                 }
             };
@@ -86,10 +87,12 @@ fn survey(roots: &[PathBuf], cause: &[String], options: walk::Options, court: &C
     })
 }
 
-fn event(found: Found, court: &Court) -> Event {
+fn event(found: Found, court: &Court, progress: &Progress) -> Event {
     match found {
         Found::Environment { path, layout } => {
+            progress.found(1);
             let probe = judge::judge(&path, layout, court);
+            progress.done(1);
             Event::Judged(path, Box::new(probe))
         }
         Found::Dangling { path, target } => Event::Judged(path, Box::new(judge::dangling(&target, court.options.deep))),

@@ -1,11 +1,12 @@
 //! Whether what was compiled was compiled for this Python and this machine.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use contract::path::Subject;
 
-use super::Recorded;
+use super::{Recorded, clipped};
 use crate::catalogue::packages::FOREIGN_ABI;
 use crate::findings::Findings;
 use crate::packages::metadata;
@@ -15,19 +16,15 @@ use crate::site::Site;
 /// The interpreter that would load the modules.
 struct Target<'a> {
     minor: (u8, u8),
-    is_cpython: bool,
+    implementation: &'a str,
     system: &'a str,
     machine: &'a str,
 }
 
 /// Judges the distributions that have compiled files.
 pub(super) fn judge(site: &Site, recorded: &[Recorded], found: &mut Findings) {
-    let target = Target {
-        minor: site.minor,
-        is_cpython: site.implementation == "cpython",
-        system: std::env::consts::OS,
-        machine: std::env::consts::ARCH,
-    };
+    let target =
+        Target { minor: site.minor, implementation: &site.implementation, system: std::env::consts::OS, machine: std::env::consts::ARCH };
     for Recorded { dist, lines } in recorded {
         let wheel = dist.info.join("WHEEL");
         // Where there is none the modules' own names decide.
@@ -38,15 +35,7 @@ pub(super) fn judge(site: &Site, recorded: &[Recorded], found: &mut Findings) {
             None => foreign_module(lines.as_deref().unwrap_or_default(), &target),
         };
         if let Some((built_for, evidence)) = foreign {
-            let text = format!(
-                "{} was built for {built_for}, and this is {} {}.{} on {} {}",
-                dist.title(),
-                site.implementation,
-                site.minor.0,
-                site.minor.1,
-                target.system,
-                target.machine
-            );
+            let text = format!("{} was built for {}, and this is {target}", dist.title(), clipped(&built_for));
             found.add_package(&FOREIGN_ABI, dist.package(), text, Some(Subject::from(&evidence)));
         }
     }
@@ -90,7 +79,17 @@ fn module(path: &Path) -> Option<Module<'_>> {
     Some(Module { path, name, tag })
 }
 
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}.{} on {} {}", self.implementation, self.minor.0, self.minor.1, self.system, self.machine)
+    }
+}
+
 impl Target<'_> {
+    fn is_cpython(&self) -> bool {
+        self.implementation == "cpython"
+    }
+
     /// Only what is certain counts: an unknown tag fits.
     fn refuses_tag(&self, tag: &str) -> bool {
         let mut parts = tag.splitn(3, '-');
@@ -100,9 +99,9 @@ impl Target<'_> {
 
     fn refuses_abi(&self, python: &str, abi: &str) -> bool {
         if abi == "abi3" {
-            return self.is_cpython && minor_in(python, "cp").is_some_and(|minor| minor > self.minor);
+            return self.is_cpython() && minor_in(python, "cp").is_some_and(|minor| minor > self.minor);
         }
-        self.is_cpython && minor_in(abi, "cp").is_some_and(|minor| minor != self.minor)
+        self.is_cpython() && minor_in(abi, "cp").is_some_and(|minor| minor != self.minor)
     }
 
     fn refuses_platform(&self, platform: &str) -> bool {
@@ -126,7 +125,7 @@ impl Target<'_> {
         let other_minor = minor_in(digits, "").is_some_and(|minor| minor != self.minor);
         let other_system = (platform == "darwin") == (self.system == "linux") && !platform.is_empty();
         let machine = platform.split_once("-linux").map(|(machine, _)| machine);
-        self.is_cpython && (other_minor || other_system || machine.is_some_and(|machine| !self.runs(machine)))
+        self.is_cpython() && (other_minor || other_system || machine.is_some_and(|machine| !self.runs(machine)))
     }
 }
 
@@ -149,7 +148,7 @@ fn minor_in(tag: &str, prefix: &str) -> Option<(u8, u8)> {
 mod tests {
     use super::*;
 
-    const HERE: Target = Target { minor: (3, 12), is_cpython: true, system: "linux", machine: "x86_64" };
+    const HERE: Target = Target { minor: (3, 12), implementation: "cpython", system: "linux", machine: "x86_64" };
 
     #[test]
     fn wheels_for_this_python_fit() {

@@ -7,9 +7,9 @@ use pep508_rs::ExtraName;
 use rayon::prelude::*;
 
 use super::drift::Wish;
-use super::listed;
 use super::markers::Markers;
 use super::requirement::{Requirement, rules_out, shown, versions};
+use super::{clipped, listed};
 use crate::catalogue::Entry;
 use crate::catalogue::packages::{DEPENDENCY_CONFLICT, DEPENDENCY_MISSING, PYTHON_UNSUPPORTED, REQUIREMENT_UNPARSABLE};
 use crate::findings::Findings;
@@ -55,12 +55,12 @@ fn node(dist: &Dist) -> Node<'_> {
 fn complain(node: &Node, markers: &Markers, found: &mut Findings) {
     let dist = node.dist;
     if !node.unparsable.is_empty() {
-        let quoted: Vec<_> = node.unparsable.iter().map(|line| format!("`{}`", contract::path::plain(line))).collect();
+        let quoted: Vec<_> = node.unparsable.iter().map(|line| format!("`{}`", clipped(line))).collect();
         let text = format!("{} states what cannot be checked: {}", dist.title(), listed(&quoted));
         found.add_package(&REQUIREMENT_UNPARSABLE, dist.package(), text, Some(Subject::from(&dist.info)));
     }
     if let Some(python) = node.python.as_deref().filter(|python| markers.rule_out_python(python)) {
-        let text = format!("{} is for Python {}", dist.title(), contract::path::plain(python));
+        let text = format!("{} is for Python {}", dist.title(), clipped(python));
         found.add_package(&PYTHON_UNSUPPORTED, dist.package(), text, Some(Subject::from(&dist.info)));
     }
 }
@@ -160,5 +160,60 @@ fn report(nodes: &[Node], breaches: &[Breach], fate: Fate, entry: &Entry, found:
         let suffix = if fate == Fate::Missing { ", not installed" } else { "" };
         let text = format!("{} needs {}{suffix}", node.dist.title(), listed(&texts));
         found.add_package(entry, node.dist.package(), text, Some(Subject::from(&node.dist.info)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::packages::sample::{Sample, assert_found};
+
+    #[test]
+    fn extras_that_somebody_asks_for_are_needed() {
+        let sample = Sample::new();
+        sample.install("gdown", "5", "Requires-Dist: requests[socks]\n", &[]);
+        sample.install(
+            "requests",
+            "2.34",
+            "Provides-Extra: socks\nRequires-Dist: PySocks!=1.5.7; extra == 'socks'\nRequires-Dist: tests; extra == 'test'\n",
+            &[],
+        );
+        assert_found(
+            &sample,
+            &[("dependency-missing", "requests 2.34 needs pysocks!=1.5.7 (for its extra `socks`, which gdown 5 asks for), not installed")],
+        );
+        sample.install("PySocks", "1.7", "", &[]);
+        assert_found(&sample, &[]);
+    }
+
+    #[test]
+    fn an_extra_may_name_its_own_distribution() {
+        let sample = Sample::new();
+        sample.install("a", "1", "Requires-Dist: a[x]; extra == 'all'\nRequires-Dist: b; extra == 'x'\n", &[]);
+        sample.install("c", "1", "Requires-Dist: a[all]\n", &[]);
+        assert_found(&sample, &[("dependency-missing", "a 1 needs b (for its extra `x`")]);
+    }
+
+    #[test]
+    fn versions_and_markers_decide() {
+        let sample = Sample::new();
+        let head = "Requires-Dist: urllib3<3,>=1.26\nRequires-Dist: nt; os_name == 'nt'\nRequires-Dist: torch==2.0\nRequires-Dist: pre>=2\nRequires-Dist: w @ https://x/w.zip\n";
+        sample.install("a", "1", head, &[]);
+        for (name, version) in [("urllib3", "1.20"), ("torch", "2.0+cpu"), ("pre", "2.1rc1"), ("w", "1")] {
+            sample.install(name, version, "", &[]);
+        }
+        assert_found(&sample, &[("dependency-conflict", "a 1 needs urllib3>=1.26,<3, not urllib3 1.20")]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_noted_and_stops_nothing() {
+        let sample = Sample::new();
+        sample.install("a", "1", "Requires-Python: <3.9\nRequires-Dist: pytz>dev\nRequires-Dist: b\n", &[]);
+        sample.install("c", "unreadable", "", &[]);
+        let expected = [
+            ("requirement-unparsable", "`pytz>dev`"),
+            ("python-unsupported", "a 1 is for Python <3.9"),
+            ("dependency-missing", "a 1 needs b"),
+        ];
+        assert_found(&sample, &expected);
     }
 }

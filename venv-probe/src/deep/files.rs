@@ -1,7 +1,7 @@
 //! Every recorded file against its size and hash.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -16,6 +16,7 @@ use crate::catalogue::packages::{
     CERTIFICATES_ADDED, CLOBBERED, FILES_MISSING, MODIFIED, PIP_PARTIAL, RECORD_MISSING, SCRIPT_REWRITTEN, SHARED_INODE, UNREADABLE,
 };
 use crate::findings::Findings;
+use crate::packages::file::open;
 use crate::packages::record::{Line, State};
 use crate::packages::{Dist, Metadata};
 
@@ -150,7 +151,7 @@ fn modifying(modified: &Files, found: &mut Findings) {
 /// Installers write the environment's path into the first line of scripts, and so does whoever moves the environment.
 fn is_script(line: &Line, dist: &Dist) -> bool {
     let mut head = [0; 512];
-    let length = File::open(&line.path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
+    let length = open(&line.path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
     let head = &head[..length];
     !line.path.starts_with(dist.site()) && head.starts_with(b"#!") && head.windows(6).any(|word| word == b"python")
 }
@@ -167,7 +168,7 @@ fn unreadable(of_one: &[Deviation], found: &mut Findings) {
 }
 
 fn unverifiable(recorded: &[Recorded], found: &mut Findings) {
-    let dists: Vec<_> = recorded.iter().filter(|of| of.lines.is_none()).map(|of| of.dist).collect();
+    let dists: Vec<_> = recorded.iter().filter(|of| of.lines.is_none() && !of.dist.is_editable()).map(|of| of.dist).collect();
     let Some(first) = dists.first() else { return };
     let titles: Vec<_> = dists.iter().map(|dist| dist.title()).collect();
     let finding = found.add(
@@ -206,5 +207,71 @@ impl Files<'_> {
         if !self.lines.is_empty() {
             self.report(entry, text, found);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::sample::{Sample, assert_found};
+
+    fn sample() -> Sample {
+        let sample = Sample::new();
+        let files = [
+            ("flask/app.py", "app"),
+            ("flask/tests/test_app.py", ""),
+            ("flask/cacert.pem", "a"),
+            ("../../../bin/flask", "#!/v/bin/python\n"),
+        ];
+        sample.install("flask", "3.1", "", &files);
+        sample
+    }
+
+    #[test]
+    fn a_whole_distribution_is_silent() {
+        assert_found(&sample(), &[]);
+    }
+
+    #[test]
+    fn missing_code_is_worse_than_missing_tests() {
+        let sample = sample();
+        sample.remove("flask/tests");
+        assert_eq!(sample.judge()[0].severity, Some(Status::Degraded));
+        sample.remove("flask/app.py");
+        assert_eq!(sample.judge()[0].severity, Some(Status::Broken));
+        assert_found(&sample, &[("package-files-missing", "flask 3.1: 2 files, first flask/app.py, are gone")]);
+    }
+
+    #[test]
+    fn a_modified_file_with_further_names_is_noted() {
+        let sample = sample();
+        sample.write("flask/app.py", "bad");
+        assert_found(&sample, &[("package-modified", "flask/app.py is not as recorded")]);
+        fs::hard_link(sample.path("flask/app.py"), sample.path("cache")).unwrap();
+        assert_found(&sample, &[("package-modified", "flask/app.py"), ("package-shared-inode", "flask/app.py")]);
+    }
+
+    #[test]
+    fn lawful_changes_are_no_faults() {
+        let sample = sample();
+        sample.write("flask/cacert.pem", "a and the company's");
+        sample.write("../../../bin/flask", "#!/elsewhere/bin/python\n");
+        assert_found(&sample, &[("certificates-added", "flask/cacert.pem"), ("script-rewritten", "bin/flask")]);
+        sample.write("../../../bin/flask", "");
+        assert_found(&sample, &[("certificates-added", ""), ("package-modified", "bin/flask")]);
+    }
+
+    #[test]
+    fn another_owner_of_the_same_path_is_named() {
+        let sample = sample();
+        sample.install("rival", "1", "", &[("flask/app.py", "theirs")]);
+        assert_found(&sample, &[("package-clobbered", "flask 3.1: flask/app.py is overwritten by rival 1")]);
+    }
+
+    #[test]
+    fn what_has_no_record_is_noted() {
+        let sample = sample();
+        sample.write("old-1.0-py3.8.egg-info", "Name: old\nVersion: 1.0\n");
+        assert_found(&sample, &[("record-missing", "old 1.0")]);
     }
 }

@@ -9,6 +9,7 @@ mod requirement;
 
 use std::path::PathBuf;
 
+use contract::path::plain;
 use contract::venv::Package;
 use rayon::prelude::*;
 
@@ -65,6 +66,13 @@ fn listed<S: AsRef<str>>(names: &[S]) -> String {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
+}
+
+/// The beginning of what a file says, fit for a sentence.
+fn clipped(text: &str) -> String {
+    let beginning: String = text.chars().take(100).collect();
+    let more = if beginning.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", plain(&beginning))
 }
 
 /// The package that a finding on one of several is about; of several it is about none.

@@ -1,11 +1,12 @@
 //! `direct_url.json` (PEP 610): where a distribution came from if not from an index.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use super::file::open;
 
 /// An origin that is no index.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ struct DirInfo {
 
 /// Reads the origin; `None` where there is no such file, or none that makes sense: nothing is then known, as for an index.
 pub(super) fn read(info: &Path) -> Option<Source> {
-    let file = File::open(info.join("direct_url.json")).ok()?;
+    let file = open(&info.join("direct_url.json")).ok()?;
     let direct: DirectUrl = serde_json::from_reader(std::io::BufReader::new(file)).ok()?;
     Some(Source { url: direct.url, editable: direct.dir_info.editable })
 }

@@ -87,3 +87,48 @@ fn agrees(dist: &Dist, lines: &[Line]) -> bool {
 fn describes_nothing(dist: &Dist, lines: &[Line], owned: &HashSet<&PathBuf>) -> bool {
     !lines.is_empty() && lines.iter().all(|line| line.path.starts_with(&dist.info) || owned.contains(&line.path) || !line.path.exists())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::sample::Sample;
+
+    fn judged(sample: &Sample) -> Vec<(Option<Repair>, String)> {
+        let mut found = Findings::default();
+        judge(&sample.scan(), &mut found);
+        found
+            .faults
+            .into_iter()
+            .map(|fault| (fault.repair, fault.evidence.unwrap().as_path().file_name().unwrap().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn what_an_upgrade_left_behind_is_litter() {
+        let sample = Sample::new();
+        sample.install("a", "1.0", "", &[("a.py", "old"), ("old.py", "")]);
+        sample.install("a", "2.0", "", &[("a.py", "new")]);
+        sample.remove("old.py");
+        assert_eq!(judged(&sample), [(Some(Repair::Litter), "a-1.0.dist-info".to_owned())]);
+        assert_eq!(sample.judge().len(), 1, "the files of the record left behind are not missed: {:#?}", sample.judge());
+        assert_eq!(alive(&sample.scan()).len(), 1);
+    }
+
+    #[test]
+    fn a_record_that_still_owns_a_file_is_none() {
+        let sample = Sample::new();
+        sample.install("a", "1.0", "", &[("a.py", "old"), ("old.py", "")]);
+        sample.install("a", "2.0", "", &[("a.py", "new")]);
+        assert_eq!(judged(&sample)[0].0, Some(Repair::Packages));
+    }
+
+    #[test]
+    fn a_copied_record_does_not_list_itself() {
+        let sample = Sample::new();
+        sample.install("a", "1.0", "", &[("a.py", "")]);
+        let record = std::fs::read_to_string(sample.path("a-1.0.dist-info/RECORD")).unwrap();
+        sample.write("a-0.9.dist-info/RECORD", &record);
+        sample.write("a-0.9.dist-info/METADATA", "Name: a\nVersion: 0.9\n");
+        assert_eq!(judged(&sample), [(Some(Repair::Litter), "a-0.9.dist-info".to_owned())]);
+    }
+}

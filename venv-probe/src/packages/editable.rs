@@ -1,12 +1,12 @@
 //! Editable installs: what leads Python from site-packages to a project's sources, and whether it still leads anywhere.
 
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use contract::path::{Subject, shown};
 use contract::venv::Repair;
 
+use super::file::text;
 use super::{Dist, Installed, Kind, name};
 use crate::catalogue::packages::EDITABLE_GONE;
 use crate::findings::Findings;
@@ -38,7 +38,7 @@ fn targets(dist: &Dist, installed: &Installed) -> Vec<PathBuf> {
         targets.extend(added_paths(pth));
     }
     for finder in installed.finders.iter().filter(|finder| belongs(dist, finder)) {
-        targets.extend(mapped_paths(&fs::read_to_string(finder).unwrap_or_else(|_unreadable| String::new())));
+        targets.extend(mapped_paths(&text(finder).unwrap_or_default()));
     }
     targets
 }
@@ -51,24 +51,28 @@ pub(super) fn belongs(dist: &Dist, file: &Path) -> bool {
         // setuptools: `__editable__.widget-0.1.pth` and `__editable___widget_0_1_finder.py`.
         (Some(stem), false) => stem.trim_start_matches('.'),
         (Some(stem), true) => stem.strip_suffix("_finder").unwrap_or(stem),
-        // hatchling: `_widget.pth`; most others: `widget.pth`.
-        (None, _) => return dist.is_editable() && name::normal(stem.trim_start_matches('_')) == dist.name,
+        // hatchling: `_editable_impl_widget.pth`, formerly `_widget.pth`; most others: `widget.pth`.
+        (None, _) => {
+            let stem = stem.strip_prefix("_editable_impl_").unwrap_or(stem);
+            return dist.is_editable() && name::normal(stem.trim_start_matches('_')) == dist.name;
+        }
     };
     name::normal(stem.trim_start_matches('_')) == format!("{}-{version}", dist.name).trim_end_matches('-')
 }
 
 fn link_target(egg_link: &Path) -> Option<PathBuf> {
-    let text = fs::read_to_string(egg_link).ok()?;
-    let line = text.lines().next()?.trim();
+    let content = text(egg_link)?;
+    let line = content.lines().next()?.trim();
     Some(egg_link.parent()?.join(line)).filter(|_| !line.is_empty())
 }
 
 /// The lines of a path configuration file that are paths, relative ones made whole; the `import` lines are code.
 pub(crate) fn added_paths(pth: &Path) -> Vec<PathBuf> {
     let Some(site) = pth.parent() else { return Vec::new() };
-    let text = fs::read_to_string(pth).unwrap_or_else(|_unreadable| String::new());
+    // One that cannot be read adds nothing for Python either.
+    let content = text(pth).unwrap_or_default();
     let is_path = |line: &&str| !line.is_empty() && !line.starts_with('#') && !line.starts_with("import ") && !line.starts_with("import\t");
-    text.lines().map(str::trim_end).filter(is_path).map(|line| site.join(line)).collect()
+    content.lines().map(str::trim_end).filter(is_path).map(|line| site.join(line)).collect()
 }
 
 /// The values of setuptools' `MAPPING: dict[str, str] = {'widget': '/src/widget'}`.
@@ -128,8 +132,13 @@ mod tests {
 
     #[test]
     fn every_back_ends_files_are_known() {
-        for file in ["__editable__.my_widget-0.1.dev2.pth", "__editable___my_widget_0_1_dev2_finder.py", "_my_widget.pth", "my-widget.pth"]
-        {
+        for file in [
+            "__editable__.my_widget-0.1.dev2.pth",
+            "__editable___my_widget_0_1_dev2_finder.py",
+            "_my_widget.pth",
+            "_editable_impl_my_widget.pth",
+            "my-widget.pth",
+        ] {
             assert!(belongs(&widget(), &Path::new("/s").join(file)), "{file}");
         }
         for file in ["__editable__.my_widget-0.2.pth", "__editable___my_other_0_1_dev2_finder.py", "other.pth"] {

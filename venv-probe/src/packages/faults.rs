@@ -65,3 +65,43 @@ fn litter(installed: &Installed, found: &mut Findings) {
         found.add(&LITTER, format!("{name} is left over from an interrupted pip run"), Some(Subject::from(folder)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::sample::{Sample, assert_found};
+
+    #[test]
+    fn a_record_without_metadata_is_said_once() {
+        let sample = Sample::new();
+        sample.install("click", "8.1", "", &[("click.py", "")]);
+        sample.remove("click-8.1.dist-info/METADATA");
+        std::fs::create_dir(sample.path("gone-1.0.dist-info")).unwrap();
+        let found = sample.judge();
+        let repairs: Vec<_> = found.iter().filter(|finding| finding.code == "metadata-missing").map(|finding| finding.repair).collect();
+        assert!(repairs.contains(&Some(Repair::Packages)) && repairs.contains(&Some(Repair::Litter)) && repairs.len() == 2, "{found:#?}");
+        assert!(found.iter().all(|finding| matches!(finding.code.as_str(), "metadata-missing" | "record-missing")), "{found:#?}");
+    }
+
+    #[test]
+    fn litter_is_a_folder_with_a_tilde() {
+        let sample = Sample::new();
+        sample.write("~dna/core.py", "");
+        sample.write("~note.txt", "");
+        assert_found(&sample, &[("litter", "~dna")]);
+    }
+
+    #[test]
+    fn links_into_a_cache_that_is_gone_are_said_once() {
+        let sample = Sample::new();
+        for name in ["a", "b"] {
+            sample.install(name, "1", "", &[("x.py", "")]);
+            sample.remove(&format!("{name}-1.dist-info/METADATA"));
+            sample.link(&format!("{name}-1.dist-info/METADATA"), Path::new("/cache/that/is/gone"));
+        }
+        sample.remove("x.py");
+        assert_found(&sample, &[("package-links-dangling", "all 2 distributions")]);
+        sample.install("whole", "1", "", &[]);
+        assert_found(&sample, &[("package-links-dangling", "a 1"), ("package-links-dangling", "b 1")]);
+    }
+}

@@ -1,18 +1,21 @@
 //! The head of METADATA and PKG-INFO (core metadata specification): e-mail headers, folded lines included, up to the empty line.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+use super::file::open;
 
 /// Name and version stand at the top; this much holds them in practice.
 const FIRST_BLOCK: usize = 1024;
 /// No head is that long; whatever is, is something else.
 const LIMIT: u64 = 8 << 20;
+/// Names and versions beyond this are something else too.
+const LONGEST: usize = 200;
 
 /// `Name` and `Version`; `None` where the file has no name.
 pub(crate) fn identity(file: &Path) -> io::Result<Option<(String, Option<String>)>> {
-    let mut file = File::open(file)?;
+    let mut file = open(file)?;
     let mut head = vec![0; FIRST_BLOCK];
     let length = file.read(&mut head)?;
     head.truncate(length);
@@ -36,7 +39,7 @@ fn name_and_version(head: &[u8]) -> (Option<String>, Option<String>) {
         } else {
             continue;
         };
-        if slot.is_none() && !value.is_empty() {
+        if slot.is_none() && (1..=LONGEST).contains(&value.len()) {
             *slot = Some(value.into_owned());
         }
         if name.is_some() && version.is_some() {
@@ -54,7 +57,7 @@ pub(crate) fn values(file: &Path, field: &str) -> io::Result<Vec<String>> {
 
 fn read(file: &Path) -> io::Result<String> {
     let mut head = Vec::new();
-    File::open(file)?.take(LIMIT).read_to_end(&mut head)?;
+    open(file)?.take(LIMIT).read_to_end(&mut head)?;
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 

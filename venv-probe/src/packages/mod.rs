@@ -4,14 +4,18 @@ mod direct;
 mod duplicates;
 pub(crate) mod editable;
 mod faults;
+pub(crate) mod file;
 pub(crate) mod metadata;
 pub(crate) mod name;
 mod pip;
 pub(crate) mod record;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use contract::path::plain;
 use contract::venv::Package;
 
 pub(crate) use direct::Source;
@@ -101,8 +105,8 @@ impl Dist {
     /// Name and version as a person reads them.
     pub(crate) fn title(&self) -> String {
         match &self.version {
-            Some(version) => format!("{} {version}", self.name),
-            None => self.name.clone(),
+            Some(version) => plain(&format!("{} {version}", self.name)).into_owned(),
+            None => plain(&self.name).into_owned(),
         }
     }
 }

@@ -18,7 +18,9 @@ pub(crate) fn normal(name: &str) -> String {
 /// Name and version in the name of a record: `ruamel.yaml-0.18.6.dist-info`, `six-1.16.0-py3.8.egg-info`, `widget.egg-link`.
 pub(crate) fn of_folder(folder: &str) -> (String, Option<String>) {
     let stem = folder.rsplit_once('.').map_or(folder, |(stem, _)| stem);
-    let Some((name, version)) = stem.split_once('-') else { return (normal(stem), None) };
+    // An egg-link is named for the project as it spells itself, `-` included, and for no version.
+    let parts = stem.split_once('-').filter(|_| !folder.ends_with(".egg-link"));
+    let Some((name, version)) = parts else { return (normal(stem), None) };
     let version = version.split_once("-py").map_or(version, |(version, _)| version);
     (normal(name), (!version.is_empty()).then(|| version.to_owned()))
 }
@@ -34,7 +36,7 @@ mod tests {
             ("ruamel.yaml-0.18.6.dist-info", "ruamel-yaml", Some("0.18.6")),
             ("Zope_Interface-5.4.0-py3.8.egg-info", "zope-interface", Some("5.4.0")),
             ("lxml-4.9-py3.8-linux-x86_64.egg", "lxml", Some("4.9")),
-            ("widget.egg-link", "widget", None),
+            ("my-widget.egg-link", "my-widget", None),
         ];
         for (folder, name, version) in cases {
             assert_eq!(of_folder(folder), (name.to_owned(), version.map(str::to_owned)), "{folder}");

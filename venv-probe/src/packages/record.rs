@@ -1,7 +1,6 @@
 //! RECORD (PEP 376, PEP 627): every installed file with its hash and size.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -11,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use csv::ByteRecord;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use super::file::open;
 use super::{Dist, Kind};
 
 /// One installed file.
@@ -48,7 +48,7 @@ pub(crate) enum State {
 
 /// Reads the RECORD of a distribution; `None` where there is none, or none that is one.
 pub(crate) fn read(dist: &Dist) -> Option<Vec<Line>> {
-    let lines = parse(File::open(file_of(dist)?).ok()?, dist.site())?;
+    let lines = parse(open(&file_of(dist)?).ok()?, dist.site())?;
     (!lines.is_empty()).then_some(lines)
 }
 
@@ -127,15 +127,16 @@ impl Line {
 
     /// Whether the file is as recorded but for something added at its end.
     pub(crate) fn is_extended(&self, buffer: &mut [u8]) -> bool {
-        let (Some(hash), Some(size), Ok(file)) = (&self.hash, self.size, File::open(&self.path)) else { return false };
-        hash.is_of(file.take(size), buffer).unwrap_or(false)
+        let (Some(hash), Some(size), Ok(file)) = (&self.hash, self.size, open(&self.path)) else { return false };
+        file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > size)
+            && hash.is_of(file.take(size), buffer).unwrap_or(false)
     }
 
     fn is_same(&self, buffer: &mut [u8]) -> io::Result<bool> {
         let Some(hash) = &self.hash else { return Ok(true) };
-        let file = File::open(&self.path)?;
-        let length = file.metadata()?.len();
-        if self.size.is_some_and(|size| size != length) {
+        let file = open(&self.path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || self.size.is_some_and(|size| size != metadata.len()) {
             return Ok(false);
         }
         hash.is_of(file, buffer)

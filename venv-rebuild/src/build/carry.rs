@@ -16,22 +16,30 @@ use super::dist::{Dist, read_text};
 use super::trust::{Entry, record};
 use crate::layout::normal;
 
-/// Copies the files of a distribution from the environment `old` to the one in `new`, which has the same minor version.
+/// The files of a distribution of the environment `old`, relative to it, every one proven; bytecode is left out.
 ///
 /// # Errors
-/// It is not as it was installed, is for another machine, or is no copy of its own but a link to a source tree; then nothing is copied.
-/// Or a file cannot be written.
-pub(super) fn over(old: &Path, new: &Path, dist: &Dist) -> anyhow::Result<()> {
+/// It is not as it was installed, is for another machine, or is no copy of its own but a link to a source tree.
+pub(super) fn proven(old: &Path, dist: &Dist) -> anyhow::Result<Vec<PathBuf>> {
     let is_editable = dist.origin.as_ref().and_then(|origin| origin.dir_info.as_ref()).is_some_and(|info| info.editable);
     ensure!(!is_editable, "it is imported from a source tree");
     ensure!(is_for_here(&dist.info), "it was built for another machine");
     let entries = record(&dist.info).context("it has no RECORD")?;
-    let files: Vec<PathBuf> = entries.iter().filter_map(|entry| proven(old, &dist.info, entry).transpose()).collect::<anyhow::Result<_>>()?;
-    files.iter().try_for_each(|file| copy(&old.join(file), &new.join(file)).with_context(|| format!("cannot copy {}", shown(&old.join(file)))))
+    entries.iter().filter_map(|entry| proven_file(old, &dist.info, entry).transpose()).collect()
+}
+
+/// Copies these files to the environment `new`, which has the same minor version.
+///
+/// # Errors
+/// One cannot be written.
+pub(super) fn over(old: &Path, new: &Path, files: &[PathBuf]) -> anyhow::Result<()> {
+    files
+        .iter()
+        .try_for_each(|file| copy(&old.join(file), &new.join(file)).with_context(|| format!("cannot copy {}", shown(&old.join(file)))))
 }
 
 /// The file of one entry, relative to the environment; `None` for bytecode, which is made anew.
-fn proven(old: &Path, info: &Path, entry: &Entry) -> anyhow::Result<Option<PathBuf>> {
+fn proven_file(old: &Path, info: &Path, entry: &Entry) -> anyhow::Result<Option<PathBuf>> {
     let path = normal(&info.parent().unwrap_or(info).join(&entry.path));
     if path.extension().is_some_and(|ending| ending == "pyc") {
         return Ok(None);
@@ -63,7 +71,8 @@ fn is_for_here(info: &Path) -> bool {
     let machine = uname();
     let (system, arch) = (machine.sysname().to_string_lossy(), machine.machine().to_string_lossy());
     let of_system = |tag: &str| if system == "Darwin" { tag.starts_with("macosx") } else { tag.contains("linux") };
-    let fits = |platform: &str| platform == "any" || of_system(platform) && (platform.ends_with(&*arch) || platform.ends_with("universal2"));
+    let fits =
+        |platform: &str| platform == "any" || of_system(platform) && (platform.ends_with(&*arch) || platform.ends_with("universal2"));
     let tags = wheel.lines().filter_map(|line| line.strip_prefix("Tag:")?.trim().rsplit('-').next());
     tags.into_iter().flat_map(|platforms| platforms.split('.')).any(fits)
 }
@@ -109,19 +118,25 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dist = environment(root.path(), "any", "");
         let new = root.path().join("new");
-        over(&root.path().join("old"), &new, &dist).unwrap();
+        let old = root.path().join("old");
+        over(&old, &new, &proven(&old, &dist).unwrap()).unwrap();
         assert_eq!(fs::read_to_string(new.join("bin/a")).unwrap(), "#!/old/bin/python\n");
         assert!(new.join("lib/python3.12/site-packages/a-1.dist-info/RECORD").is_file());
     }
 
     #[test]
     fn what_is_changed_foreign_missing_or_outside_is_left() {
-        let lines = ["a/__init__.py,sha256=x,\n", "a/gone.py,sha256=x,\n", "a/__init__.py,,\n", "../../../../outside,sha256=x,\n", "/etc/passwd,,\n"];
+        let lines = [
+            "a/__init__.py,sha256=x,\n",
+            "a/gone.py,sha256=x,\n",
+            "a/__init__.py,,\n",
+            "../../../../outside,sha256=x,\n",
+            "/etc/passwd,,\n",
+        ];
         for (tag, line) in [("win_amd64", "")].into_iter().chain(lines.map(|line| ("any", line))) {
             let root = tempfile::tempdir().unwrap();
             let dist = environment(root.path(), tag, line);
-            assert!(over(&root.path().join("old"), &root.path().join("new"), &dist).is_err(), "{tag} {line}");
-            assert!(!root.path().join("new").exists(), "{tag} {line}");
+            assert!(proven(&root.path().join("old"), &dist).is_err(), "{tag} {line}");
         }
     }
 }

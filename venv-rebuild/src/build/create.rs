@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::Run;
 use super::dist::installed;
 use super::install::{Session, Way};
 use super::interpreter::Interpreter;
@@ -14,7 +13,7 @@ use super::remains::Remains;
 use super::set::{PackageSet, is_seed};
 use super::spec::Spec;
 use super::tool::Tool;
-use super::{carry, seed, skeleton};
+use super::{Failed, Run, carry, seed, skeleton};
 use crate::relocate;
 
 /// What a build came to.
@@ -23,7 +22,7 @@ pub(crate) struct Built {
     /// The installer that did it: `uv`, `pip`.
     pub(crate) installer: &'static str,
     /// What could not be installed, each with the reason. Everything else is there.
-    pub(crate) failed: Vec<(Pin, String)>,
+    pub(crate) failed: Failed,
     /// What has another version than before.
     pub(crate) changed: Vec<Change>,
     /// Names that no installer could bring and that were copied from the broken environment, proven by their hashes; those of
@@ -70,12 +69,12 @@ pub(crate) fn create(
     let installer = session.tool.name();
     let carried = carry_over(spec, set, aside, &mut failed)?;
     seed_the_rest(aside, spec, &mut failed, run)?;
-    settle(aside, final_path).context("cannot make the new environment say where it will stand")?;
+    settle(aside, final_path, &carried).context("cannot make the new environment say where it will stand")?;
     Ok(Built { installer, failed, changed: changed(aside, set)?, carried })
 }
 
 /// Copies what could not be installed from the broken environment where that is as good as installing it; returns the names.
-fn carry_over(spec: &Spec, set: &PackageSet, aside: &Path, failed: &mut Vec<(Pin, String)>) -> anyhow::Result<Vec<String>> {
+fn carry_over(spec: &Spec, set: &PackageSet, aside: &Path, failed: &mut Failed) -> anyhow::Result<Vec<String>> {
     if set.minor != Some(spec.minor) {
         return Ok(Vec::new());
     }
@@ -86,20 +85,21 @@ fn carry_over(spec: &Spec, set: &PackageSet, aside: &Path, failed: &mut Vec<(Pin
         if present(aside)?.contains_key(&dist.name) {
             continue;
         }
-        match carry::over(&set.venv, aside, dist) {
-            Ok(()) => carried.push(dist.name.clone()),
-            // A full disk must not pass for a package that is merely not whole.
-            Err(e) if e.downcast_ref::<std::io::Error>().is_some() => return Err(e),
-            Err(_) => {}
+        // One that is not whole stays in the list of what could not be installed, with the installer's reason.
+        if let Ok(files) = carry::proven(&set.venv, dist) {
+            carry::over(&set.venv, aside, &files)?;
+            carried.push(dist.name.clone());
         }
     }
+    carried.sort();
     failed.retain(|(pin, _)| !carried.contains(&pin.name));
     Ok(carried)
 }
 
 /// What was carried over has scripts of the place where the broken environment was made, which need not be where it stands.
-fn settle(aside: &Path, final_path: &Path) -> anyhow::Result<()> {
-    let roots = relocate::stale_roots(aside, final_path)?;
+fn settle(aside: &Path, final_path: &Path, carried: &[String]) -> anyhow::Result<()> {
+    let mut roots = if carried.is_empty() { Vec::new() } else { relocate::stale_roots(aside, final_path)? };
+    roots.push(aside.to_owned());
     relocate::rewrite(aside, &roots.iter().map(AsRef::as_ref).collect::<Vec<&Path>>(), final_path)
 }
 
@@ -123,7 +123,7 @@ fn missing(aside: &Path, spec: &Spec, set: &PackageSet, failed: &[(Pin, String)]
 }
 
 /// The pip and setuptools of long ago may be nowhere to be had: those that come with the interpreter do.
-fn seed_the_rest(aside: &Path, spec: &Spec, failed: &mut Vec<(Pin, String)>, run: &mut Run<'_>) -> anyhow::Result<()> {
+fn seed_the_rest(aside: &Path, spec: &Spec, failed: &mut Failed, run: &mut Run<'_>) -> anyhow::Result<()> {
     if spec.with_pip && !present(aside)?.contains_key("pip") {
         seed::ensure(aside, spec, run)?;
     }

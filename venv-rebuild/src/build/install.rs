@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use contract::child::{Ended, Finished};
 use tempfile::NamedTempFile;
 
-use super::Run;
+use super::{Failed, Run};
 use super::pin::{Pin, normalised};
 use super::reason::{is_unreachable, reason};
 use super::tool::Tool;
@@ -75,28 +75,30 @@ impl<'a, 'b> Session<'a, 'b> {
     ///
     /// # Errors
     /// The installer cannot be started, or a signal asked us to stop.
-    pub(super) fn install(&mut self, pins: Vec<Pin>, ways: &[Way]) -> anyhow::Result<Vec<(Pin, String)>> {
+    pub(super) fn install(&mut self, pins: Vec<Pin>, ways: &[Way]) -> anyhow::Result<Failed> {
         // One hash makes pip demand hashes of all, which a source tree cannot have.
         let (plain, hashed): (Vec<Pin>, Vec<Pin>) = pins.into_iter().partition(|pin| pin.hashes.is_empty());
         if matches!(self.tool, Tool::Uv(_)) {
-            return self.install_together([hashed, plain].concat(), ways);
+            return self.install_together(&[hashed, plain].concat(), ways);
         }
-        let mut failed = self.install_together(hashed, ways)?;
-        failed.extend(self.install_together(plain, ways)?);
+        let mut failed = self.install_together(&hashed, ways)?;
+        failed.extend(self.install_together(&plain, ways)?);
         Ok(failed)
     }
 
-    fn install_together(&mut self, pins: Vec<Pin>, ways: &[Way]) -> anyhow::Result<Vec<(Pin, String)>> {
-        let ways: Vec<Way> = ways.iter().copied().filter(|way| self.is_possible(*way)).collect();
-        let mut failed = Vec::new();
-        for way in &ways {
-            match self.attempt(&pins, *way)? {
+    fn install_together(&mut self, pins: &[Pin], ways: &[Way]) -> anyhow::Result<Failed> {
+        let mut told = Vec::new();
+        for way in ways.iter().copied().filter(|way| self.is_possible(*way)).collect::<Vec<_>>() {
+            match self.attempt(pins, way)? {
                 Ok(()) => return Ok(Vec::new()),
-                Err(reason) => failed = pins.iter().map(|pin| (pin.clone(), reason.clone())).collect(),
+                Err(reason) => told.push((way, reason)),
             }
         }
-        for way in ways.iter().filter(|_| pins.len() > 1) {
-            failed = self.all_but_the_guilty(failed, *way)?;
+        let last = told.last().map(|(_, reason)| reason.clone()).unwrap_or_default();
+        let mut failed: Failed = pins.iter().map(|pin| (pin.clone(), last.clone())).collect();
+        for (way, reason) in told.into_iter().filter(|_| pins.len() > 1) {
+            let is_all = failed.len() == pins.len();
+            failed = if is_all { self.apart(failed, &reason, way)? } else { self.all_but_the_guilty(failed, way)? };
         }
         Ok(failed)
     }
@@ -107,18 +109,20 @@ impl<'a, 'b> Session<'a, 'b> {
     }
 
     /// Divides what fails until the guilty ones stand alone: those that the installer names from the others, else in halves.
-    fn all_but_the_guilty(&mut self, pins: Vec<(Pin, String)>, way: Way) -> anyhow::Result<Vec<(Pin, String)>> {
+    fn all_but_the_guilty(&mut self, pins: Failed, way: Way) -> anyhow::Result<Failed> {
         let attempted: Vec<Pin> = pins.iter().map(|(pin, _)| pin.clone()).collect();
         match self.attempt(&attempted, way)? {
             Ok(()) => Ok(Vec::new()),
             Err(reason) if pins.len() == 1 => Ok(attempted.into_iter().map(|pin| (pin, reason.clone())).collect()),
-            Err(reason) => {
-                let (first, second) = divided(pins, &reason);
-                let mut failed = self.all_but_the_guilty(first, way)?;
-                failed.extend(self.all_but_the_guilty(second, way)?);
-                Ok(failed)
-            }
+            Err(reason) => self.apart(pins, &reason, way),
         }
+    }
+
+    fn apart(&mut self, pins: Failed, reason: &str, way: Way) -> anyhow::Result<Failed> {
+        let (first, second) = divided(pins, reason);
+        let mut failed = self.all_but_the_guilty(first, way)?;
+        failed.extend(self.all_but_the_guilty(second, way)?);
+        Ok(failed)
     }
 
     /// One call; the inner error is what the installer said.
@@ -184,8 +188,9 @@ impl<'a, 'b> Session<'a, 'b> {
 }
 
 /// The pins that a reason names and the others; halves where it names none or all.
-fn divided(mut pins: Vec<(Pin, String)>, reason: &str) -> (Vec<(Pin, String)>, Vec<(Pin, String)>) {
-    let words: Vec<String> = reason.split(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)).filter_map(|word| normalised(word).ok()).collect();
+fn divided(mut pins: Failed, reason: &str) -> (Failed, Failed) {
+    let words: Vec<String> =
+        reason.split(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)).filter_map(|word| normalised(word).ok()).collect();
     let is_named = |pin: &(Pin, String)| words.contains(&pin.0.name);
     if pins.iter().any(is_named) && !pins.iter().all(is_named) {
         return pins.into_iter().partition(|pin| !is_named(pin));
@@ -212,18 +217,100 @@ fn file(lines: impl Iterator<Item = String>) -> anyhow::Result<NamedTempFile> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
     use super::*;
 
-    fn names(pins: &[(Pin, String)]) -> Vec<&str> {
-        pins.iter().map(|(pin, _)| pin.name.as_str()).collect()
+    /// Names and flags of one call.
+    type Call = (Vec<String>, Vec<String>);
+
+    /// What an installer does with these names.
+    type Fake<'a> = &'a dyn Fn(&[String], &[String]) -> (Ended, String);
+
+    /// Installs `names`; returns the calls (names, flags) and what failed.
+    fn installed(names: &[&str], ways: &[Way], kept: bool, fake: Fake<'_>) -> (Vec<Call>, Vec<(String, String)>) {
+        let mut calls = Vec::new();
+        let mut run = |command: &mut Command| {
+            let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+            let file = words.iter().position(|word| word == "-r").unwrap() + 1;
+            let names: Vec<String> = fs::read_to_string(&words[file]).unwrap().lines().map(|line| line.replace("==1", "")).collect();
+            let flags: Vec<String> = words[file + 1..].iter().filter(|word| word.starts_with('-')).cloned().collect();
+            let (ended, stderr) = fake(&names, &flags);
+            calls.push((names, flags));
+            Ok(Finished { ended, stdout: Vec::new(), stderr: stderr.into_bytes() })
+        };
+        let pin = |name: &&str| if name.contains(':') { Pin::at_url("u", name) } else { Pin::exact(name, "1") }.unwrap();
+        let mut session = Session::plain(Tool::Uv("uv".into()), "/v/bin/python".into(), "/".into(), &mut run);
+        session.kept = names.iter().filter(|_| kept).map(pin).collect();
+        let failed = session.install(names.iter().map(pin).collect(), ways).unwrap();
+        (calls, failed.into_iter().map(|(pin, reason)| (pin.name, reason)).collect())
+    }
+
+    fn end(code: i32, stderr: &str) -> (Ended, String) {
+        (Ended::Exited(ExitStatus::from_raw(code << 8)), stderr.to_owned())
+    }
+
+    #[test]
+    fn one_call_is_enough_where_the_cache_has_all() {
+        let (calls, failed) = installed(&["a", "b"], &Way::EXACT, false, &|_, _| end(0, ""));
+        assert_eq!(calls, [(vec!["a".to_owned(), "b".to_owned()], vec!["--no-deps".to_owned(), "--offline".to_owned()])]);
+        assert_eq!(failed, []);
+    }
+
+    #[test]
+    fn the_guilty_are_found_and_the_rest_is_installed() {
+        let there = std::cell::RefCell::new(Vec::new());
+        let fake = |names: &[String], _: &[String]| {
+            if let Some(guilty) = names.iter().find(|name| ["c", "g"].contains(&name.as_str())) {
+                return end(1, &format!("error: {guilty} was not found"));
+            }
+            there.borrow_mut().extend_from_slice(names);
+            end(0, "")
+        };
+        let (_, failed) = installed(&["a", "b", "c", "d", "e", "f", "g"], &Way::EXACT, false, &fake);
+        assert_eq!(failed, [("c".to_owned(), "c was not found".to_owned()), ("g".to_owned(), "g was not found".to_owned())]);
+        assert_eq!(*there.borrow(), ["a", "b", "d", "e", "f"]);
+    }
+
+    #[test]
+    fn what_hangs_once_is_not_waited_for_again() {
+        let (calls, failed) = installed(&["a", "b"], &Way::EXACT, false, &|_, _| (Ended::TimedOut, String::new()));
+        assert_eq!((calls.len(), failed.len()), (1, 2));
+        assert_eq!(failed[1].1, "uv did not come to an end in time");
+    }
+
+    #[test]
+    fn an_index_that_does_not_answer_is_asked_once_and_addresses_still() {
+        let fake = |names: &[String], flags: &[String]| match names {
+            [only] if only.contains("://") => end(0, ""),
+            _ if flags.iter().any(|flag| flag == "--offline") => end(1, "error: not in the cache"),
+            _ => end(2, "error: dns error"),
+        };
+        let (calls, failed) = installed(&["a", "b", "c", "https://h/u.zip"], &Way::EXACT, false, &fake);
+        let online: Vec<_> = calls.iter().filter(|(_, flags)| flags.len() == 1).map(|(names, _)| names.len()).collect();
+        assert_eq!(online, [4, 3]);
+        assert_eq!(failed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(failed[2].1, "the index cannot be reached: dns error");
+    }
+
+    #[test]
+    fn versions_are_given_up_only_where_they_do_not_fit() {
+        let fake =
+            |_: &[String], flags: &[String]| if flags.iter().any(|flag| flag == "--offline") { end(1, "error: x") } else { end(0, "") };
+        let (calls, _) = installed(&["a"], &Way::RESOLVED, true, &fake);
+        assert_eq!(calls.last().unwrap().1, ["-c"]);
+        assert_eq!(calls.len(), 2);
     }
 
     #[test]
     fn those_that_the_installer_names_are_tried_apart() {
+        let names = |pins: &[(Pin, String)]| pins.iter().map(|(pin, _)| pin.name.clone()).collect::<Vec<_>>();
         let pins = || ["a", "b-c", "d"].map(|name| (Pin::exact(name, "1").unwrap(), String::new())).to_vec();
         let (first, second) = divided(pins(), "Because b_C==1 was not found.");
-        assert_eq!((names(&first), names(&second)), (vec!["a", "d"], vec!["b-c"]));
-        let (first, second) = divided(pins(), "it broke");
-        assert_eq!((names(&first), names(&second)), (vec!["a"], vec!["b-c", "d"]));
+        assert_eq!((names(&first), names(&second)), (vec!["a".to_owned(), "d".to_owned()], vec!["b-c".to_owned()]));
+        let (first, _) = divided(pins(), "it broke");
+        assert_eq!(names(&first), ["a"]);
     }
 }

@@ -32,14 +32,16 @@ use std::process::Command;
 
 use contract::child::Finished;
 
-pub(crate) use create::{Built, Change, create};
+pub(crate) use create::create;
 pub(crate) use interpreter::Interpreter;
 pub(crate) use options::{Installer, Options};
-pub(crate) use pin::Pin;
 pub(crate) use reinstall::reinstall;
 pub(crate) use seed::seed_pip;
 pub(crate) use set::{PackageSet, Source, package_set};
-pub(crate) use spec::{Creator, Spec, spec};
+pub(crate) use spec::{Spec, spec};
+
+/// What could not be installed, each with the reason.
+pub(crate) type Failed = Vec<(pin::Pin, String)>;
 
 /// Runs one installer: writes what it says to the log, ends it when its time is over, and returns how it ended with the last of
 /// both streams (a few kB), from which the reason of a failure is taken. An error means that it could not be started or that a

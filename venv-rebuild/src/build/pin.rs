@@ -110,9 +110,9 @@ pub(super) fn file_url(path: &Path) -> anyhow::Result<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~+".contains(&byte);
     path.as_os_str().as_bytes().iter().try_fold("file://".to_owned(), |mut url, byte| {
         if plain(*byte) {
-            url.push(char::from(*byte))
+            url.push(char::from(*byte));
         } else {
-            write!(url, "%{byte:02X}")?
+            write!(url, "%{byte:02X}")?;
         }
         Ok(url)
     })

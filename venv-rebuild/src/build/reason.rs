@@ -19,7 +19,14 @@ pub(super) fn reason(finished: &Finished) -> Option<String> {
 
 /// Whether nobody answered where the index should be.
 pub(super) fn is_unreachable(reason: &str) -> bool {
-    let signs = ["error (Connect)", "tcp connect error", "dns error", "Failed to establish a new connection", "ConnectTimeout", "NameResolutionError"];
+    let signs = [
+        "error (Connect)",
+        "tcp connect error",
+        "dns error",
+        "Failed to establish a new connection",
+        "ConnectTimeout",
+        "NameResolutionError",
+    ];
     signs.iter().any(|sign| reason.contains(sign))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use contract::path::shown;
 
 use super::dist::{DirectUrl, Dist, VcsInfo, installed};
@@ -113,16 +113,6 @@ fn percent_decoded(text: &str) -> Option<PathBuf> {
         rest = &rest[2..];
     }
     Some(std::ffi::OsString::from_vec(bytes).into())
-}
-
-/// Reads the recovered set of an environment whatever library holds it.
-///
-/// # Errors
-/// It has no library at all.
-pub(super) fn recover_venv(venv: &Path) -> anyhow::Result<Recovered> {
-    let remains = super::remains::Remains::of(venv);
-    let library = remains.library().with_context(|| format!("`{}` has no site-packages left to read the package set from", shown(venv)))?;
-    Ok(recover(venv, &library.packages))
 }
 
 #[cfg(test)]

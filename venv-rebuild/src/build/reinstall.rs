@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use contract::path::shown;
 use contract::venv::Package;
 
-use super::Run;
+use super::{Failed, Run};
 use super::dist::{Dist, installed};
 use super::install::{Session, Way};
 use super::pin::{Pin, normalised};
@@ -29,7 +29,7 @@ pub(crate) fn reinstall(
     packages: &[Package],
     spec: &Spec,
     run: &mut Run<'_>,
-) -> anyhow::Result<Vec<(Pin, String)>> {
+) -> anyhow::Result<Failed> {
     let remains = Remains::of(clone);
     let library = remains.library().with_context(|| format!("`{}` has no site-packages", shown(final_path)))?;
     let (dists, _) = installed(&library.packages);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use contract::child::Ended;
 use contract::path::shown;
 use contract::replace;
@@ -23,6 +23,11 @@ use super::tool::uv;
 /// # Errors
 /// The creator fails, or `run` does.
 pub(super) fn make(spec: &Spec, interpreter: &Interpreter, aside: &Path, final_path: &Path, run: &mut Run<'_>) -> anyhow::Result<()> {
+    ensure!(
+        aside.to_str().is_some(),
+        "the path {} is not UTF-8, where neither uv nor venv can make an environment: rename the folder",
+        shown(final_path)
+    );
     let mut command = match spec.creator {
         // uv makes no copies; it has the activate_this.py that users of virtualenv may rely on.
         Creator::Uv | Creator::Virtualenv if !spec.copies && uv(spec.installer)?.is_some() => by_uv(spec, interpreter)?,
@@ -90,22 +95,27 @@ fn correct(spec: &Spec, aside: &Path) -> anyhow::Result<()> {
     let path = aside.join("pyvenv.cfg");
     let text = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
     let mut lines: Vec<&[u8]> = text.split(|&b| b == b'\n').filter(|line| !line.is_empty()).collect();
-    if spec.prompt.is_none() {
-        lines.retain(|line| !line.starts_with(b"prompt ="));
-    }
+    lines.retain(|line| spec.prompt.is_some() || !line.starts_with(b"prompt ="));
     let by_uv = lines.iter().any(|line| line.starts_with(b"uv ="));
     if spec.with_pip && by_uv {
         lines.push(b"seed = true");
     }
-    let lines = lines.iter().map(|line| if spec.with_pip { with_pip(line) } else { line.to_vec() }).collect::<Vec<_>>();
+    let lines: Vec<Vec<u8>> =
+        lines.into_iter().map(|line| if line.starts_with(b"command =") { command(line, spec) } else { line.to_vec() }).collect();
     replace::write(&path, &[lines.join(&b'\n'), b"\n".to_vec()].concat())
 }
 
-fn with_pip(line: &[u8]) -> Vec<u8> {
+fn command(line: &[u8], spec: &Spec) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(line) else { return line.to_vec() };
-    if text.starts_with("command =") {
-        text.replacen(" --without-pip", "", 1).replacen(" --no-seed", "", 1).into_bytes()
-    } else {
-        line.to_vec()
+    let mut text = text.to_owned();
+    if spec.with_pip {
+        text = text.replacen(" --without-pip", "", 1).replacen(" --no-seed", "", 1);
     }
+    // With no prompt asked for, the one that stands there is the folder's name, which we gave.
+    if let (None, Some((before, after))) = (&spec.prompt, text.split_once(" --prompt=\""))
+        && let Some((_, path)) = after.split_once("\" ")
+    {
+        text = format!("{before} {path}");
+    }
+    text.into_bytes()
 }

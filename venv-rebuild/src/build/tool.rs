@@ -115,6 +115,6 @@ pub(super) fn bundled(base: &Path) -> Option<PathBuf> {
 
 fn wheel(folder: &Path, name: &str) -> Option<PathBuf> {
     let prefix = format!("{name}-");
-    let wheels = entries(folder).into_iter().filter(|file| file.starts_with(&prefix) && file.ends_with(".whl"));
-    wheels.last().map(|file| folder.join(file))
+    let is_wheel = |file: &String| file.starts_with(&prefix) && Path::new(file).extension().is_some_and(|ending| ending == "whl");
+    entries(folder).into_iter().rfind(is_wheel).map(|file| folder.join(file))
 }

@@ -1,7 +1,6 @@
 //! Locks that are flat lists: poetry.lock, pdm.lock, pylock.toml (PEP 751), Pipfile.lock.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -9,6 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::wish::{Wish, holds};
 use crate::deep::markers::Markers;
+use crate::packages::file::text;
 
 #[derive(Deserialize)]
 struct Poetry {
@@ -47,7 +47,7 @@ impl PoetryPackage {
 
 /// Reads poetry.lock.
 pub(super) fn poetry(file: &Path, markers: &Markers) -> Option<Wish> {
-    let lock: Poetry = toml::from_str(&fs::read_to_string(file).ok()?).ok()?;
+    let lock: Poetry = toml::from_str(&text(file)?).ok()?;
     let mut wish = Wish::new(file, true);
     for package in &lock.package {
         let must = !package.optional && package.groups.iter().any(|group| group == "main") && holds(package.marker(), markers);
@@ -76,7 +76,7 @@ struct PdmPackage {
 
 /// Reads pdm.lock.
 pub(super) fn pdm(file: &Path, markers: &Markers) -> Option<Wish> {
-    let lock: Pdm = toml::from_str(&fs::read_to_string(file).ok()?).ok()?;
+    let lock: Pdm = toml::from_str(&text(file)?).ok()?;
     let mut wish = Wish::new(file, true);
     for package in &lock.package {
         let from_index = package.path.is_none() && package.git.is_none() && package.url.is_none();
@@ -104,7 +104,7 @@ struct PylockPackage {
 
 /// Reads pylock.toml. Its markers for groups and extras are no markers of PEP 508: what they guard is not demanded.
 pub(super) fn pylock(file: &Path, markers: &Markers) -> Option<Wish> {
-    let lock: Pylock = toml::from_str(&fs::read_to_string(file).ok()?).ok()?;
+    let lock: Pylock = toml::from_str(&text(file)?).ok()?;
     let mut wish = Wish::new(file, true);
     for package in &lock.packages {
         let from_index = package.vcs.is_none() && package.directory.is_none() && package.archive.is_none();
@@ -133,7 +133,7 @@ struct PipfilePackage {
 
 /// Reads Pipfile.lock.
 pub(super) fn pipfile(file: &Path, markers: &Markers) -> Option<Wish> {
-    let lock: Pipfile = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    let lock: Pipfile = serde_json::from_str(&text(file)?).ok()?;
     let mut wish = Wish::new(file, true);
     for (packages, must) in [(&lock.default, true), (&lock.develop, false)] {
         for (name, package) in packages {

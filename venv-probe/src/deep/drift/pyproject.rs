@@ -1,13 +1,13 @@
 //! `pyproject.toml`: dependencies (PEP 621), and groups of them (PEP 735).
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::wish::Wish;
 use crate::deep::markers::Markers;
+use crate::packages::file::text;
 use crate::packages::name::normal;
 
 #[derive(Deserialize)]
@@ -42,14 +42,18 @@ pub(super) fn names(file: &Path, markers: &Markers) -> Option<Wish> {
 }
 
 fn parse(file: &Path) -> Option<Pyproject> {
-    toml::from_str(&fs::read_to_string(file).ok()?).ok()
+    toml::from_str(&text(file)?).ok()
 }
 
 fn wish(file: &Path, pyproject: &Pyproject, markers: &Markers) -> Wish {
     let mut wish = Wish::new(file, false);
     if let Some(project) = &pyproject.project {
-        wish.known.extend(project.name.as_deref().map(normal));
         take(&mut wish, &project.dependencies, true, markers);
+        // A project may ask for extras of its own; it need not be installed itself.
+        if let Some(name) = project.name.as_deref().map(normal) {
+            wish.required.remove(&name);
+            wish.known.insert(name);
+        }
         for names in project.optional.values() {
             take(&mut wish, names, false, markers);
         }

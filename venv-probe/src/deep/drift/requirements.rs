@@ -1,11 +1,11 @@
 //! Requirements files, as pip reads them.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::wish::Wish;
 use crate::deep::markers::Markers;
+use crate::packages::file::text;
 use crate::packages::name;
 
 /// Reads a requirements file and those that it includes; `None` where it cannot be read as text.
@@ -21,9 +21,9 @@ fn include(file: &Path, wish: &mut Wish, seen: &mut HashSet<PathBuf>, markers: &
     if !seen.insert(file.to_owned()) {
         return true;
     }
-    let Ok(text) = fs::read_to_string(file) else { return false };
+    let Some(content) = text(file) else { return false };
     let folder = file.parent().unwrap_or(file);
-    for line in logical_lines(&text) {
+    for line in logical_lines(&content) {
         match entry(&line) {
             Entry::Requirement(requirement) => match requirement.parse() {
                 Ok(requirement) => wish.add(&requirement, true, markers),

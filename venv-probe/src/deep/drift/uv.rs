@@ -1,13 +1,13 @@
 //! `uv.lock`: a graph for every platform, from which this environment needs what the project's own package reaches.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::wish::{Wish, holds};
 use crate::deep::markers::Markers;
+use crate::packages::file::text;
 
 #[derive(Deserialize)]
 struct Lock {
@@ -57,7 +57,7 @@ impl Source {
 
 /// Reads the lock.
 pub(super) fn read(file: &Path, markers: &Markers) -> Option<Wish> {
-    let lock: Lock = toml::from_str(&fs::read_to_string(file).ok()?).ok()?;
+    let lock: Lock = toml::from_str(&text(file)?).ok()?;
     let mut wish = Wish::new(file, true);
     let needed = needed(&lock, markers);
     for package in &lock.package {
