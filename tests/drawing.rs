@@ -8,13 +8,13 @@ use std::process::Command;
 
 use tests::{Sandbox, arg, binary, workspace};
 
-use crate::night::{healthy, ill};
+use crate::corpus;
 
 /// A stream about one healthy and two broken environments, below `work`.
 fn stream(sandbox: &Sandbox) -> Vec<u8> {
-    healthy(&sandbox.work("good/.venv"));
-    ill(&sandbox.work("bad one/.venv"));
-    ill(&sandbox.work("worse/.venv"));
+    corpus::bare(&sandbox.work("good/.venv"));
+    corpus::dead(&sandbox.work("bad one/.venv"));
+    corpus::dead(&sandbox.work("worse/.venv"));
     sandbox.tool("venv-probe", [arg("--check"), arg(sandbox.work(""))]).run().code(1).stdout
 }
 
@@ -105,12 +105,12 @@ fn jq_tells_what_changed_and_claims_nothing_from_absence() {
     let sandbox = Sandbox::new();
     let before = stream(&sandbox);
     File::create(sandbox.root().join("old.jsonl")).unwrap().write_all(&before).unwrap();
-    ill(&sandbox.work("new/.venv"));
+    corpus::dead(&sandbox.work("new/.venv"));
     std::fs::remove_dir_all(sandbox.work("worse")).unwrap();
     std::fs::remove_dir_all(sandbox.work("bad one/.venv")).unwrap();
-    healthy(&sandbox.work("bad one/.venv"));
+    corpus::bare(&sandbox.work("bad one/.venv"));
     std::fs::remove_dir_all(sandbox.work("good")).unwrap();
-    ill(&sandbox.work("good/.venv"));
+    corpus::dead(&sandbox.work("good/.venv"));
     let now = sandbox.tool("venv-probe", [sandbox.work("")]).run().code(0).stdout;
     let changed = "changed_since($old) | map_values(map(.subject | split(\"/\")[-2]))";
     let old = ["--slurpfile", "old", "old.jsonl"];

@@ -43,6 +43,9 @@ fn executable(message: &str) -> Option<(String, PathBuf)> {
 }
 
 /// The root of the workspace.
+///
+/// # Panics
+/// Never: a package lies in a folder.
 #[must_use]
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace")
@@ -147,7 +150,6 @@ impl Run {
     ///
     /// # Panics
     /// It cannot be started.
-    #[must_use]
     pub fn run(self) -> Ran {
         let input = self.input.clone();
         let mut child = self.start();
@@ -178,7 +180,6 @@ impl Run {
     ///
     /// # Panics
     /// It cannot be started.
-    #[must_use]
     pub fn run_into(mut self, stdout: impl Into<Stdio>) -> Ran {
         let mut child = self.command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).spawn().expect("it starts");
         drop(child.stdin.take().map(|mut stdin| stdin.write_all(&self.input)));
@@ -217,6 +218,9 @@ impl Ran {
         assert_eq!(self.code, Some(code), "stderr:\n{}\nstdout:\n{}", self.stderr, self.text());
         self
     }
+
+    /// Nothing more is asked of it.
+    pub fn ok(self) {}
 
     /// Its standard output as text.
     #[must_use]

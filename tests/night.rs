@@ -3,32 +3,13 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::thread::JoinHandle;
 
 use tests::{Ran, Sandbox, binary, workspace};
 
-/// A real environment without pip.
-pub(crate) fn healthy(path: &Path) {
-    let status = Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(path).status().unwrap();
-    assert!(status.success());
-}
-
-/// One whose interpreter is gone.
-pub(crate) fn ill(path: &Path) {
-    healthy(path);
-    let python = path.join("bin/python3");
-    for name in ["python", "python3"] {
-        let link = path.join("bin").join(name);
-        if link.read_link().is_ok_and(|target| target.is_absolute()) {
-            fs::remove_file(&link).unwrap();
-            symlink("/nonexistent/bin/python3", link).unwrap();
-        }
-    }
-    assert!(!python.exists());
-}
+use crate::corpus;
 
 /// Runs it through `env -i` over the sandbox's `work`.
 fn night(sandbox: &Sandbox, path: &str, settings: &[String]) -> Ran {
@@ -79,7 +60,7 @@ fn hook(status: &'static str) -> (String, JoinHandle<(String, serde_json::Value)
 #[test]
 fn a_good_night_is_silent_and_keeps_its_records() {
     let sandbox = Sandbox::new();
-    healthy(&sandbox.work("a/.venv"));
+    corpus::bare(&sandbox.work("a/.venv"));
     for _ in 0..2 {
         let ran = night(&sandbox, "", &[]).code(0);
         assert_eq!((ran.text().as_str(), ran.stderr.as_str()), ("", ""));
@@ -92,11 +73,11 @@ fn a_good_night_is_silent_and_keeps_its_records() {
 #[test]
 fn without_a_channel_it_prints_so_that_cron_mails_it() {
     let sandbox = Sandbox::new();
-    healthy(&sandbox.work("a/.venv"));
-    ill(&sandbox.work("old/.venv"));
+    corpus::bare(&sandbox.work("a/.venv"));
+    corpus::dead(&sandbox.work("old/.venv"));
     let ran = night(&sandbox, "/usr/bin:/bin", &[]).code(1);
     assert!(!ran.text().contains("New or worse"), "{}", ran.text());
-    ill(&sandbox.work("new/.venv"));
+    corpus::dead(&sandbox.work("new/.venv"));
     let ran = night(&sandbox, "/usr/bin:/bin", &[]).code(1);
     let (text, work) = (ran.text(), sandbox.work(""));
     let work = work.display();
@@ -114,7 +95,7 @@ fn without_a_channel_it_prints_so_that_cron_mails_it() {
 #[test]
 fn mail_goes_out_and_nothing_is_printed() {
     let sandbox = Sandbox::new();
-    ill(&sandbox.work("a/.venv"));
+    corpus::dead(&sandbox.work("a/.venv"));
     let (bin, mail) = (sandbox.root().join("bin"), sandbox.root().join("mail"));
     fs::create_dir(&bin).unwrap();
     let mut fake = File::create(bin.join("sendmail")).unwrap();
@@ -135,7 +116,7 @@ fn mail_goes_out_and_nothing_is_printed() {
 #[test]
 fn the_webhook_gets_one_line_and_its_address_is_in_no_argument_list() {
     let sandbox = Sandbox::new();
-    ill(&sandbox.work("a/.venv"));
+    corpus::dead(&sandbox.work("a/.venv"));
     let (url, taken) = hook("200 OK");
     let ran = night(&sandbox, "", &[format!("MENDLINE_WEBHOOK={url}")]).code(1);
     assert_eq!((ran.text().as_str(), ran.stderr.as_str()), ("", ""));
@@ -148,7 +129,7 @@ fn the_webhook_gets_one_line_and_its_address_is_in_no_argument_list() {
 #[test]
 fn a_message_that_does_not_get_away_is_printed_and_is_trouble() {
     let sandbox = Sandbox::new();
-    ill(&sandbox.work("a/.venv"));
+    corpus::dead(&sandbox.work("a/.venv"));
     let (url, taken) = hook("404 Not Found");
     let ran = night(&sandbox, "", &[format!("MENDLINE_WEBHOOK={url}")]).code(2);
     taken.join().unwrap();
@@ -179,7 +160,7 @@ fn a_probe_that_could_not_see_is_no_good_news() {
 #[test]
 fn two_never_overlap() {
     let sandbox = Sandbox::new();
-    healthy(&sandbox.work("a/.venv"));
+    corpus::bare(&sandbox.work("a/.venv"));
     assert_eq!(night(&sandbox, "", &[]).code(0).text(), "");
     let lock = sandbox.root().join("state/nightly-check.lock");
     let mut holder = Command::new("flock")
@@ -201,7 +182,7 @@ fn two_never_overlap() {
 #[test]
 fn the_last_thirty_are_kept() {
     let sandbox = Sandbox::new();
-    healthy(&sandbox.work("a/.venv"));
+    corpus::bare(&sandbox.work("a/.venv"));
     assert_eq!(night(&sandbox, "", &[]).code(0).text(), "");
     let checks = sandbox.root().join("state/checks");
     let first = fs::read_dir(&checks).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();

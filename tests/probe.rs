@@ -9,11 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 use tests::{Sandbox, arg};
 
-/// A real environment without pip, made by the Python on PATH.
-fn environment(path: &Path) {
-    let status = Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(path).status().unwrap();
-    assert!(status.success());
-}
+use crate::corpus::bare;
 
 /// Puts a file into site-packages.
 fn install(root: &Path, name: &str, text: &str) {
@@ -38,7 +34,7 @@ fn an_environment_needs_no_known_name_and_folders_that_hold_none_are_passed_over
     let sandbox = Sandbox::new();
     let work = sandbox.work("");
     for below in ["a/odd name", "b/.venv", "b/node_modules/x/.venv", "b/.git/.venv", "c/.venv.backup_20260101_101010", "d/.tox/py"] {
-        environment(&work.join(below));
+        bare(&work.join(below));
     }
     let records = sandbox.tool("venv-probe", [&work]).run().code(0).of("venv.probe");
     let expected: Vec<_> = ["a/odd name", "b/.venv", "d/.tox/py"].iter().map(|below| work.join(below).display().to_string()).collect();
@@ -52,7 +48,7 @@ fn two_environments_with_the_same_folder_name_are_two_records() {
     let sandbox = Sandbox::new();
     let work = sandbox.work("agents");
     for below in ["one/x/.venv", "two/x/.venv"] {
-        environment(&work.join(below));
+        bare(&work.join(below));
     }
     assert_eq!(sandbox.tool("venv-probe", [&work]).run().code(0).of("venv.probe").len(), 2);
 }
@@ -61,8 +57,8 @@ fn two_environments_with_the_same_folder_name_are_two_records() {
 fn a_link_inside_the_root_is_an_alias_and_one_that_leads_out_is_not_followed() {
     let sandbox = Sandbox::new();
     let (work, outside) = (sandbox.work("in"), sandbox.work("out"));
-    environment(&work.join("real"));
-    environment(&outside.join("venv"));
+    bare(&work.join("real"));
+    bare(&outside.join("venv"));
     fs::create_dir_all(work.join("app")).unwrap();
     symlink(work.join("real"), work.join("app/.venv")).unwrap();
     symlink(outside.join("venv"), work.join("escape")).unwrap();
@@ -80,7 +76,7 @@ fn a_link_inside_the_root_is_an_alias_and_one_that_leads_out_is_not_followed() {
 fn an_unreadable_folder_is_reported_and_the_rest_is_judged() {
     let sandbox = Sandbox::new();
     let work = sandbox.work("tree");
-    environment(&work.join("a/.venv"));
+    bare(&work.join("a/.venv"));
     fs::create_dir_all(work.join("locked/inside")).unwrap();
     fs::set_permissions(work.join("locked"), fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads everything: the run is handed to nobody.
@@ -110,7 +106,7 @@ fn a_strangers_environment_is_judged_from_files_unless_asked_for() {
     }
     let sandbox = Sandbox::new();
     let root = sandbox.work("theirs/.venv");
-    environment(&root);
+    bare(&root);
     let witness = sandbox.work("witness");
     install(&root, "sitecustomize.py", &format!("open({:?}, 'w').close()\n", witness.display().to_string()));
     rustix::fs::chown(&root, Some(rustix::fs::Uid::from_raw(4242)), None).unwrap();
@@ -132,7 +128,7 @@ fn one_start_proves_a_class_and_different_start_up_code_gets_its_own() {
     let code = format!("open({:?}, 'a').write('start\\n')\n", log.display().to_string());
     for number in 0..6 {
         let root = work.join(number.to_string());
-        environment(&root);
+        bare(&root);
         // Five share their customisation, the sixth differs by a byte.
         install(&root, "sitecustomize.py", &if number == 5 { format!("{code}#") } else { code.clone() });
     }
@@ -153,7 +149,7 @@ fn one_start_proves_a_class_and_different_start_up_code_gets_its_own() {
 fn the_callers_environment_does_not_reach_the_interpreter() {
     let sandbox = Sandbox::new();
     let root = sandbox.work(".venv");
-    environment(&root);
+    bare(&root);
     let run =
         sandbox.tool("venv-probe", [&root]).env("PYTHONHOME", "/nowhere").env("PYTHONPATH", "/nowhere").env("LD_LIBRARY_PATH", "/nowhere");
     let record = run.env("PYTHONSTARTUP", "/nowhere").run().code(0).of("venv.probe").remove(0);
@@ -166,7 +162,7 @@ fn the_callers_environment_does_not_reach_the_interpreter() {
 fn a_flood_from_start_up_code_neither_hides_the_answer_nor_blocks() {
     let sandbox = Sandbox::new();
     let root = sandbox.work(".venv");
-    environment(&root);
+    bare(&root);
     install(&root, "sitecustomize.py", "import sys\nprint('x' * 300_000)\nprint('y' * 300_000, file=sys.stderr)\n");
     let record = sandbox.tool("venv-probe", [&root]).run().code(0).of("venv.probe").remove(0);
     assert_eq!((record["data"]["status"].as_str(), record["data"]["proof"]["by"].as_str()), (Some("healthy"), Some("start")), "{record}");
@@ -176,7 +172,7 @@ fn a_flood_from_start_up_code_neither_hides_the_answer_nor_blocks() {
 fn a_hanging_interpreter_leaves_no_process_behind() {
     let sandbox = Sandbox::new();
     let root = sandbox.work(".venv");
-    environment(&root);
+    bare(&root);
     let pids = sandbox.work("pids");
     install(
         &root,
@@ -206,7 +202,7 @@ fn names_with_quotes_newlines_and_bytes_that_are_no_text_are_judged_like_any() {
     for name in [&b"it's \"quoted\""[..], b"two\nlines", b"not-\xff-utf8", b"-dash", b"sp ace $(x) `y`"] {
         // venv itself fails at some of these names, and writes the path into its activate files alone.
         let (plain, odd) = (sandbox.work("plain"), work.join(std::ffi::OsStr::from_bytes(name)));
-        environment(&plain);
+        bare(&plain);
         for script in fs::read_dir(plain.join("bin"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -232,8 +228,8 @@ fn names_with_quotes_newlines_and_bytes_that_are_no_text_are_judged_like_any() {
 fn stdin_takes_paths_and_records_and_answers_behind_the_cause() {
     let sandbox = Sandbox::new();
     let (one, two) = (sandbox.work("one/.venv"), sandbox.work("two/.venv"));
-    environment(&one);
-    environment(&two);
+    bare(&one);
+    bare(&two);
     let record = format!(
         "{{\"v\":1,\"type\":\"x.y\",\"id\":\"a.1\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"subject\":\"{}\",\"data\":{{}}}}",
         one.display()
@@ -250,7 +246,7 @@ fn a_path_set_finds_the_layout_of_the_seed() {
     let sandbox = Sandbox::new();
     let work = sandbox.work("petes");
     for below in ["venv-google", "infrastructure/mcp-servers/ads/.venv", "agents/blog/writer/.venv", "elsewhere/.venv"] {
-        environment(&work.join(below));
+        bare(&work.join(below));
     }
     let set = tests::workspace().join("scripts/sets/agents.paths");
     let ran = sandbox.tool("venv-probe", [arg("--paths-from"), arg(set)]).within(&work).run().code(0);
@@ -261,13 +257,13 @@ fn a_path_set_finds_the_layout_of_the_seed() {
 fn what_does_not_exist_is_trouble_and_check_tells_bad_from_trouble() {
     let sandbox = Sandbox::new();
     let root = sandbox.work("good/.venv");
-    environment(&root);
+    bare(&root);
     let missing = sandbox.tool("venv-probe", [arg(sandbox.work("gone")), arg(&root)]).run().code(2);
     assert_eq!((missing.of("venv.probe").len(), missing.of("error")[0]["data"]["code"].as_str()), (1, Some("path.missing")));
-    sandbox.tool("venv-probe", [arg("--check"), arg(&root)]).run().code(0).records();
+    sandbox.tool("venv-probe", [arg("--check"), arg(&root)]).run().code(0).ok();
     fs::remove_file(root.join("bin/python")).unwrap();
-    sandbox.tool("venv-probe", [arg("--check"), arg(&root)]).run().code(1).records();
-    sandbox.tool("venv-probe", [arg(&root)]).run().code(0).records();
+    sandbox.tool("venv-probe", [arg("--check"), arg(&root)]).run().code(1).ok();
+    sandbox.tool("venv-probe", [arg(&root)]).run().code(0).ok();
 }
 
 #[test]
@@ -275,7 +271,7 @@ fn one_bad_interpreter_does_not_stop_the_others() {
     let sandbox = Sandbox::new();
     let work = sandbox.work("all");
     for name in ["a", "b", "c"] {
-        environment(&work.join(name));
+        bare(&work.join(name));
     }
     fs::remove_file(work.join("b/bin/python")).unwrap();
     fs::File::create(work.join("b/bin/python")).unwrap().set_permissions(fs::Permissions::from_mode(0o644)).unwrap();

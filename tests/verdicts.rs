@@ -1,6 +1,7 @@
 //! Every failure mode of the catalogue, made with the real tools, gets its verdict; every control gets none.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::Value;
 use tests::{Sandbox, arg};
@@ -85,9 +86,9 @@ fn probe(args: &[&str]) -> Vec<Value> {
 /// The record of a mode: its folder holds exactly one environment of interest, at `.venv` where there are several.
 fn of<'a>(records: &'a [Value], name: &str) -> &'a Value {
     let home = corpus::all().join(name);
-    let below = |record: &&Value| record["subject"].as_str().is_some_and(|subject| std::path::Path::new(subject).starts_with(&home));
+    let below = |record: &&Value| record["subject"].as_str().is_some_and(|subject| Path::new(subject).starts_with(&home));
     let own: Vec<_> = records.iter().filter(below).collect();
-    let named = own.iter().find(|record| record["subject"].as_str().is_some_and(|subject| subject.ends_with(".venv")));
+    let named = own.iter().find(|record| record["subject"].as_str().is_some_and(|subject| Path::new(subject).ends_with(".venv")));
     named.or(own.first()).unwrap_or_else(|| panic!("no record for {name}"))
 }
 

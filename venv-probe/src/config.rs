@@ -12,6 +12,7 @@ pub(crate) struct Config {
     pub(crate) home: Option<PathBuf>,
     /// Full version at creation: `version` (venv) or `version_info` (uv, virtualenv).
     pub(crate) version: Option<String>,
+    /// `include-system-site-packages`; site.py takes a file without the key for a yes.
     pub(crate) system_site: bool,
     /// `implementation` (uv, virtualenv), lower case.
     pub(crate) implementation: Option<String>,
@@ -42,7 +43,7 @@ impl Config {
 }
 
 fn parse(bytes: &[u8]) -> Config {
-    let mut config = Config::default();
+    let mut config = Config { system_site: true, ..Config::default() };
     let mut command = None;
     let mut seed = false;
     for line in bytes.split(|&b| b == b'\n') {
@@ -101,6 +102,7 @@ mod tests {
         assert_eq!(virtualenv.version.as_deref(), Some("3.12.1"));
         assert_eq!(virtualenv.implementation.as_deref(), Some("cpython"));
         assert_eq!(parse(b"home = /b\nversion = 3.10.4\n").seeded, Seeded::Unknown);
+        assert!(parse(b"").system_site && !parse(b"include-system-site-packages = false\n").system_site);
     }
 
     proptest! {

@@ -7,9 +7,13 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens for reading; a named pipe that nobody writes to is empty instead of a wait without end.
+/// Opens a regular file for reading.
+///
+/// # Errors
+/// `InvalidInput` for anything else: a named pipe would keep its reader waiting, a device may have no end.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
+    let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
 /// No text that is read whole is that long.

@@ -202,7 +202,7 @@ fn with_metadata(mut dist: Dist) -> Dist {
 fn why_not_read(file: &Path, error: &io::Error) -> Metadata {
     match error.kind() {
         io::ErrorKind::NotFound if file.is_symlink() => Metadata::Dangling,
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => Metadata::Missing,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => Metadata::Missing,
         _ => Metadata::Unreadable,
     }
 }

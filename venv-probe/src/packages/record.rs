@@ -119,7 +119,7 @@ impl Line {
             Ok(false) => State::Different,
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => State::Missing,
-                io::ErrorKind::IsADirectory => State::Different,
+                io::ErrorKind::InvalidInput => State::Different,
                 _ => State::Unreadable,
             },
         }
@@ -128,15 +128,15 @@ impl Line {
     /// Whether the file is as recorded but for something added at its end.
     pub(crate) fn is_extended(&self, buffer: &mut [u8]) -> bool {
         let (Some(hash), Some(size), Ok(file)) = (&self.hash, self.size, open(&self.path)) else { return false };
-        file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > size)
-            && hash.is_of(file.take(size), buffer).unwrap_or(false)
+        file.metadata().is_ok_and(|metadata| metadata.len() > size) && hash.is_of(file.take(size), buffer).unwrap_or(false)
     }
 
     fn is_same(&self, buffer: &mut [u8]) -> io::Result<bool> {
         let Some(hash) = &self.hash else { return Ok(true) };
         let file = open(&self.path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() || self.size.is_some_and(|size| size != metadata.len()) {
+        if let Some(size) = self.size
+            && file.metadata()?.len() != size
+        {
             return Ok(false);
         }
         hash.is_of(file, buffer)

@@ -25,8 +25,8 @@ pub(crate) struct Built {
     pub(crate) failed: Failed,
     /// What has another version than before.
     pub(crate) changed: Vec<Change>,
-    /// Names that no installer could bring and that were copied from the broken environment, proven by their hashes; those of
-    /// [`PackageSet::unrecoverable`] among them are not missing any more.
+    /// Names that no installer could bring and that were copied from the broken environment, proven by their hashes.
+    #[expect(dead_code, reason = "the driver's record is to name them")]
     pub(crate) carried: Vec<String>,
 }
 
@@ -75,21 +75,17 @@ pub(crate) fn create(
 
 /// Copies what could not be installed from the broken environment where that is as good as installing it; returns the names.
 fn carry_over(spec: &Spec, set: &PackageSet, aside: &Path, failed: &mut Failed) -> anyhow::Result<Vec<String>> {
-    if set.minor != Some(spec.minor) {
-        return Ok(Vec::new());
-    }
-    let due = |pin: &Pin| set.dists.get(&pin.name).filter(|dist| pin.allows(&dist.version));
-    let lost = set.unrecoverable.iter().filter(|_| !set.only_source).filter_map(|(name, _)| set.dists.get(name));
-    let mut carried = Vec::new();
-    for dist in failed.iter().filter_map(|(pin, _)| due(pin)).chain(lost) {
-        if present(aside)?.contains_key(&dist.name) {
-            continue;
-        }
-        // One that is not whole stays in the list of what could not be installed, with the installer's reason.
-        if let Ok(files) = carry::proven(&set.venv, dist) {
-            carry::over(&set.venv, aside, &files)?;
-            carried.push(dist.name.clone());
-        }
+    let (present, mut carried) = (present(aside)?, Vec::new());
+    // One that is not whole stays in the list of what could not be installed, with the installer's reason.
+    let proven = |pin: &Pin| {
+        let dist = set.dists.get(&pin.name).filter(|dist| set.minor == Some(spec.minor) && pin.allows(&dist.version))?;
+        Some((dist.name.clone(), carry::proven(&set.venv, dist).ok()?))
+    };
+    let known = set.to_carry.iter().filter_map(|name| set.dists.get(name));
+    let known = known.map(|dist| Ok((dist.name.clone(), carry::proven(&set.venv, dist)?))).collect::<anyhow::Result<Vec<_>>>()?;
+    for (name, files) in failed.iter().filter_map(|(pin, _)| proven(pin)).chain(known).filter(|(name, _)| !present.contains_key(name)) {
+        carry::over(&set.venv, aside, &files)?;
+        carried.push(name);
     }
     carried.sort();
     failed.retain(|(pin, _)| !carried.contains(&pin.name));

@@ -8,10 +8,10 @@ use anyhow::{Context as _, bail};
 use contract::child::{Ended, Finished};
 use tempfile::NamedTempFile;
 
-use super::{Failed, Run};
 use super::pin::{Pin, normalised};
 use super::reason::{is_unreachable, reason};
 use super::tool::Tool;
+use super::{Failed, Run};
 
 /// How one attempt goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

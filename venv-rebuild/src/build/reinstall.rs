@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use contract::path::shown;
 use contract::venv::Package;
 
-use super::{Failed, Run};
 use super::dist::{Dist, installed};
 use super::install::{Session, Way};
 use super::pin::{Pin, normalised};
@@ -16,6 +15,7 @@ use super::seed::remove_tree;
 use super::spec::Spec;
 use super::tool::Tool;
 use super::trust::record;
+use super::{Failed, Run};
 use crate::{layout, relocate};
 
 /// Installs the named distributions into `clone` again, at their recorded versions and without their dependencies, and makes their
@@ -23,13 +23,7 @@ use crate::{layout, relocate};
 ///
 /// # Errors
 /// A distribution's version is not recorded or its source is gone; `clone` cannot be written; or `run` fails.
-pub(crate) fn reinstall(
-    clone: &Path,
-    final_path: &Path,
-    packages: &[Package],
-    spec: &Spec,
-    run: &mut Run<'_>,
-) -> anyhow::Result<Failed> {
+pub(crate) fn reinstall(clone: &Path, final_path: &Path, packages: &[Package], spec: &Spec, run: &mut Run<'_>) -> anyhow::Result<Failed> {
     let remains = Remains::of(clone);
     let library = remains.library().with_context(|| format!("`{}` has no site-packages", shown(final_path)))?;
     let (dists, _) = installed(&library.packages);

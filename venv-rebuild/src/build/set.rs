@@ -15,7 +15,7 @@ use super::pin::Pin;
 use super::recovered::{Recovered, recover};
 use super::remains::Remains;
 use super::requirements::Requirements;
-use super::{locks, project, redact, requirements};
+use super::{carry, locks, project, redact, requirements};
 
 /// Where the package set comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) struct PackageSet {
     pub(crate) pins: Vec<Pin>,
     /// What the broken environment holds and the source does not bring; restored behind it unless only the source is wanted.
     pub(crate) not_in_source: Vec<Pin>,
-    /// Names that no installer can bring again, each with the reason; a build may still carry them over.
+    /// Names that cannot be had again, each with the reason.
     pub(crate) unrecoverable: Vec<(String, String)>,
     /// Options of the requirements file that the installer gets, without secrets.
     pub(crate) options: Vec<String>,
@@ -51,6 +51,8 @@ pub(crate) struct PackageSet {
     pub(super) installed: BTreeMap<String, Pin>,
     /// The same, as it lies there.
     pub(super) dists: BTreeMap<String, Dist>,
+    /// Names of those that no installer can bring again and that are good enough to be copied.
+    pub(super) to_carry: Vec<String>,
     /// (major, minor) of the library that it lies in.
     pub(super) minor: Option<(u8, u8)>,
     /// The broken environment.
@@ -75,8 +77,16 @@ pub(crate) fn package_set(venv: &Path, probe: &Probe, options: &Options) -> anyh
         Some(source) => from_project(source, found.unwrap_or_default(), &markers(&remains, probe, options)?, options)?,
         None => recovered(found.with_context(|| format!("`{}` has no site-packages left to read the package set from", shown(venv)))?),
     };
+    let set = if options.python.is_some_and(|wanted| Some(wanted) != remains.minor()) { set } else { with_copies(set, venv) };
     let folder = set.source.path().and_then(Path::parent).or(venv.parent()).unwrap_or(venv).to_owned();
     Ok(PackageSet { folder, venv: venv.to_owned(), minor: remains.library().map(|library| library.minor), ..set })
+}
+
+/// Takes from the unrecoverable what can be copied.
+fn with_copies(set: PackageSet, venv: &Path) -> PackageSet {
+    let is_good = |name: &str| !set.only_source && set.dists.get(name).is_some_and(|dist| carry::proven(venv, dist).is_ok());
+    let (good, lost): (Vec<_>, Vec<_>) = set.unrecoverable.iter().cloned().partition(|(name, _)| is_good(name));
+    PackageSet { unrecoverable: lost, to_carry: good.into_iter().map(|(name, _)| name).collect(), ..set }
 }
 
 fn markers(remains: &Remains, probe: &Probe, options: &Options) -> anyhow::Result<Markers> {
@@ -151,6 +161,7 @@ impl PackageSet {
             limits: Vec::new(),
             installed: BTreeMap::new(),
             dists: BTreeMap::new(),
+            to_carry: Vec::new(),
             minor: None,
             venv: PathBuf::new(),
             kept: Vec::new(),
