@@ -115,6 +115,7 @@ row_within() { # NAME MS
     time($name) as $tool | [cells($tool), "", "", "", "", $bar, verdict($tool.times | median; $bar)] | line' "$scratch/times.json"
 }
 
+# shellcheck disable=SC2016 # jq's variables, not the shell's
 jq_library='
   def median: if length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
   def rounded($by): . * $by | round / $by;

@@ -8,6 +8,7 @@ use contract::action::Outcome;
 use contract::path::Subject;
 
 use crate::document::{Block, Column, Row, Table, Tone, counted, text_of};
+use crate::environments::common_root;
 use crate::next::quoted;
 use crate::seen::{Place, Seen, Step};
 
@@ -16,28 +17,50 @@ pub(crate) fn draw(seen: &Seen) -> Vec<Block<'_>> {
         return Vec::new();
     }
     let several_hosts = seen.several_hosts();
+    let subjects = seen.actions.iter().filter_map(|step| step.place.as_ref()).map(|place| place.subject.as_path());
+    let root = if several_hosts { None } else { common_root(subjects) };
+    let under = root.as_ref().map_or_else(String::new, |root| format!(" under {}", root.to_string_lossy()));
+    let mut logs: Vec<&Subject> = seen.actions.iter().filter_map(|step| step.action.log.as_ref()).collect();
+    logs.dedup();
+    let one_log = logs.len() == 1;
     let table = Table {
         columns: &[Column::Mark("outcome"), Column::Word("action"), Column::Path("subject")],
         below: Some("details"),
         rows: seen.actions.len(),
-        row: Box::new(move |i| row(&seen.actions[i], several_hosts)),
+        row: Box::new(move |i| row(&seen.actions[i], root.as_deref(), several_hosts, one_log)),
     };
-    vec![Block::Heading("Actions".to_owned()), Block::Table(table), Block::Line(Tone::Strong, counts(&seen.actions))]
+    let mut blocks =
+        vec![Block::Heading(format!("Actions{under}")), Block::Table(table), Block::Line(Tone::Strong, counts(&seen.actions))];
+    if let [log] = logs[..] {
+        blocks.push(Block::Line(Tone::Faint, format!("Log: {}", text_of(log))));
+    }
+    blocks
 }
 
-fn row(step: &Step, several_hosts: bool) -> Row<'_> {
+/// A row; what lies under `root` is named from there, and a log that all share is named once, below the table.
+fn row<'a>(step: &'a Step, root: Option<&Path>, several_hosts: bool, one_log: bool) -> Row<'a> {
     let (tone, mark) = outcome(step);
     let action = &step.action;
     let mut below = Vec::new();
     if !action.text.is_empty() {
-        below.push(Cow::Borrowed(action.text.as_str()));
+        below.push(shortened(&action.text, root));
     }
-    if let Some(log) = &action.log {
+    if let Some(log) = action.log.as_ref().filter(|_| !one_log) {
         below.push(Cow::Owned(format!("log: {}", text_of(log))));
     }
-    let cells = vec![Cow::Borrowed(mark), Cow::Borrowed(action.verb.as_str()), Cow::Owned(subject(step.place.as_ref(), several_hosts))];
+    let place = subject(step.place.as_ref(), several_hosts);
+    let place = shortened(&place, root).into_owned();
+    let cells = vec![Cow::Borrowed(mark), Cow::Borrowed(action.verb.as_str()), Cow::Owned(place)];
     let command = undo(step);
     Row { tone, cells, below, command }
+}
+
+fn shortened<'a>(text: &'a str, root: Option<&Path>) -> Cow<'a, str> {
+    let root = root.map(|root| format!("{}/", root.to_string_lossy()));
+    match root.filter(|root| text.contains(root.as_str())) {
+        Some(root) => Cow::Owned(text.replace(&root, "")),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// How to take a change back, where we know the words of the tool that made it.

@@ -154,18 +154,18 @@ Python environments, before the repair
 
 1 environment: 1 broken
 
-Actions
-  ✓ done                relink   /srv/a/.venv
+Actions under /srv
+  ✓ done                relink   a/.venv
     bin/python3 leads to /usr/bin/python3.12
     undo: venv-rebuild undo --force --to .venv.backup_20260823_101112 /srv/a/.venv
-  ? unfinished          rebuild  /srv/b/.venv
-  · done, not verified  relink   /srv/c/.venv
-  ✗ failed in part      rebuild  /srv/d/.venv
+  ? unfinished          rebuild  b/.venv
+  · done, not verified  relink   c/.venv
+  ✗ failed in part      rebuild  d/.venv
     lxml 4.9.1 has no wheel for this Python
-    log: /log/d
-  ? other               rebuild  /srv/e/.venv
+  ? other               rebuild  e/.venv
 
 5 actions: 1 done; 1 done, not verified; 1 failed in part; 1 other; 1 unfinished
+  Log: /log/d
 "
     );
 }
@@ -277,9 +277,11 @@ fn markdown_cannot_be_broken_out_of() {
 
 | outcome | action | subject | details |
 | --- | --- | --- | --- |
-| ✗ failed | relink | `/srv/a/.venv` | no<br>log: /log |
+| ✗ failed | relink | `/srv/a/.venv` | no |
 
 **1 action: 1 failed**
+
+Log: /log
 "
     );
 }
