@@ -13,7 +13,6 @@ pub(crate) fn make(folder: &Path, names: &[&str]) {
     let output = Command::new(workspace().join("scripts/broken-venvs"))
         .arg(folder)
         .args(names)
-        .env("MENDLINE_TEMPLATES", target().join("test-templates"))
         .output()
         .expect("bash starts");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -73,7 +73,8 @@ impl<'a, 's> Change<'a, 's> {
         let journal = Journal::begin(&force.state, &id, &patient.root, &first, &patient.matter.cause)?;
         session.started(force, &patient.matter, &first, &ladder::worst(&patient.probe))?;
         force.log.info(&format!("{}: {first}: {}", patient.matter.subject, ladder::worst(&patient.probe)));
-        let mut change = Self { session, force, patient, means: Means::of(session.options, patient), case, journal, tried: Vec::new(), stuck: false };
+        let mut change =
+            Self { session, force, patient, means: Means::of(session.options, patient), case, journal, tried: Vec::new(), stuck: false };
         let (mut action, after, standing) = change.climb();
         action.took_ms = took(start);
         action.log = Some(Subject::from(&force.log.path));
@@ -86,9 +87,10 @@ impl<'a, 's> Change<'a, 's> {
     }
 
     fn climb(&mut self) -> (Action, Option<Probe>, Standing) {
-        let (mut rungs, mut fresh) = (self.case.rungs.clone(), false);
+        // What an installer's cache brought back: it shares its files with environments by hard links, and has their damage.
+        let (mut rungs, mut poison) = (self.case.rungs.clone(), None::<String>);
         loop {
-            let (why, damaged) = match self.attempt(&rungs, fresh) {
+            let (why, damaged) = match self.attempt(&rungs, poison.is_some()) {
                 Ok(Attempt::Kept(kept)) => return self.kept(&rungs, *kept),
                 Ok(Attempt::Refused(refusal)) => return self.refused(&rungs, &refusal),
                 Ok(Attempt::Not { why, damaged }) => (why, damaged),
@@ -102,12 +104,14 @@ impl<'a, 's> Change<'a, 's> {
                 return self.failed(&rungs, Outcome::Cancelled, "a signal came first; everything is as before");
             }
             self.force.log.warning(&format!("{}: {}: {why}", self.patient.matter.subject, verb(&rungs)));
-            if damaged && !fresh {
-                // The installer's cache holds the damage: it shares its files with environments by hard links.
-                fresh = true;
-                continue;
-            }
-            fresh = false;
+            let why = match poison.take() {
+                None if damaged => {
+                    poison = Some(why);
+                    continue;
+                }
+                None => why,
+                Some(first) => format!("{first}; and without the installer's cache: {why}"),
+            };
             self.tried.extend(rungs.iter().map(|rung| Reason { rung: *rung, why_not: why.clone() }));
             match ladder::above(&rungs) {
                 Some(above) => rungs = above,

@@ -42,7 +42,8 @@ impl Case {
         let ours = |fault: &Finding| full || rung(fault).is_some() && (restore || fault.code != MODIFIED);
         let wanted: Vec<&Finding> = probe.faults.iter().filter(|fault| ours(fault)).collect();
         let rungs = if full { Rungs::from([Repair::Rebuild]) } else { first(wanted.iter().filter_map(|fault| rung(fault)).collect()) };
-        let now = |fault: &Finding| rungs.contains(&Repair::Rebuild) || ours(fault) && rung(fault).is_some_and(|rung| rungs.contains(&rung));
+        let now =
+            |fault: &Finding| rungs.contains(&Repair::Rebuild) || ours(fault) && rung(fault).is_some_and(|rung| rungs.contains(&rung));
         let (targets, others) = probe.faults.iter().filter(|fault| full || rung(fault).is_some()).cloned().partition(now);
         Self { targets, others, rungs }
     }
@@ -183,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_rebuild_answers_for_what_was_changed_by_hand_too() {
-        let gone = probe("broken", &[("site-packages-missing", "broken", Some("rebuild")), ("package-modified", "degraded", Some("packages"))]);
+        let gone =
+            probe("broken", &[("site-packages-missing", "broken", Some("rebuild")), ("package-modified", "degraded", Some("packages"))]);
         let after = probe("degraded", &[("package-modified", "degraded", Some("packages"))]);
         assert_eq!(verdict(&gone, &after), "package-modified is still there afterwards: t");
     }

@@ -34,6 +34,9 @@ pub(crate) fn attend(session: &Session<'_>, mut patient: Patient) -> anyhow::Res
 /// What is not for us to mend, whatever the rungs; no record at all where nothing is wrong.
 fn declined(session: &Session<'_>, patient: &Patient) -> anyhow::Result<Option<Vec<Told>>> {
     let Probe { layout, status, .. } = &patient.probe;
+    if let Some(host) = &patient.elsewhere {
+        return skipped(session, patient, &format!("it was judged on {host}, and this is another machine"), Standing::Well).map(Some);
+    }
     let text = match (layout, status) {
         (_, Status::Healthy) => return Ok(Some(Vec::new())),
         (Layout::Conda, _) => "a conda environment; `conda doctor --fix` mends those".to_owned(),

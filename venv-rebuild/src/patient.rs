@@ -23,6 +23,8 @@ pub(crate) struct Patient {
     pub(crate) root: PathBuf,
     /// The verdict.
     pub(crate) probe: Probe,
+    /// The machine that the verdict was given on, where that is not this one.
+    pub(crate) elsewhere: Option<String>,
     /// Whether the verdict was given for this run.
     pub(crate) fresh: bool,
 }
@@ -35,7 +37,9 @@ impl Patient {
     pub(crate) fn of(record: &Record, cause: Vec<String>, fresh: bool) -> anyhow::Result<Self> {
         let subject = record.subject.clone().with_context(|| format!("record {} does not say which environment it is about", record.id))?;
         let root = resolved(subject.as_path());
-        Ok(Self { matter: Matter { subject, cause }, root, probe: record.read()?, fresh })
+        let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let elsewhere = (record.host != here).then(|| record.host.clone());
+        Ok(Self { matter: Matter { subject, cause }, root, probe: record.read()?, elsewhere, fresh })
     }
 
     /// Has it judged again, now.

@@ -132,7 +132,12 @@ impl Force {
         let folder = venv.parent().and_then(|parent| parent.canonicalize().ok());
         let real = folder.zip(venv.file_name()).map_or_else(|| venv.to_owned(), |(folder, name)| folder.join(name));
         let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
-        let name: String = digest.iter().take(8).flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect();
+        let name: String = digest
+            .iter()
+            .take(8)
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|nibble| char::from_digit(nibble.into(), 16))
+            .collect();
         state::private_folder(&self.state.join("locks"))?;
         lock::take(&self.state.join("locks").join(format!("{name}.lock")))
     }

@@ -47,7 +47,7 @@ fn deviations<'a>(recorded: &'a [Recorded<'a>]) -> Vec<Deviation<'a>> {
     let lines: Vec<_> = recorded.iter().flat_map(|of| of.lines.iter().flatten().map(|line| (of.dist, line))).collect();
     lines
         .into_par_iter()
-        .filter(|(dist, line)| line.is_verifiable(&dist.info) && !is_known_to_be_missing(dist, line))
+        .filter(|(dist, line)| !is_known_to_be_missing(dist, line))
         .map_init(|| vec![0; BLOCK], |buffer, (dist, line)| Deviation { dist, line, state: line.check(buffer) })
         .filter(|deviation| deviation.state != State::Same)
         .collect()
@@ -66,7 +66,7 @@ fn rivals<'a>(recorded: &'a [Recorded<'a>], deviations: &[Deviation<'a>]) -> Has
         return rivals;
     }
     for of in recorded {
-        for line in of.lines.iter().flatten().filter(|line| line.is_verifiable(&of.dist.info)) {
+        for line in of.lines.iter().flatten() {
             if let Some(list) = rivals.get_mut(line.path.as_path()) {
                 list.push((of.dist, line));
             }

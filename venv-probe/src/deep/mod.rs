@@ -6,6 +6,7 @@ mod drift;
 mod files;
 mod markers;
 mod requirement;
+mod turn;
 
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ use crate::packages::record::{self, Line};
 use crate::packages::{self, Dist, Installed, Metadata};
 use crate::site::Site;
 
-/// A distribution and the files that it says are its own; `None` where it does not say.
+/// A distribution and the files that it vouches for; `None` where it lists none.
 struct Recorded<'a> {
     dist: &'a Dist,
     lines: Option<Vec<Line>>,
@@ -29,10 +30,11 @@ struct Recorded<'a> {
 /// Judges what is installed by its content.
 pub(crate) fn judge(site: &Site, installed: &Installed, found: &mut Findings) {
     let dists = packages::alive(installed);
-    let recorded = recorded(&dists);
-    files::judge(&recorded, found);
-    abi::judge(site, &recorded, found);
-    drop(recorded);
+    turn::alone(|| {
+        let recorded = recorded(&dists);
+        files::judge(&recorded, found);
+        abi::judge(site, &recorded, found);
+    });
     let markers = Markers::of(site);
     let others = packages::scan_folders(&other_folders(site, installed));
     let reachable: Vec<_> = dists.iter().copied().chain(&others.dists).collect();
@@ -53,7 +55,14 @@ fn other_folders(site: &Site, installed: &Installed) -> Vec<PathBuf> {
 /// Distributions whose files are links to nothing are left out: that is said once, not for each of their files.
 fn recorded<'a>(dists: &[&'a Dist]) -> Vec<Recorded<'a>> {
     let whole = dists.par_iter().filter(|dist| dist.metadata != Metadata::Dangling);
-    whole.map(|dist| Recorded { dist, lines: record::read(dist) }).collect()
+    whole.map(|dist| Recorded { dist, lines: record::read(dist).map(|lines| verifiable(dist, lines)) }).collect()
+}
+
+/// Half of what pip lists are compiled files, which prove nothing and would take half the memory.
+fn verifiable(dist: &Dist, mut lines: Vec<Line>) -> Vec<Line> {
+    lines.retain(|line| line.is_verifiable(&dist.info));
+    lines.shrink_to_fit();
+    lines
 }
 
 /// At most this many names stand in a sentence.
