@@ -36,6 +36,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Repair {
     /// Build anew, whatever would mend it
     #[arg(long)]

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use std::process::{Command, Stdio};
 
-    fn used(setup: impl Fn(&mut Command, &Path)) -> Vec<&'static str> {
+    fn used(setup: impl for<'a> Fn(&'a mut Command, &Path) -> &'a mut Command) -> Vec<&'static str> {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let mut command = Command::new("sleep");
@@ -174,10 +174,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn each_sign_is_seen() {
         use std::os::unix::process::CommandExt as _;
-        assert_eq!(used(|_, _| {}), [] as [&str; 0]);
-        assert_eq!(used(|command, root| drop(command.env("VIRTUAL_ENV", root))), ["VIRTUAL_ENV"]);
-        assert_eq!(used(|command, root| drop(command.current_dir(root))), ["cwd"]);
-        assert_eq!(used(|command, root| drop(command.arg0(root.join("bin/python")))), ["program"]);
-        assert_eq!(used(|command, root| drop(command.stdout(std::fs::File::create(root.join("log")).unwrap()))), ["open file"]);
+        assert_eq!(used(|command, _| command), [] as [&str; 0]);
+        assert_eq!(used(|command, root| command.env("VIRTUAL_ENV", root)), ["VIRTUAL_ENV"]);
+        assert_eq!(used(|command, root| command.current_dir(root)), ["cwd"]);
+        assert_eq!(used(|command, root| command.arg0(root.join("bin/python"))), ["program"]);
+        assert_eq!(used(|command, root| command.stdout(std::fs::File::create(root.join("log")).unwrap())), ["open file"]);
     }
 }

@@ -12,7 +12,7 @@ use contract::venv::{KIND, Level, Probe};
 use crate::session::Matter;
 
 /// Longer than any probe takes: interpreters that hang have a time-out of their own.
-const PATIENCE: Duration = Duration::from_secs(1800);
+const PATIENCE: Duration = Duration::from_mins(30);
 
 /// An environment that was judged.
 #[derive(Debug)]

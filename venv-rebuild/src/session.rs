@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn durations_are_read() {
-        assert_eq!(duration("14d").unwrap(), Duration::from_secs(14 * 86400));
-        assert_eq!(duration("300").unwrap(), Duration::from_secs(300));
+        assert_eq!(duration("14d").unwrap(), Duration::from_hours(14 * 24));
+        assert_eq!(duration("300").unwrap(), Duration::from_mins(5));
         for bad in ["", "d", "-1d", "1w", "1.5h", "é"] {
             assert!(duration(bad).is_err(), "{bad}");
         }

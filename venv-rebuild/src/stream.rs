@@ -120,7 +120,9 @@ impl<'a> Ward<'a, '_> {
         let Some(subject) = &record.subject else { return Ok(Vec::new()) };
         let (mut patients, faults) = patient::judged(&[subject.as_path().to_owned()], false)?;
         self.report(&faults)?;
-        patients.iter_mut().for_each(|patient| patient.matter.cause.clone_from(&cause));
+        for patient in &mut patients {
+            patient.matter.cause.clone_from(&cause);
+        }
         Ok(patients)
     }
 

@@ -286,7 +286,7 @@ mod tests {
         fs::create_dir(folder.path().join(".venv.backup_20260101_000000")).unwrap();
         let backup = keep(&venv, &aside, "20260101_000000-0000").unwrap();
         assert_eq!(backup.file_name().unwrap(), ".venv.backup_20260101_000000-01");
-        assert_eq!(backups(&venv).unwrap(), [backup.clone()]);
+        assert_eq!(backups(&venv).unwrap(), std::slice::from_ref(&backup));
         assert_eq!(fs::read(backup.join(".gitignore")).unwrap(), b"*\n");
         assert_eq!(stamp(&backup).unwrap(), "20260101_000000");
         unmark(&backup).unwrap();
