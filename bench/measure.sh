@@ -99,8 +99,8 @@ table() { # FIRST-COLUMN
   printf '|---|---|---|---|---|---|---|---|---|\n'
 }
 
-# A row: how many times as long as its peer a command takes, or how many times faster it is where the bar says so.
-row() { # NAME PEER BAR: `<= RATIO`, `>= TIMES` faster, `-` for none
+# A row: with `<=`, how many times as long as its peer a command takes; with `>=`, how many times faster it is.
+row() { # NAME PEER BAR: `<= TIMES` or `>= TIMES`, or the sign alone where there is no bar
   jq -r --arg name "$1" --arg peer "$2" --arg bar "$3" "$jq_library"'
     time($name) as $tool | time($peer) as $peer | ($bar | sign) as $sign
     | (if $sign == ">=" then [$peer, $tool] else [$tool, $peer] end) as [$a, $b]
@@ -124,10 +124,10 @@ jq_library='
   def cells($of): $of.name, "\($of.times | median | ms) [\($of.times[0] | ms)]", "\($of.cpu | ms)";
   def sign: split(" ")[0];
   def verdict($value; $bar):
-    if $bar == "-" then ""
-    else ($bar | split(" ")) as [$sign, $limit]
-    | if ($sign == ">=" and $value >= ($limit | tonumber)) or ($sign != ">=" and $value <= ($limit | tonumber)) then "met" else "MISSED" end
-    end;
+    ($bar | split(" ")) as [$sign, $limit]
+    | if $limit == null then ""
+      elif ($sign == ">=" and $value >= ($limit | tonumber)) or ($sign != ">=" and $value <= ($limit | tonumber)) then "met"
+      else "MISSED" end;
   def line: "| \(join(" | ")) |";
 '
 

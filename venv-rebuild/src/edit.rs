@@ -10,7 +10,7 @@ use contract::path::shown;
 use contract::replace;
 
 /// What temporary files of a replacement are called at first, here and in `contract::replace`; a crash can leave one behind.
-pub(crate) const TEMPORARY: &str = ".mendline-";
+const TEMPORARY: &str = ".mendline-";
 
 /// What is to stand at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +90,16 @@ fn put(path: &Path, content: &Content) -> anyhow::Result<()> {
         }
     }
     replace::sync_folder(folder)
+}
+
+/// Clears away what a crash left of replacements in a folder.
+pub(crate) fn clear_temporaries(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?.filter_map(Result::ok) {
+        if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+            fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", shown(&entry.path())))?;
+        }
+    }
+    Ok(())
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -139,17 +139,21 @@ pub(crate) fn judge(case: &Case, rungs: &Rungs, before: &Probe, after: &Probe) -
     if let Some(fault) = after.faults.iter().find(|fault| case.targets.iter().any(|target| same(target, fault))) {
         return Verdict::Not(format!("{} is still there afterwards: {}", fault.code, fault.text));
     }
-    let fresh: Vec<&Finding> = after.faults.iter().filter(|fault| !before.faults.iter().any(|old| same(old, fault))).collect();
-    // What a dead interpreter hid may come to light; what a living one has now is our doing.
-    let worse = |fault: &&&Finding| rung(fault).is_none() && fault.severity == Some(Status::Broken) && before.status != Status::Broken;
-    if let Some(fault) = fresh.iter().find(worse) {
-        return Verdict::Not(format!("{} came with it: {}", fault.code, fault.text));
-    }
-    let ours = |rung: Repair| rungs.contains(&Repair::Rebuild) || rungs.contains(&rung);
-    match fresh.iter().find(|fault| rung(fault).is_some_and(ours)) {
+    let fresh = after.faults.iter().filter(|fault| !before.faults.iter().any(|old| same(old, fault)));
+    match fresh.into_iter().find(|fault| is_our_doing(fault, rungs, before)) {
         Some(fault) => Verdict::Not(format!("{} came with it: {}", fault.code, fault.text)),
         None => Verdict::Mended,
     }
+}
+
+/// Where an interpreter came to life, faults that it hid come to light; those of the rungs just done, and those of an environment that
+/// worked before, did not come from there. What no rung mends and does not break it (a conflict, drift) is not for us to judge.
+fn is_our_doing(fault: &Finding, rungs: &Rungs, before: &Probe) -> bool {
+    let is_broken = fault.severity == Some(Status::Broken);
+    let answered = rung(fault).is_some_and(|rung| rungs.contains(&rung) || rungs.contains(&Repair::Rebuild));
+    let revived =
+        before.status == Status::Broken && rungs.iter().any(|rung| matches!(rung, Repair::Config | Repair::Relink | Repair::Rebuild));
+    if revived { answered } else { is_broken || rung(fault).is_some() }
 }
 
 /// Whether two findings are of one fault, seen twice.
@@ -234,6 +238,9 @@ mod tests {
 
     #[test]
     fn a_living_environment_is_not_made_worse() {
+        let moved = probe("degraded", &[("moved", "degraded", Some("relocate"))]);
+        let dead = probe("broken", &[("interpreter-fails", "broken", Some("relink"))]);
+        assert_eq!(verdict(&moved, &dead), "interpreter-fails came with it: t");
         let before = probe("degraded", &[("pip-missing", "degraded", Some("pip"))]);
         assert_eq!(verdict(&before, &probe("broken", &[("startup-hangs", "broken", None)])), "startup-hangs came with it: t");
     }

@@ -75,8 +75,10 @@ fn plan(session: &Session<'_>, mut patient: Patient) -> anyhow::Result<Vec<Told>
         }
         let action = Means::of(session.options, &patient).planned(&case);
         told.push(session.tell(&patient.matter, &action, Standing::Ill)?);
+        if action.outcome != Outcome::Planned || case.rungs.contains(&Repair::Rebuild) {
+            break;
+        }
         patient.probe.faults.retain(|fault| !case.targets.contains(fault));
-        patient.probe.faults.retain(|_| action.outcome == Outcome::Planned && !case.rungs.contains(&Repair::Rebuild));
     }
     Ok(told)
 }

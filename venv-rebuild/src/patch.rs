@@ -10,7 +10,7 @@ use contract::path::{Subject, shown};
 use contract::{replace, state};
 use serde::{Deserialize, Serialize};
 
-use crate::edit::{Content, Edit, TEMPORARY, content};
+use crate::edit::{Content, Edit, clear_temporaries, content};
 use crate::record::digest;
 
 /// The originals of one change, and what was written in their place.
@@ -105,16 +105,12 @@ impl Patch {
         self.inverse(state)?.iter().try_for_each(|edit| edit.apply(venv))?;
         let folders: BTreeSet<PathBuf> =
             self.files.iter().filter_map(|file| venv.join(file.path.as_path()).parent().map(Path::to_owned)).collect();
-        folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| clear(folder))
+        folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| clear_temporaries(folder))
     }
 
     /// Forgets the originals.
     pub(crate) fn discard(&self, state: &Path) -> anyhow::Result<()> {
-        let folder = folder(state, &self.id);
-        match fs::remove_dir_all(&folder) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| format!("cannot remove {}", shown(&folder))),
-            _ => Ok(()),
-        }
+        forget(state, &self.id)
     }
 
     /// Whether every file is as the change left it, so that bringing the originals back loses nothing.
@@ -131,6 +127,15 @@ impl Patch {
 
 fn folder(state: &Path, id: &str) -> PathBuf {
     state.join("undo").join(id)
+}
+
+/// Removes what was saved for a change, whole or not.
+pub(crate) fn forget(state: &Path, id: &str) -> anyhow::Result<()> {
+    let folder = folder(state, id);
+    match fs::remove_dir_all(&folder) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| format!("cannot remove {}", shown(&folder))),
+        _ => Ok(()),
+    }
 }
 
 /// Reads the originals of a change; `None` where it saved none.
@@ -153,15 +158,6 @@ pub(crate) fn all(state: &Path) -> anyhow::Result<Vec<Patch>> {
     let mut ids: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     ids.sort();
     ids.iter().filter_map(|id| open(state, id).transpose()).collect()
-}
-
-fn clear(folder: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?.filter_map(Result::ok) {
-        if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
-            fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", shown(&entry.path())))?;
-        }
-    }
-    Ok(())
 }
 
 fn fingerprint(content: &Content) -> String {

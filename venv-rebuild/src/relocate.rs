@@ -27,6 +27,11 @@ pub(crate) fn rewrite(venv: &Path, from: &[&Path], to: &Path) -> anyhow::Result<
 
 /// What [`rewrite`] changes.
 pub(crate) fn edits(venv: &Path, from: &[&Path], to: &Path) -> anyhow::Result<Vec<Edit>> {
+    anyhow::ensure!(
+        to.to_str().is_some(),
+        "the path {} is not UTF-8, as everything in a Python script must be; rename the folder",
+        shown(to)
+    );
     let (mut edits, mut scripts) = (Vec::new(), Vec::new());
     for path in layout::scripts(venv).with_context(|| format!("cannot list {}", shown(&venv.join("bin"))))? {
         let name = path.file_name().context("a script without a name")?;

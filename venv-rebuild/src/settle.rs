@@ -1,15 +1,20 @@
 //! The first thing of a run that may change something: what a crash interrupted ends in the old state or the new one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use contract::action::{Action, Outcome};
 use contract::lock::Held;
-use contract::path::shown;
+use contract::path::{Subject, shown};
 
+use crate::edit::clear_temporaries;
 use crate::journal::{self, Journal, Step, Tree};
 use crate::session::{Force, Matter, Session, Standing, Told};
 use crate::{in_use, patch, swap};
+
+/// How long an installer that outlived its run may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ends every change whose run is dead. What cannot be ended now is said and stays on record.
 ///
@@ -38,31 +43,43 @@ pub(crate) fn all(session: &Session<'_>, force: &Force) -> anyhow::Result<Vec<To
     Ok(told)
 }
 
-/// Brings the disk to one side of the change; returns whether that is the new one.
-fn end(state: &Path, journal: &Journal) -> anyhow::Result<bool> {
+/// The side of a change that the disk is on.
+enum Side {
+    Old,
+    /// With the backup of the old one, where there is one.
+    New(Option<PathBuf>),
+}
+
+/// Brings the disk to one side of the change.
+fn end(state: &Path, journal: &Journal) -> anyhow::Result<Side> {
     let venv = journal.venv.as_path();
     match &journal.step {
-        Step::Begun => Ok(false),
+        Step::Begun => Ok(Side::Old),
         Step::Patching => match patch::open(state, &journal.id)? {
-            Some(patch) => patch.restore(state).and_then(|()| patch.discard(state)).map(|()| false),
-            None => Ok(false),
+            Some(patch) => patch.restore(state).and_then(|()| patch.discard(state)).map(|()| Side::Old),
+            None => patch::forget(state, &journal.id).map(|()| Side::Old),
         },
         Step::Building { aside } => {
             nobody_writes(aside.as_path())?;
-            swap::remove(aside.as_path()).map(|()| false)
+            swap::remove(aside.as_path()).map(|()| Side::Old)
         }
         Step::Swapping { aside, old, new } => {
             nobody_writes(aside.as_path())?;
-            swap::put_back(venv, aside.as_path(), *old, *new).map(|_| false)
+            swap::put_back(venv, aside.as_path(), *old, *new).map(|_| Side::Old)
         }
         Step::Keeping { aside, old, .. } => {
-            if Tree::at(aside.as_path())? == Some(*old) {
-                swap::keep(venv, aside.as_path(), &journal.id)?;
+            let left = Tree::at(aside.as_path())? == Some(*old);
+            if left {
+                clear_temporaries(aside.as_path())?;
             }
-            Ok(true)
+            Ok(Side::New(left.then(|| swap::keep(venv, aside.as_path(), &journal.id)).transpose()?))
         }
-        Step::Undoing { backup, old, new } => undone(venv, backup.as_path(), &journal.id, *old, *new),
-        Step::Removing { aside } => swap::remove(aside.as_path()).map(|()| true),
+        Step::Undoing { backup, old, new } => {
+            let swapped = undone(venv, backup.as_path(), &journal.id, *old, *new)?;
+            clear_temporaries(backup.as_path())?;
+            Ok(if swapped { Side::New(Some(backup.as_path().to_owned())) } else { Side::Old })
+        }
+        Step::Removing { aside } => swap::remove(aside.as_path()).map(|()| Side::New(None)),
     }
 }
 
@@ -76,17 +93,25 @@ pub(crate) fn undone(venv: &Path, backup: &Path, id: &str, old: Tree, new: Tree)
 
 /// An installer can outlive the run that started it, and would write on into what is removed here.
 fn nobody_writes(aside: &Path) -> anyhow::Result<()> {
-    let users = in_use::writers(aside);
+    let deadline = Instant::now() + PATIENCE;
+    let mut users = in_use::writers(aside);
+    while !users.is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(100));
+        users = in_use::writers(aside);
+    }
     let first = users.first().map_or(0, |user| user.pid);
     anyhow::ensure!(users.is_empty(), "process {first} of a run that died still works on {}; end it, or wait for it", shown(aside));
     Ok(())
 }
 
-fn described(journal: &Journal, ended: anyhow::Result<bool>) -> Action {
-    let (outcome, changed, text) = match ended.with_context(|| "a run died in the middle of this, and it cannot be put right yet") {
-        Ok(false) => (Outcome::Undone, false, "a run died in the middle of this; the old state is back".to_owned()),
-        Ok(true) => (Outcome::Done, true, "a run died at the end of this; the new state is in place".to_owned()),
-        Err(e) => (Outcome::Failed, false, format!("{e:#}")),
+fn described(journal: &Journal, ended: anyhow::Result<Side>) -> Action {
+    let (outcome, undo, text) = match ended.with_context(|| "a run died in the middle of this, and it cannot be put right yet") {
+        Ok(Side::Old) => (Outcome::Undone, None, "a run died in the middle of this; the old state is back".to_owned()),
+        Ok(Side::New(backup)) => (Outcome::Done, backup, "a run died at the end of this; the new state is in place".to_owned()),
+        Err(e) => (Outcome::Failed, None, format!("{e:#}")),
     };
-    Action { verb: journal.verb.clone(), outcome, changed, text, ..Action::default() }
+    // It died after its verification and before it could say so.
+    let verified = matches!(journal.step, Step::Keeping { .. });
+    let undo = undo.map(|backup| Subject::from(&backup));
+    Action { verb: journal.verb.clone(), outcome, changed: outcome == Outcome::Done, verified, text, undo, ..Action::default() }
 }

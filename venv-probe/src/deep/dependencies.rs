@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::drift::Wish;
 use super::markers::Markers;
-use super::requirement::{Requirement, rules_out, shown, versions};
+use super::requirement::{self, Requirement, rules_out, shown, versions};
 use super::{clipped, listed};
 use crate::catalogue::Entry;
 use crate::catalogue::packages::{DEPENDENCY_CONFLICT, DEPENDENCY_MISSING, PYTHON_UNSUPPORTED, REQUIREMENT_UNPARSABLE};
@@ -44,9 +44,9 @@ fn node(dist: &Dist) -> Node<'_> {
     let Demands { requires, python } = readable.and_then(|file| metadata::demands(&file).ok()).unwrap_or_default();
     let (mut parsed, mut unparsable) = (Vec::new(), Vec::new());
     for line in requires {
-        match line.parse() {
-            Ok(requirement) => parsed.push(requirement),
-            Err(_) => unparsable.push(line),
+        match requirement::read(&line) {
+            Some(requirement) => parsed.push(requirement),
+            None => unparsable.push(line),
         }
     }
     Node { dist, requires: parsed, unparsable, python }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use pep440_rs::{Version, VersionSpecifiers};
-use pep508_rs::{Pep508Url, VersionOrUrl};
+use pep508_rs::{MarkerTree, Pep508Url, VersionOrUrl};
 
 /// A dependency specifier.
 pub(super) type Requirement = pep508_rs::Requirement<Link>;
@@ -28,6 +28,37 @@ impl Pep508Url for Link {
     }
 }
 
+/// Reads a dependency specifier; `None` where it is none that the rules know.
+pub(super) fn read(text: &str) -> Option<Requirement> {
+    let marker = text.split_once(';').map_or("", |(_, marker)| marker);
+    let safe = is_shallow(text) && !has_open_name(text) && !matches_strings(marker);
+    safe.then(|| text.parse())?.ok()
+}
+
+/// Reads an environment marker; `None` where it is none.
+pub(super) fn marker(text: &str) -> Option<MarkerTree> {
+    let safe = is_shallow(text) && !matches_strings(text);
+    safe.then(|| MarkerTree::parse_str::<Link>(text))?.ok()
+}
+
+/// pep508_rs recurses into parentheses; nobody nests them like that.
+fn is_shallow(text: &str) -> bool {
+    text.len() < 10_000 && text.bytes().filter(|byte| *byte == b'(').count() < 50
+}
+
+/// pep508_rs 0.9.2 panics on a name or an extra that ends in a separator.
+fn has_open_name(text: &str) -> bool {
+    let names = text.split(['@', ';', '(', '<', '=', '>', '~', '!']).next().unwrap_or(text);
+    let mut words = names.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'));
+    words.any(|word| word.ends_with(['-', '_', '.']))
+}
+
+/// pep508_rs 0.9.2 panics on `~=` between strings, and on every marker after that.
+fn matches_strings(marker: &str) -> bool {
+    const VERSIONS: [&str; 3] = ["python_version", "python_full_version", "implementation_version"];
+    marker.match_indices("~=").any(|(at, _)| !VERSIONS.iter().any(|name| marker[..at].trim_end().ends_with(name)))
+}
+
 /// The versions that a requirement allows; `None` where it names a URL or none in particular.
 pub(super) fn versions(requirement: &Requirement) -> Option<&VersionSpecifiers> {
     match &requirement.version_or_url {
@@ -45,4 +76,27 @@ pub(super) fn rules_out(versions: &VersionSpecifiers, installed: Option<&str>) -
 pub(super) fn shown(requirement: &Requirement) -> String {
     let versions = versions(requirement).map_or_else(String::new, |versions| versions.to_string().replace(", ", ","));
     format!("{}{versions}", requirement.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_the_parser_panics_on_is_refused_and_harms_nothing_after_it() {
+        for text in ["H.", "a[b-]", "a ; os_name ~= 'x'", "a ; 'x' ~= os_name", "a-[b] >= 1"] {
+            assert!(read(text).is_none(), "{text}");
+        }
+        assert!(read(&format!("a ; {}", "(".repeat(5000))).is_none());
+        assert_eq!(read("flask[async] >= 2.0, < 4 ; python_version ~= '3.8'").map(|found| shown(&found)).as_deref(), Some("flask>=2.0,<4"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_fail(text in "[a-z.\\-_\\[\\]@;()<=>~!'\" 0-9]{0,40}", any: String) {
+            drop((read(&text), read(&any), marker(&text), marker(&any)));
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::findings::Findings;
 pub(crate) fn judge(installed: &Installed, found: &mut Findings) {
     dangling(installed, found);
     for dist in &installed.dists {
-        if dist.metadata == Metadata::Missing {
+        if dist.metadata == Metadata::Missing && !duplicates::has_twin(dist, installed) {
             missing(dist, found);
         }
     }

@@ -149,21 +149,16 @@ fn scan_folder(folder: &Path, installed: &mut Installed) -> io::Result<()> {
         let entry = entry?;
         let file_name = entry.file_name();
         let Some(name) = file_name.to_str() else { continue };
-        let list = match name.rsplit_once('.').map(|(_, extension)| extension) {
-            _ if name.starts_with('~') && entry.file_type()?.is_dir() => &mut installed.litter,
-            Some("dist-info") => {
-                installed.dists.push(dist_info(entry.path(), name));
-                continue;
-            }
-            Some("egg-info" | "egg-link" | "egg") => {
-                installed.dists.extend(egg(entry.path(), name));
-                continue;
-            }
-            Some("pth") => &mut installed.pth,
-            Some("py") if name.starts_with("__editable___") => &mut installed.finders,
-            _ => continue,
-        };
-        list.push(entry.path());
+        match name.rsplit_once('.').map(|(_, extension)| extension) {
+            _ if name.starts_with('~') && entry.file_type()?.is_dir() => installed.litter.push(entry.path()),
+            Some("dist-info") => installed.dists.push(dist_info(entry.path(), name)),
+            Some("egg-info") => installed.dists.push(egg(entry.path(), name, Kind::EggInfo)),
+            Some("egg-link") => installed.dists.push(egg(entry.path(), name, Kind::EggLink)),
+            Some("egg") => installed.dists.push(egg(entry.path(), name, Kind::Egg)),
+            Some("pth") => installed.pth.push(entry.path()),
+            Some("py") if name.starts_with("__editable___") => installed.finders.push(entry.path()),
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -174,15 +169,9 @@ fn dist_info(info: PathBuf, folder: &str) -> Dist {
     with_metadata(Dist { name, version, kind: Kind::DistInfo, info, metadata: Metadata::Missing, source })
 }
 
-/// `None` for an `.egg-info` of sources, which develop installs keep beside them: it is not in a site folder by itself.
-fn egg(info: PathBuf, file: &str) -> Option<Dist> {
+fn egg(info: PathBuf, file: &str, kind: Kind) -> Dist {
     let (name, version) = name::of_folder(file);
-    let kind = match file.rsplit_once('.')?.1 {
-        "egg-info" => Kind::EggInfo,
-        "egg-link" => Kind::EggLink,
-        _ => Kind::Egg,
-    };
-    Some(with_metadata(Dist { name, version, kind, info, metadata: Metadata::Read, source: None }))
+    with_metadata(Dist { name, version, kind, info, metadata: Metadata::Read, source: None })
 }
 
 fn with_metadata(mut dist: Dist) -> Dist {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::wish::Wish;
 use crate::deep::markers::Markers;
+use crate::deep::requirement;
 use crate::packages::file::text;
 use crate::packages::name::normal;
 
@@ -73,9 +74,9 @@ fn asks(tool: &toml::Value) -> bool {
 
 fn take(wish: &mut Wish, lines: &[String], must: bool, markers: &Markers) {
     for line in lines {
-        match line.parse() {
-            Ok(requirement) => wish.add(&requirement, must, markers),
-            Err(_) => wish.open = true,
+        match requirement::read(line) {
+            Some(requirement) => wish.add(&requirement, must, markers),
+            None => wish.open = true,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::wish::Wish;
 use crate::deep::markers::Markers;
+use crate::deep::requirement;
 use crate::packages::file::text;
 use crate::packages::name;
 
@@ -25,9 +26,9 @@ fn include(file: &Path, wish: &mut Wish, seen: &mut HashSet<PathBuf>, markers: &
     let folder = file.parent().unwrap_or(file);
     for line in logical_lines(&content) {
         match entry(&line) {
-            Entry::Requirement(requirement) => match requirement.parse() {
-                Ok(requirement) => wish.add(&requirement, true, markers),
-                Err(_) => wish.open = true,
+            Entry::Requirement(requirement) => match requirement::read(requirement) {
+                Some(requirement) => wish.add(&requirement, true, markers),
+                None => wish.open = true,
             },
             Entry::Include(path) => wish.open |= !include(&folder.join(path), wish, seen, markers),
             Entry::Elsewhere(name) => {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use contract::path::shown;
 use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
-use pep508_rs::{ExtraName, MarkerTree};
+use pep508_rs::ExtraName;
 
 use crate::deep::markers::Markers;
-use crate::deep::requirement::{Link, Requirement, versions};
+use crate::deep::requirement::{self, Requirement, versions};
 use crate::packages::name::normal;
 
 /// What a project asks for. Names are normalised.
@@ -85,5 +85,5 @@ impl Wish {
 /// Whether a marker in a lock certainly holds; one that cannot be read does not, an absent one does.
 pub(super) fn holds(marker: Option<&str>, markers: &Markers) -> bool {
     let Some(marker) = marker.filter(|marker| !marker.trim().is_empty()) else { return true };
-    MarkerTree::parse_str::<Link>(marker).is_ok_and(|marker| markers.hold(&marker, &[]))
+    requirement::marker(marker).is_some_and(|marker| markers.hold(&marker, &[]))
 }
