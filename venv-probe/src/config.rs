@@ -26,7 +26,7 @@ pub(crate) struct Config {
 pub(crate) enum Seeded {
     Yes,
     No,
-    /// Before Python 3.11, venv recorded no flags.
+    /// venv recorded no flags before Python 3.11, and virtualenv still records none.
     #[default]
     Unknown,
 }
@@ -76,8 +76,7 @@ fn seeded(creator: Option<&str>, command: Option<&str>, seed: bool) -> Seeded {
         Some("uv") if !seed => Seeded::No,
         Some(_) if declined => Seeded::No,
         Some("uv" | "venv") => Seeded::Yes,
-        // virtualenv says nothing of its seeds before it records its command.
-        Some("virtualenv") if command.is_some() => Seeded::Yes,
+        // virtualenv records its command without the flags.
         _ => Seeded::Unknown,
     }
 }

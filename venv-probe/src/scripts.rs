@@ -50,7 +50,7 @@ fn read(root: &Path) -> Scripts {
     let (mut judged, mut head) = (HashMap::new(), vec![0; HEAD]);
     for entry in entries.flatten() {
         let name = entry.file_name();
-        scripts.pip |= name.as_bytes().starts_with(b"pip");
+        scripts.pip |= is_pip(&name);
         // Of the activate files one tells what all say.
         let dull = is_python(&name) || name.as_bytes().starts_with(b"activate.");
         if dull || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
@@ -69,6 +69,11 @@ fn read(root: &Path) -> Scripts {
         list.sort();
     }
     scripts
+}
+
+/// `pip`, `pip3`, `pip3.12`; not `pipenv`, `pipx`, `pipdeptree`.
+fn is_pip(name: &OsStr) -> bool {
+    name.as_bytes().strip_prefix(b"pip").is_some_and(|rest| rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
 }
 
 /// The interpreter that a script names, or that an activate file leads to.
@@ -160,6 +165,12 @@ mod tests {
         ] {
             assert_eq!(interpreter(head.as_bytes()), expected.map(PathBuf::from), "{head}");
         }
+    }
+
+    #[test]
+    fn pip_is_known_by_its_whole_name() {
+        let names = ["pip", "pip3", "pip3.12", "pipenv", "pipx", "python"];
+        assert_eq!(names.map(|name| is_pip(OsStr::new(name))), [true, true, true, false, false, false]);
     }
 
     #[test]
