@@ -70,7 +70,9 @@ impl<'a, 's> Change<'a, 's> {
         // Until the outcome is on record: the first signal waits for the roll-back.
         let _hold = signal::hold()?;
         let first = verb(&case.rungs);
-        let journal = Journal::begin(&force.state, &id, &patient.root, &first, &patient.matter.cause)?;
+        let aside = Subject::from(&swap::aside(&patient.root, &id));
+        let step = if is_patch(&case.rungs) { Step::Patching } else { Step::Building { aside } };
+        let journal = Journal::begin(&force.state, &id, &patient.root, &first, &patient.matter.cause, step)?;
         session.started(force, &patient.matter, &first, &ladder::worst(&patient.probe))?;
         force.log.info(&format!("{}: {first}: {}", patient.matter.subject, ladder::worst(&patient.probe)));
         let mut change =

@@ -34,8 +34,6 @@ pub(crate) struct Journal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "at")]
 pub(crate) enum Step {
-    /// Nothing is in place yet.
-    Begun,
     /// Files are being replaced one by one; the originals are in `undo/ID`.
     Patching,
     /// A new tree is being made; the environment is as it was.
@@ -46,8 +44,8 @@ pub(crate) enum Step {
     Keeping { aside: Subject, old: Tree, new: Tree },
     /// A backup is being exchanged with what is in place.
     Undoing { backup: Subject, old: Tree, new: Tree },
-    /// A backup that was moved to `aside` is being removed.
-    Removing { aside: Subject },
+    /// A backup is being moved to `aside`, and removed there.
+    Removing { backup: Subject, aside: Subject },
 }
 
 /// A folder by its identity: names change in an exchange, this does not.
@@ -75,22 +73,18 @@ impl Tree {
 
 impl Journal {
     /// Puts a new change on record.
-    pub(crate) fn begin(state: &Path, id: &str, venv: &Path, verb: &str, cause: &[String]) -> anyhow::Result<Self> {
+    pub(crate) fn begin(state: &Path, id: &str, venv: &Path, verb: &str, cause: &[String], step: Step) -> anyhow::Result<Self> {
         state::private_folder(&state.join("journal"))?;
-        let journal = Self {
-            v: VERSION,
-            id: id.to_owned(),
-            venv: Subject::from(venv),
-            verb: verb.to_owned(),
-            cause: cause.to_vec(),
-            step: Step::Begun,
-        };
+        let journal = Self { v: VERSION, id: id.to_owned(), venv: Subject::from(venv), verb: verb.to_owned(), cause: cause.to_vec(), step };
         journal.write(state)?;
         Ok(journal)
     }
 
     /// Puts the next step on record, before it is taken.
     pub(crate) fn step(&mut self, state: &Path, step: Step) -> anyhow::Result<()> {
+        if self.step == step {
+            return Ok(());
+        }
         self.step = step;
         self.write(state)
     }

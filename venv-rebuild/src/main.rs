@@ -47,10 +47,14 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     let options = args.options();
     let Arguments { command, paths, common, .. } = args;
     let force = common.force.then(|| Force::open(&common.state, common.log_dir.as_deref())).transpose()?;
-    let Some(command) = command else { return stream::run(&paths, &options, force, out) };
-    let (session, state) = (Session::new(out, &options, force), common.state.folder()?);
-    match command {
-        Command::Undo { venvs, to } => undo::run(&session, &state, &venvs, to.as_deref()),
-        Command::Prune { paths, keep, older_than } => prune::run(&session, &state, &paths, prune::Policy { keep, older_than }),
-    }
+    let session = Session::new(out, &options, force);
+    let settled = settle::all(&session)?;
+    let exit = match command {
+        None => stream::run(&session, &paths),
+        Some(Command::Undo { venvs, to }) => undo::run(&session, &common.state.folder()?, &venvs, to.as_deref()),
+        Some(Command::Prune { paths, keep, older_than }) => {
+            prune::run(&session, &common.state.folder()?, &paths, prune::Policy { keep, older_than })
+        }
+    }?;
+    Ok(if settled { exit } else { Exit::Bad })
 }

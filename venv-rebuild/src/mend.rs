@@ -21,7 +21,12 @@ const ROUNDS: usize = 4;
 ///
 /// # Errors
 /// A record cannot be rendered or audited. What goes wrong with the environment is a record.
-pub(crate) fn attend(session: &Session<'_>, mut patient: Patient) -> anyhow::Result<Vec<Told>> {
+pub(crate) fn attend(session: &Session<'_>, patient: Patient) -> anyhow::Result<Vec<Told>> {
+    let subject = patient.matter.subject.clone();
+    attended(session, patient).with_context(|| format!("cannot mend {subject}"))
+}
+
+fn attended(session: &Session<'_>, mut patient: Patient) -> anyhow::Result<Vec<Told>> {
     if let Some(told) = declined(session, &patient)? {
         return Ok(told);
     }

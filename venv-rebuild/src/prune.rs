@@ -17,7 +17,7 @@ use contract::signal;
 use crate::in_use::users;
 use crate::journal::{Journal, Step};
 use crate::refuse::Refusal;
-use crate::session::{Force, Matter, Session, Standing};
+use crate::session::{Matter, Session, Standing, Tally, Told};
 use crate::{patch, stamp, swap};
 
 const VERB: &str = "prune";
@@ -43,18 +43,19 @@ pub(crate) fn run(session: &Session<'_>, state: &Path, paths: &[PathBuf], policy
     for path in &paths {
         collect(session, path, &mut backups)?;
     }
-    let mut bad = false;
+    let mut tally = Tally::default();
     for backup in backups.values().flat_map(|of_one| due(of_one, policy)) {
         let matter = Matter { subject: Subject::from(backup), cause: Vec::new() };
-        let action = match &session.force {
-            None => said(Outcome::Planned, "remove this backup".to_owned()),
-            Some(force) => removed(session, force, &matter, backup),
-        };
-        bad |= !matches!(action.outcome, Outcome::Planned | Outcome::Done);
-        session.with_output(|out| out.emit(contract::action::KIND, About { subject: Some(&matter.subject), cause: &[] }, &action))?;
+        let told = match remove(session, &matter, backup) {
+            Err(e) if e.is::<Held>() => session.tell(&matter, &said(Outcome::Skipped, format!("{e:#}")), Standing::Busy),
+            Err(e) => session.tell(&matter, &said(Outcome::Failed, format!("{e:#}")), Standing::Ill),
+            told => told,
+        }?;
+        tally.count(Some(told.standing));
+        session.with_output(|out| out.write(&told.line))?;
     }
     forget(session, state, &paths, policy)?;
-    Ok(if bad { Exit::Bad } else { Exit::Done })
+    Ok(if session.force.is_some() { tally.exit() } else { Exit::Done })
 }
 
 fn said(outcome: Outcome, text: String) -> Action {
@@ -101,34 +102,29 @@ fn is_older(stamp: &str, than: Duration) -> bool {
     made.is_some_and(|made| (Local::now().naive_local() - made).to_std().is_ok_and(|age| age >= than))
 }
 
-fn removed(session: &Session<'_>, force: &Force, matter: &Matter, backup: &Path) -> Action {
-    match remove(session, force, matter, backup) {
-        Ok(action) => action,
-        Err(e) if e.is::<Held>() => said(Outcome::Skipped, format!("{e:#}")),
-        Err(e) => said(Outcome::Failed, format!("{e:#}")),
-    }
-}
-
 /// Takes the name away first, in one step: a backup is there whole or not at all.
-fn remove(session: &Session<'_>, force: &Force, matter: &Matter, backup: &Path) -> anyhow::Result<Action> {
+fn remove(session: &Session<'_>, matter: &Matter, backup: &Path) -> anyhow::Result<Told> {
+    let Some(force) = &session.force else {
+        return session.tell(matter, &said(Outcome::Planned, "remove this backup".to_owned()), Standing::Well);
+    };
     let venv = swap::backup_of(backup).context("it is not named as a backup")?;
     let _lock = force.lock(&venv)?;
     let users = if session.options.even_in_use { Vec::new() } else { users(backup) };
     if !users.is_empty() {
-        return Ok(said(Outcome::Skipped, Refusal::InUse(users).text()));
+        return session.tell(matter, &said(Outcome::Skipped, Refusal::InUse(users).text()), Standing::Ill);
     }
     let _hold = signal::hold()?;
     let id = stamp::id();
     let aside = swap::aside(&venv, &id);
-    let mut journal = Journal::begin(&force.state, &id, &venv, VERB, &[])?;
+    let step = Step::Removing { backup: Subject::from(backup), aside: Subject::from(&aside) };
+    let journal = Journal::begin(&force.state, &id, &venv, VERB, &[], step)?;
     session.started(force, matter, VERB, "remove this backup")?;
-    journal.step(&force.state, Step::Removing { aside: Subject::from(&aside) })?;
     rustix::fs::rename(backup, &aside).with_context(|| format!("cannot rename {}", shown(backup)))?;
     swap::remove(&aside)?;
     let action = Action { changed: true, ..said(Outcome::Done, "removed this backup".to_owned()) };
-    session.tell_change(force, matter, &action, Standing::Well)?;
+    let told = session.tell_change(force, matter, &action, Standing::Well)?;
     journal.end(&force.state)?;
-    Ok(action)
+    Ok(told)
 }
 
 /// The originals that patches saved go by age alone: they are small, and what they could undo is soon built upon.
@@ -137,11 +133,15 @@ fn forget(session: &Session<'_>, state: &Path, paths: &[PathBuf], policy: Policy
         |patch: &patch::Patch| paths.iter().any(|path| patch.venv.as_path().starts_with(path)) && is_older(&patch.id, policy.older_than);
     for patch in patch::all(state)?.iter().filter(|patch| ours(patch)) {
         let text = format!("forget how to take back `{}` ({})", patch.verb, patch.id);
-        let action = match &session.force {
-            None => said(Outcome::Planned, text),
-            Some(_) => patch.discard(state).map(|()| Action { changed: true, ..said(Outcome::Done, text) })?,
+        let matter = Matter { subject: patch.venv.clone(), cause: Vec::new() };
+        let told = match &session.force {
+            None => session.tell(&matter, &said(Outcome::Planned, text), Standing::Well)?,
+            Some(force) => {
+                patch.discard(state)?;
+                session.tell_change(force, &matter, &Action { changed: true, ..said(Outcome::Done, text) }, Standing::Well)?
+            }
         };
-        session.with_output(|out| out.emit(contract::action::KIND, About { subject: Some(&patch.venv), cause: &[] }, &action))?;
+        session.with_output(|out| out.write(&told.line))?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use contract::lock::{self, Lock};
 use contract::output::{Output, Rendered};
 use contract::path::Subject;
 use contract::record::About;
+use contract::run::Exit;
 use contract::state;
 use sha2::{Digest as _, Sha256};
 
@@ -144,6 +145,32 @@ impl Force {
 
     fn audit(&self, line: &Rendered) -> anyhow::Result<()> {
         self.audit.lock().unwrap_or_else(PoisonError::into_inner).append(&line.line)
+    }
+}
+
+/// What the exit status of a run with `--force` is made from.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Environments that are not well.
+    pub(crate) ill: u64,
+    busy: u64,
+}
+
+impl Tally {
+    pub(crate) fn count(&mut self, standing: Option<Standing>) {
+        match standing {
+            Some(Standing::Ill) => self.ill += 1,
+            Some(Standing::Busy) => self.busy += 1,
+            Some(Standing::Well) | None => {}
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match (self.ill, self.busy) {
+            (0, 0) => Exit::Done,
+            (0, _) => Exit::Busy,
+            _ => Exit::Bad,
+        }
     }
 }
 

@@ -10,37 +10,44 @@ use contract::path::{Subject, shown};
 
 use crate::edit::clear_temporaries;
 use crate::journal::{self, Journal, Step, Tree};
-use crate::session::{Force, Matter, Session, Standing, Told};
+use crate::session::{Force, Matter, Session, Standing};
 use crate::{in_use, patch, swap};
 
 /// How long an installer that outlived its run may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends every change whose run is dead. What cannot be ended now is said and stays on record.
+/// Ends every change whose run is dead, and says so; returns whether all could be ended. What could not stays on record.
 ///
 /// # Errors
-/// A journal cannot be read or removed, or a record not be rendered.
-pub(crate) fn all(session: &Session<'_>, force: &Force) -> anyhow::Result<Vec<Told>> {
-    let mut told = Vec::new();
+/// A journal cannot be read or removed, or a record not be written.
+pub(crate) fn all(session: &Session<'_>) -> anyhow::Result<bool> {
+    let Some(force) = &session.force else { return Ok(true) };
+    let mut over = true;
     for journal in journal::all(&force.state)? {
         let _lock = match force.lock(journal.venv.as_path()) {
             Ok(lock) => lock,
             Err(e) if e.is::<Held>() => continue,
             Err(e) => return Err(e),
         };
-        let Some(journal) = journal::again(&force.state, &journal)? else { continue };
-        let ended = end(&force.state, &journal);
-        let over = ended.is_ok();
-        let action = described(&journal, ended);
-        force.log.warning(&format!("{}: {}", journal.venv, action.text));
-        let matter = Matter { subject: journal.venv.clone(), cause: journal.cause.clone() };
-        let standing = if over { Standing::Well } else { Standing::Ill };
-        told.push(session.tell_change(force, &matter, &action, standing)?);
-        if over {
-            journal.end(&force.state)?;
+        if let Some(journal) = journal::again(&force.state, &journal)? {
+            over &= one(session, force, &journal)?;
         }
     }
-    Ok(told)
+    Ok(over)
+}
+
+fn one(session: &Session<'_>, force: &Force, journal: &Journal) -> anyhow::Result<bool> {
+    let ended = end(&force.state, journal);
+    let over = ended.is_ok();
+    let action = described(journal, ended);
+    force.log.warning(&format!("{}: {}", journal.venv, action.text));
+    let matter = Matter { subject: journal.venv.clone(), cause: journal.cause.clone() };
+    let told = session.tell_change(force, &matter, &action, Standing::Well)?;
+    if over {
+        journal.end(&force.state)?;
+    }
+    session.with_output(|out| out.write(&told.line))?;
+    Ok(over)
 }
 
 /// The side of a change that the disk is on.
@@ -54,7 +61,6 @@ enum Side {
 fn end(state: &Path, journal: &Journal) -> anyhow::Result<Side> {
     let venv = journal.venv.as_path();
     match &journal.step {
-        Step::Begun => Ok(Side::Old),
         Step::Patching => match patch::open(state, &journal.id)? {
             Some(patch) => patch.restore(state).and_then(|()| patch.discard(state)).map(|()| Side::Old),
             None => patch::forget(state, &journal.id).map(|()| Side::Old),
@@ -79,7 +85,10 @@ fn end(state: &Path, journal: &Journal) -> anyhow::Result<Side> {
             clear_temporaries(backup.as_path())?;
             Ok(if swapped { Side::New(Some(backup.as_path().to_owned())) } else { Side::Old })
         }
-        Step::Removing { aside } => swap::remove(aside.as_path()).map(|()| Side::New(None)),
+        Step::Removing { backup, aside } => {
+            swap::remove(aside.as_path())?;
+            Ok(if Tree::at(backup.as_path())?.is_none() { Side::New(None) } else { Side::Old })
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use contract::input::{self, Line};
-use contract::output::Output;
 use contract::path::absolute;
 use contract::record::{About, Fault, Record};
 use contract::run::Exit;
@@ -15,8 +14,7 @@ use serde::Deserialize;
 
 use crate::mend;
 use crate::patient::{self, Patient};
-use crate::session::{Force, Options, Session, Standing, Told};
-use crate::settle;
+use crate::session::{Session, Tally, Told};
 
 const USAGE: &str = "pipe the records of venv-probe in, or name environments";
 
@@ -36,13 +34,8 @@ struct Remedy {
 ///
 /// # Errors
 /// Nothing can be read or written, or `venv-probe` cannot be asked.
-pub(crate) fn run(paths: &[PathBuf], options: &Options, force: Option<Force>, out: &mut Output) -> anyhow::Result<Exit> {
-    let session = Session::new(out, options, force);
-    let mut ward = Ward { session: &session, tally: Tally::default(), seen: HashSet::new() };
-    if let Some(force) = &session.force {
-        let told = settle::all(&session, force)?;
-        ward.emit(&told)?;
-    }
+pub(crate) fn run(session: &Session<'_>, paths: &[PathBuf]) -> anyhow::Result<Exit> {
+    let mut ward = Ward { session, tally: Tally::default(), seen: HashSet::new() };
     thread::scope(|scope| {
         let mut queue = VecDeque::new();
         if paths.is_empty() { ward.records(scope, &mut queue) } else { ward.paths(scope, &mut queue, paths) }?;
@@ -162,7 +155,11 @@ impl<'a> Ward<'a, '_> {
             Item::Bad(number, why) => self.session.with_output(|out| out.error("input.not-a-record", About::default(), Some(number), &why)),
             Item::Pass(line) => self.session.with_output(|out| out.pass(&line)),
             Item::Treatment(treatment) => match treatment.join() {
-                Ok(told) => self.emit(&told?),
+                Ok(Ok(told)) => self.emit(&told),
+                Ok(Err(e)) => {
+                    self.tally.ill += 1;
+                    self.session.with_output(|out| out.error("repair.failed", About::default(), None, &format!("{e:#}")))
+                }
                 Err(panic) => std::panic::resume_unwind(panic),
             },
         }
@@ -172,29 +169,5 @@ impl<'a> Ward<'a, '_> {
         // Only the last word on an environment counts: a change can be followed by another.
         self.tally.count(told.last().map(|told| told.standing));
         told.iter().try_for_each(|told| self.session.with_output(|out| out.write(&told.line)))
-    }
-}
-
-#[derive(Default)]
-struct Tally {
-    ill: u64,
-    busy: u64,
-}
-
-impl Tally {
-    fn count(&mut self, standing: Option<Standing>) {
-        match standing {
-            Some(Standing::Ill) => self.ill += 1,
-            Some(Standing::Busy) => self.busy += 1,
-            Some(Standing::Well) | None => {}
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match (self.ill, self.busy) {
-            (0, 0) => Exit::Done,
-            (0, _) => Exit::Busy,
-            _ => Exit::Bad,
-        }
     }
 }

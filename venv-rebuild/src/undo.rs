@@ -14,7 +14,7 @@ use crate::journal::{Journal, Step, Tree};
 use crate::patch::{self, Patch};
 use crate::patient::resolved;
 use crate::refuse::Refusal;
-use crate::session::{Force, Matter, Session, Standing};
+use crate::session::{Force, Matter, Session, Standing, Tally, Told};
 use crate::{settle, stamp, swap};
 
 const VERB: &str = "undo";
@@ -28,10 +28,11 @@ enum Way {
 }
 
 impl Way {
-    fn name(&self) -> String {
+    /// A backup goes by its path as well, which is what the record of the change gives.
+    fn is_called(&self, name: &str) -> bool {
         match self {
-            Self::Backup(path) => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-            Self::Patch(patch) => patch.id.clone(),
+            Self::Backup(path) => path == Path::new(name) || path.file_name().is_some_and(|file| file == name),
+            Self::Patch(patch) => patch.id == name,
         }
     }
 
@@ -55,54 +56,50 @@ impl Way {
 /// # Errors
 /// The state folder cannot be used, or a record cannot be written.
 pub(crate) fn run(session: &Session<'_>, state: &Path, venvs: &[PathBuf], to: Option<&str>) -> anyhow::Result<Exit> {
-    let (mut ill, mut busy) = (false, false);
+    let mut tally = Tally::default();
     for venv in venvs {
         let root = resolved(&absolute(venv)?);
         let matter = Matter { subject: Subject::from(&root), cause: Vec::new() };
-        let (action, standing) = match one(session, state, &matter, &root, to) {
-            Ok(action) => (action, Standing::Well),
-            Err(e) if e.is::<Held>() => (said(Outcome::Skipped, format!("{e:#}")), Standing::Busy),
-            Err(e) => (said(Outcome::Failed, format!("{e:#}")), Standing::Ill),
-        };
-        let ended = action.changed || action.outcome == Outcome::Failed;
-        let told = match &session.force {
-            Some(force) if ended => session.tell_change(force, &matter, &action, standing)?,
-            _ => session.tell(&matter, &action, standing)?,
-        };
-        ill |= standing == Standing::Ill || action.outcome == Outcome::Skipped && standing == Standing::Well;
-        busy |= standing == Standing::Busy;
+        let told = match one(session, state, &matter, &root, to) {
+            Err(e) if e.is::<Held>() => session.tell(&matter, &said(Outcome::Skipped, format!("{e:#}")), Standing::Busy),
+            Err(e) => session.tell(&matter, &said(Outcome::Failed, format!("{e:#}")), Standing::Ill),
+            told => told,
+        }?;
+        tally.count(Some(told.standing));
         session.with_output(|out| out.write(&told.line))?;
     }
-    Ok(if ill {
-        Exit::Bad
-    } else if busy {
-        Exit::Busy
-    } else {
-        Exit::Done
-    })
+    Ok(if session.force.is_some() { tally.exit() } else { Exit::Done })
 }
 
 fn said(outcome: Outcome, text: String) -> Action {
     Action { verb: VERB.to_owned(), outcome, text, ..Action::default() }
 }
 
-fn one(session: &Session<'_>, state: &Path, matter: &Matter, root: &Path, to: Option<&str>) -> anyhow::Result<Action> {
-    let Some(force) = &session.force else { return Ok(said(Outcome::Planned, way(state, root, to)?.text())) };
+fn one(session: &Session<'_>, state: &Path, matter: &Matter, root: &Path, to: Option<&str>) -> anyhow::Result<Told> {
+    let Some(force) = &session.force else {
+        return session.tell(matter, &said(Outcome::Planned, way(state, root, to)?.text()), Standing::Well);
+    };
     let _lock = force.lock(root)?;
     let way = way(state, root, to)?;
     let users = if session.options.even_in_use || matches!(way, Way::Patch(_)) { Vec::new() } else { users(root) };
     if !users.is_empty() {
-        return Ok(said(Outcome::Skipped, Refusal::InUse(users).text()));
+        return session.tell(matter, &said(Outcome::Skipped, Refusal::InUse(users).text()), Standing::Ill);
     }
     let _hold = signal::hold()?;
-    let mut journal = Journal::begin(state, &stamp::id(), root, VERB, &[])?;
+    let step = match &way {
+        Way::Backup(backup) => Step::Undoing { backup: Subject::from(backup), old: Tree::of(root)?, new: Tree::of(backup)? },
+        Way::Patch(_) => Step::Patching,
+    };
+    let journal = Journal::begin(state, &stamp::id(), root, VERB, &[], step)?;
     session.started(force, matter, VERB, &way.text())?;
     let undo = match &way {
-        Way::Backup(backup) => exchange(force, &mut journal, root, backup)?,
-        Way::Patch(patch) => inverse(force, &mut journal, root, patch)?,
+        Way::Backup(backup) => exchange(force, &journal, root, backup)?,
+        Way::Patch(patch) => inverse(force, &journal, root, patch)?,
     };
+    let action = Action { changed: true, undo: Some(undo), ..said(Outcome::Done, way.text()) };
+    let told = session.tell_change(force, matter, &action, Standing::Well)?;
     journal.end(state)?;
-    Ok(Action { changed: true, undo: Some(undo), ..said(Outcome::Done, way.text()) })
+    Ok(told)
 }
 
 fn way(state: &Path, root: &Path, to: Option<&str>) -> anyhow::Result<Way> {
@@ -115,15 +112,14 @@ fn way(state: &Path, root: &Path, to: Option<&str>) -> anyhow::Result<Way> {
     match to {
         Some(name) => ways
             .into_iter()
-            .find(|way| way.name() == name)
+            .find(|way| way.is_called(name))
             .with_context(|| format!("{} has no backup or change called {name}", shown(root))),
         None => ways.pop().with_context(|| format!("nothing that venv-rebuild did to {} can be taken back", shown(root))),
     }
 }
 
-fn exchange(force: &Force, journal: &mut Journal, root: &Path, backup: &Path) -> anyhow::Result<Subject> {
+fn exchange(force: &Force, journal: &Journal, root: &Path, backup: &Path) -> anyhow::Result<Subject> {
     let (old, new) = (Tree::of(root)?, Tree::of(backup)?);
-    journal.step(&force.state, Step::Undoing { backup: Subject::from(backup), old, new })?;
     if let Err(e) = swap::exchange(root, backup) {
         journal.end(&force.state)?;
         return Err(e);
@@ -133,8 +129,7 @@ fn exchange(force: &Force, journal: &mut Journal, root: &Path, backup: &Path) ->
 }
 
 /// The way back is a change of its own, with a way back: so undoing twice is as before.
-fn inverse(force: &Force, journal: &mut Journal, root: &Path, patch: &Patch) -> anyhow::Result<Subject> {
-    journal.step(&force.state, Step::Patching)?;
+fn inverse(force: &Force, journal: &Journal, root: &Path, patch: &Patch) -> anyhow::Result<Subject> {
     let mut back = Patch::begin(&journal.id, root, &patch.verb);
     let edits = patch.inverse(&force.state)?;
     if let Err(e) = back.apply(&force.state, &edits) {

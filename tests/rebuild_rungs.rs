@@ -1,0 +1,325 @@
+//! Every failure mode of the corpus, answered by the least rung that mends it: planned, made, and judged again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tests::{Ran, Sandbox, arg};
+
+use crate::{corpus, ward};
+
+/// Name, and the rungs that mend it, a change each.
+const MENDED: &[(&str, &[&str])] = &[
+    ("dangling", &["relink"]),
+    ("pyremoved", &["relink"]),
+    ("loop", &["relink"]),
+    ("noexec", &["relink"]),
+    ("zeropy", &["relink"]),
+    ("fakeok", &["relink"]),
+    ("stdlibgone", &["relink"]),
+    ("minorbump", &["relink"]),
+    ("pyenvshim", &["relink"]),
+    ("libpython", &["relink"]),
+    ("baseisgone", &["relink"]),
+    ("copystale", &["relink"]),
+    ("lib64", &["relink"]),
+    ("nocfg", &["config"]),
+    ("emptycfg", &["config"]),
+    ("stalehome", &["config"]),
+    ("chained", &["config"]),
+    ("moved", &["relocate"]),
+    ("copied", &["relocate"]),
+    ("nopip", &["pip"]),
+    ("pipstub", &["pip"]),
+    ("pippartial", &["pip"]),
+    ("badpth", &["litter"]),
+    ("dupdist", &["litter"]),
+    ("tilde", &["litter"]),
+    ("missingmod", &["packages"]),
+    ("emptydist", &["packages"]),
+    ("abi", &["packages"]),
+    ("nobin", &["relink", "packages"]),
+    ("foreignarch", &["rebuild"]),
+    ("symcache", &["rebuild"]),
+];
+
+/// Name, verb, outcome with `--force`, what is said about it, and the fault that stays: these want a person.
+const LEFT: &[(&str, &str, &str, &str, &str)] = &[
+    ("hang", "mend", "skipped", "nothing automatic mends interpreter-hangs: ", "interpreter-hangs"),
+    ("sitehang", "mend", "skipped", "nothing automatic mends startup-hangs: ", "startup-hangs"),
+    ("siteraise", "mend", "skipped", "nothing automatic mends startup-raises: ", "startup-raises"),
+    ("editgone", "mend", "skipped", "nothing automatic mends editable-gone: ", "editable-gone"),
+    ("conflict", "mend", "skipped", "nothing automatic mends dependency-conflict: ", "dependency-conflict"),
+    ("extras", "mend", "skipped", "nothing automatic mends dependency-missing: ", "dependency-missing"),
+    ("clobber", "mend", "skipped", "nothing automatic mends package-clobbered: ", "package-clobbered"),
+    ("corrupt", "mend", "skipped", "nothing automatic mends package-modified: ", "package-modified"),
+    ("poison", "mend", "skipped", "nothing automatic mends package-modified: ", "package-modified"),
+    ("dotgone", "mend", "skipped", "a redirection that leads nowhere; ", "redirect-dangling"),
+    // Nothing is left to read the packages from, and no file of a project says which they were.
+    ("nosite", "rebuild", "failed", "", "site-packages-missing"),
+];
+
+/// Named for what they are, and not for us.
+const OTHERS: &[(&str, &str)] = &[("conda", "a conda environment; "), ("win", "an environment of Windows, ")];
+
+/// All is well with them, so nothing is said or done.
+const CONTROLS: &[&str] = &["healthy", "byflag", "uvby", "copies", "projectroot", "copy_src"];
+
+/// One night over the whole corpus: judged, planned, mended, judged again.
+struct Night {
+    folder: PathBuf,
+    judged: Vec<Value>,
+    plan: Ran,
+    before_plan: BTreeMap<PathBuf, String>,
+    after_plan: BTreeMap<PathBuf, String>,
+    force: Ran,
+    before_force: BTreeMap<PathBuf, String>,
+    after_force: BTreeMap<PathBuf, String>,
+    /// A second name for every file that was there before the repair, as uv's cache has one.
+    shared_before: BTreeMap<PathBuf, String>,
+    shared_after: BTreeMap<PathBuf, String>,
+    again: Vec<Value>,
+    second: Ran,
+    audit: String,
+}
+
+fn night() -> &'static Night {
+    static NIGHT: OnceLock<Night> = OnceLock::new();
+    NIGHT.get_or_init(|| {
+        let sandbox = Sandbox::new();
+        let folder = sandbox.work("corpus");
+        let modes = MENDED.iter().map(|(name, _)| *name).chain(LEFT.iter().map(|(name, ..)| *name));
+        // `copied` makes `copy_src` itself.
+        let others = OTHERS.iter().map(|(name, _)| *name).chain(CONTROLS.iter().copied().filter(|name| *name != "copy_src"));
+        corpus::make(&folder, &modes.chain(others).collect::<Vec<_>>());
+        let shared = sandbox.work("shared");
+        share(&folder, &shared);
+
+        let judged = judge(&sandbox, &folder);
+        let before_plan = ward::traces(sandbox.root());
+        let plan = ward::rebuild::<&str>(&sandbox, []).input(judged.stdout.clone()).run().code(0);
+        let after_plan = ward::traces(sandbox.root());
+        let (shared_before, before_force) = (ward::contents(&shared), ward::contents(&folder));
+        let force = ward::rebuild(&sandbox, ["--force", "--jobs", "2"]).input(judged.stdout.clone()).run().code(1);
+        let again = judge(&sandbox, &folder);
+        Night {
+            judged: judged.records(),
+            plan,
+            before_plan,
+            after_plan,
+            force,
+            before_force,
+            after_force: ward::contents(&folder),
+            shared_before,
+            shared_after: ward::contents(&shared),
+            second: ward::rebuild(&sandbox, ["--force"]).input(again.stdout.clone()).run().code(1),
+            again: again.records(),
+            audit: fs::read_to_string(sandbox.root().join("state/mendline/audit.jsonl")).unwrap(),
+            folder,
+        }
+    })
+}
+
+fn judge(sandbox: &Sandbox, folder: &Path) -> Ran {
+    sandbox.tool("venv-probe", [arg("--deep"), arg("--timeout"), arg("4"), arg(folder)]).run().code(0)
+}
+
+/// Gives every file of an environment a second name elsewhere.
+fn share(folder: &Path, shared: &Path) {
+    ward::walk(folder, &mut |path, meta| {
+        let twin = shared.join(path.strip_prefix(folder).unwrap());
+        if meta.is_dir() {
+            fs::create_dir_all(twin).unwrap();
+        } else if meta.is_file() {
+            fs::hard_link(path, twin).unwrap();
+        }
+    });
+}
+
+impl Night {
+    /// The records about the environment of a mode: the one at `.venv`, where there are several.
+    fn of<'a>(&self, records: &'a [Value], name: &str, kind: &str) -> Vec<&'a Value> {
+        let home = self.folder.join(name);
+        let below = |record: &&Value| record["subject"].as_str().is_some_and(|subject| Path::new(subject).starts_with(&home));
+        let all: Vec<_> = records.iter().filter(|record| record["type"] == kind).filter(below).collect();
+        let own: Vec<_> = all.iter().copied().filter(|record| record["subject"].as_str() == home.join(".venv").to_str()).collect();
+        if own.is_empty() { all } else { own }
+    }
+
+    fn actions(&self, ran: &Ran, name: &str) -> Vec<Value> {
+        self.of(&ran.records(), name, "action").into_iter().cloned().collect()
+    }
+}
+
+fn verbs(actions: &[Value]) -> Vec<&str> {
+    actions.iter().map(|action| action["data"]["verb"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_dry_run_names_the_least_rung_for_each() {
+    let night = night();
+    for (name, rungs) in MENDED {
+        let planned = night.actions(&night.plan, name);
+        assert_eq!(verbs(&planned), *rungs, "{name}: {planned:#?}");
+        for action in &planned {
+            let data = &action["data"];
+            assert_eq!((&data["outcome"], &data["changed"], &data["verified"]), (&"planned".into(), &false.into(), &false.into()), "{name}");
+            assert_eq!(data["detail"]["rung"], data["verb"], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_touches_nothing() {
+    let night = night();
+    ward::same(&night.before_plan, &night.after_plan);
+}
+
+#[test]
+fn the_rung_that_was_planned_mends_it_and_was_seen_to() {
+    let night = night();
+    for (name, rungs) in MENDED {
+        let made = night.actions(&night.force, name);
+        assert_eq!(verbs(&made), *rungs, "{name}: {made:#?}");
+        for action in &made {
+            let data = &action["data"];
+            assert_eq!((&data["outcome"], &data["changed"], &data["verified"]), (&"done".into(), &true.into(), &true.into()), "{name}: {data}");
+            assert!(data["undo"].is_string() && data["log"].is_string() && data["took_ms"].is_u64(), "{name}: {data}");
+        }
+        // What a dead interpreter hid is another change's.
+        assert_eq!(made.last().unwrap()["data"]["detail"]["left"], Value::Null, "{name}: {made:#?}");
+        let verdict = night.of(&night.again, name, "venv.probe");
+        let is_healthy = |record: &&Value| record["data"]["status"] == "healthy" && record["data"]["level"] == "deep";
+        assert!(!verdict.is_empty() && verdict.iter().all(is_healthy), "{name}: {verdict:#?}");
+    }
+}
+
+#[test]
+fn what_wants_a_person_is_left_as_it_is_with_the_reason() {
+    let night = night();
+    for (name, verb, outcome, text, code) in LEFT {
+        for (ran, expected) in [(&night.plan, "skipped"), (&night.force, outcome)] {
+            let actions = night.actions(ran, name);
+            assert_eq!(verbs(&actions), [*verb], "{name}: {actions:#?}");
+            let data = &actions[0]["data"];
+            assert_eq!((&data["outcome"], &data["changed"], &data["verified"]), (&(*expected).into(), &false.into(), &false.into()), "{name}");
+            assert!(data["text"].as_str().unwrap().starts_with(text), "{name}: {data}");
+        }
+        let verdict = night.of(&night.again, name, "venv.probe");
+        assert_eq!(ward::codes(&verdict[0]["data"]), [*code], "{name}");
+        unchanged(night, name);
+    }
+    for (name, text) in OTHERS {
+        let data = &night.actions(&night.force, name)[0]["data"];
+        assert_eq!((&data["outcome"], &data["changed"]), (&"skipped".into(), &false.into()), "{name}");
+        assert!(data["text"].as_str().unwrap().starts_with(text), "{name}: {data}");
+        unchanged(night, name);
+    }
+}
+
+fn unchanged(night: &Night, name: &str) {
+    let of = |all: &BTreeMap<PathBuf, String>| all.iter().filter(|(path, _)| path.starts_with(name)).map(|(p, w)| (p.clone(), w.clone())).collect();
+    ward::same(&of(&night.before_force), &of(&night.after_force));
+}
+
+#[test]
+fn what_is_well_gets_no_action_and_stays_as_it_is() {
+    let night = night();
+    for name in CONTROLS {
+        assert!(night.actions(&night.plan, name).is_empty(), "{name}");
+        assert!(night.actions(&night.force, name).is_empty(), "{name}");
+        unchanged(night, name);
+    }
+}
+
+#[test]
+fn every_action_stands_behind_the_verdict_that_it_answers() {
+    let night = night();
+    for ran in [&night.plan, &night.force] {
+        let records = ran.records();
+        let passed: Vec<_> = records.iter().filter(|record| record["tool"] != "venv-rebuild").collect();
+        assert_eq!(passed, night.judged.iter().collect::<Vec<_>>(), "what was read is passed on");
+        let mut last = &Value::Null;
+        for record in &records {
+            if record["type"] == "venv.probe" {
+                last = record;
+            } else if record["type"] == "action" {
+                assert_eq!((&record["cause"], &record["subject"]), (&Value::from(vec![last["id"].clone()]), &last["subject"]));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_record_says_why_not_less() {
+    let night = night();
+    let reasons = |name: &str| -> Vec<(String, String)> {
+        let action = night.actions(&night.force, name).remove(0);
+        let reasons = action["data"]["detail"]["reasons"].as_array().unwrap().clone();
+        reasons.iter().map(|reason| (reason["rung"].as_str().unwrap().into(), reason["why_not"].as_str().unwrap().into())).collect()
+    };
+    assert_eq!(reasons("nocfg"), []);
+    assert_eq!(reasons("dangling"), [("config".to_owned(), "it does not mend interpreter-missing".to_owned())]);
+    let below = ["config", "relink", "relocate", "litter", "pip", "packages"];
+    assert_eq!(reasons("foreignarch"), below.map(|rung| (rung.to_owned(), "it does not mend interpreter-foreign-platform".to_owned())));
+}
+
+#[test]
+fn a_repair_never_writes_into_a_file_that_has_another_name() {
+    let night = night();
+    ward::same(&night.shared_before, &night.shared_after);
+}
+
+#[test]
+fn trees_that_were_replaced_stay_as_backups_and_nothing_else_is_left_behind() {
+    let night = night();
+    let swapped: BTreeSet<_> = MENDED
+        .iter()
+        .filter(|(_, rungs)| rungs.iter().any(|rung| ["litter", "pip", "packages", "rebuild"].contains(rung)))
+        .map(|(name, _)| PathBuf::from(name))
+        .collect();
+    let new = |path: &&PathBuf| path.components().count() == 2 && !night.before_force.contains_key(*path);
+    let made: Vec<&PathBuf> = night.after_force.keys().filter(new).collect();
+    let is_backup = |path: &&PathBuf| {
+        let stamp = path.file_name().unwrap().to_str().unwrap().strip_prefix(".venv.backup_").unwrap_or_default();
+        stamp.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).eq("00000000_000000".chars())
+    };
+    assert!(made.iter().all(|path| is_backup(&path)), "{made:#?}");
+    assert_eq!(made.iter().map(|path| path.parent().unwrap().to_owned()).collect::<BTreeSet<_>>(), swapped);
+    let temporary: Vec<_> = night.after_force.keys().filter(|path| path.to_string_lossy().contains(".mendline-")).collect();
+    assert!(temporary.is_empty(), "{temporary:#?}");
+}
+
+#[test]
+fn the_audit_log_has_every_change_begun_and_ended() {
+    let night = night();
+    let records: Vec<Value> = night.audit.lines().map(tests::schema::check).collect();
+    let count = |outcome: &str| records.iter().filter(|record| record["data"]["outcome"] == outcome).count();
+    let changes: usize = MENDED.iter().map(|(_, rungs)| rungs.len()).sum();
+    // `nosite` was begun as well.
+    assert_eq!((count("started"), count("done"), count("failed")), (changes + 2, changes, 2));
+    for told in night.force.of("action").iter().filter(|action| action["data"]["outcome"] == "done") {
+        assert!(records.contains(told), "{told}");
+    }
+}
+
+#[test]
+fn a_second_run_has_nothing_to_do() {
+    let night = night();
+    let outcomes: BTreeSet<_> = night.second.of("action").iter().map(|action| action["data"]["outcome"].to_string()).collect();
+    assert_eq!(outcomes, BTreeSet::from(["\"failed\"".to_owned(), "\"skipped\"".to_owned()]));
+    assert_eq!(night.second.of("action").len(), LEFT.len() + OTHERS.len() + 1, "the sibling of `poison` is another");
+}
+
+#[test]
+fn the_table_names_every_fault_of_the_corpus() {
+    let list = Sandbox::new().command(tests::workspace().join("scripts/broken-venvs"), ["--list"]).run().code(0);
+    let text = list.text();
+    let faults = text.lines().map(|line| line.split('\t').collect::<Vec<_>>()).filter(|fields| fields[1] != "control").map(|fields| fields[0]);
+    let known: BTreeSet<_> =
+        MENDED.iter().map(|(name, _)| *name).chain(LEFT.iter().map(|(name, ..)| *name)).chain(OTHERS.iter().map(|(name, _)| *name)).collect();
+    // A redirection to an environment that is well.
+    assert_eq!(faults.filter(|name| *name != "dotfile").collect::<BTreeSet<_>>(), known);
+}
