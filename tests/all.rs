@@ -1,4 +1,5 @@
 //! One test binary: the real tools, on real environments, in real pipelines.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod contract_readme;
 mod corpus;
@@ -7,6 +8,11 @@ mod manners;
 mod night;
 mod probe;
 mod rebuild_crash;
+mod rebuild_full;
+mod rebuild_hostile;
+mod rebuild_interrupted;
+mod rebuild_poison;
 mod rebuild_rungs;
+mod rebuild_undo;
 mod verdicts;
 mod ward;

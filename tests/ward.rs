@@ -59,8 +59,51 @@ pub(crate) fn rebuild<S: AsRef<OsStr>>(sandbox: &Sandbox, args: impl IntoIterato
 /// Lets the installers of a run find the tests' wheels, and nothing that another test left in a cache.
 pub(crate) fn at_wheels(sandbox: &Sandbox, run: Run) -> Run {
     let run = run.env("UV_CACHE_DIR", sandbox.root().join("uv-cache")).env("PIP_NO_CACHE_DIR", "1").env("UV_PYTHON_DOWNLOADS", "never");
-    let Some(wheels) = std::env::var_os("MENDLINE_WHEELS") else { return run };
-    run.env("UV_NO_INDEX", "1").env("UV_FIND_LINKS", &wheels).env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", &wheels)
+    let given = std::env::var("MENDLINE_WHEELS").ok();
+    let run = if given.is_some() { run.env("UV_NO_INDEX", "1").env("PIP_NO_INDEX", "1") } else { run };
+    let own = wheels(sandbox).to_str().expect("a plain path").to_owned();
+    let places: Vec<String> = [own].into_iter().chain(given).collect();
+    run.env("UV_FIND_LINKS", places.join(",")).env("PIP_FIND_LINKS", places.join(" "))
+}
+
+/// The folder of the wheels that a test makes itself.
+pub(crate) fn wheels(sandbox: &Sandbox) -> PathBuf {
+    let folder = sandbox.root().join("wheels");
+    fs::create_dir_all(&folder).expect("a folder for wheels");
+    folder
+}
+
+/// Makes a wheel of one module that says its version.
+pub(crate) fn wheel(sandbox: &Sandbox, name: &str, version: &str) -> PathBuf {
+    let script = "
+import base64, hashlib, sys, zipfile
+folder, name, version = sys.argv[1:]
+path = f'{folder}/{name}-{version}-py3-none-any.whl'
+info = f'{name}-{version}.dist-info'
+files = {f'{name}/__init__.py': f'version = {version!r}\\n', f'{name}/data.txt': 'data\\n' * 99,
+    f'{info}/METADATA': f'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n',
+    f'{info}/WHEEL': 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'}
+digest = lambda text: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()
+record = ''.join(f'{path},sha256={digest(text)},{len(text)}\\n' for path, text in files.items()) + f'{info}/RECORD,,\\n'
+with zipfile.ZipFile(path, 'w') as wheel:
+    for file, text in {**files, f'{info}/RECORD': record}.items():
+        wheel.writestr(file, text)
+print(path)";
+    let output = Command::new(python()).args(["-I", "-c", script]).arg(wheels(sandbox)).args([name, version]).output().expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("a path").trim_end().into()
+}
+
+/// The value of a key in `pyvenv.cfg`.
+pub(crate) fn setting(venv: &Path, key: &str) -> Option<String> {
+    let text = fs::read_to_string(venv.join("pyvenv.cfg")).expect("a pyvenv.cfg");
+    text.lines().filter_map(|line| line.split_once('=')).find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned())
+}
+
+/// The folder that holds an environment's packages.
+pub(crate) fn packages(venv: &Path) -> PathBuf {
+    let library = names(&venv.join("lib")).into_iter().find(|name| name.starts_with("python")).expect("a library");
+    venv.join("lib").join(library).join("site-packages")
 }
 
 /// Runs `venv-rebuild --force` on one environment.
@@ -142,10 +185,21 @@ pub(crate) fn program(path: &Path, lines: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its mode");
 }
 
+/// The program of that name on PATH.
+pub(crate) fn on_path(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").expect("a PATH");
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap_or_else(|| panic!("{name} is not on PATH"))
+}
+
 /// PATH with a folder of the test's own first.
 pub(crate) fn path_with(first: &Path) -> OsString {
     let path = std::env::var_os("PATH").expect("a PATH");
     std::env::join_paths([first.to_owned()].into_iter().chain(std::env::split_paths(&path))).expect("a PATH")
+}
+
+/// Whether a process runs; one that has ended and that nobody has asked for yet does not.
+pub(crate) fn is_running(pid: &str) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| !words.is_empty())
 }
 
 /// Everything below a folder, links not followed, by what it holds: names, modes, targets, and the SHA-256 of files.

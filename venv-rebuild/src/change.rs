@@ -18,7 +18,7 @@ use crate::patient::{self, Patient};
 use crate::refuse::Refusal;
 use crate::session::{Force, Session, Standing, Told, took};
 use crate::tree::{self, Filled};
-use crate::{stamp, swap};
+use crate::{backup, stamp, swap};
 
 /// The old state could not be put back: the journal stays, and the next run tries again.
 #[derive(Debug)]
@@ -187,7 +187,7 @@ impl<'a, 's> Change<'a, 's> {
         match attempt {
             Ok(Attempt::Kept(mut kept)) => {
                 self.journal.step(state, Step::Keeping { aside: Subject::from(&aside), old, new }).map_err(|e| e.context(Stuck))?;
-                kept.undo = Subject::from(&swap::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
+                kept.undo = Subject::from(&backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
                 Ok(Attempt::Kept(kept))
             }
             other => swap::put_back(root, &aside, old, new).map_err(|e| e.context(Stuck)).and(other),

@@ -2,6 +2,7 @@
 
 mod activate;
 mod arguments;
+mod backup;
 mod build;
 mod cfg;
 mod change;

@@ -18,7 +18,7 @@ use crate::in_use::users;
 use crate::journal::{Journal, Step};
 use crate::refuse::Refusal;
 use crate::session::{Matter, Session, Standing, Tally, Told};
-use crate::{patch, stamp, swap};
+use crate::{backup, patch, stamp, swap};
 
 const VERB: &str = "prune";
 /// Folders that hold no environments of their own.
@@ -65,7 +65,7 @@ fn said(outcome: Outcome, text: String) -> Action {
 /// Gathers our backups by the environment that they are of: of the path itself, or below it.
 fn collect(session: &Session<'_>, path: &Path, found: &mut BTreeMap<PathBuf, Vec<PathBuf>>) -> anyhow::Result<()> {
     if path.join("pyvenv.cfg").exists() {
-        let backups = swap::backups(path)?;
+        let backups = backup::backups(path)?;
         found.entry(path.to_owned()).or_insert(backups);
         return Ok(());
     }
@@ -78,8 +78,8 @@ fn collect(session: &Session<'_>, path: &Path, found: &mut BTreeMap<PathBuf, Vec
     };
     let folders = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     for folder in folders.map(|entry| entry.path()).filter(|folder| !CLOSED.iter().any(|name| folder.ends_with(name))) {
-        match swap::backup_of(&folder) {
-            Some(venv) if swap::marker(&folder)?.is_some() => found.entry(venv).or_default().push(folder),
+        match backup::backup_of(&folder) {
+            Some(venv) if backup::marker(&folder)?.is_some() => found.entry(venv).or_default().push(folder),
             _ => collect(session, &folder, found)?,
         }
     }
@@ -93,7 +93,7 @@ fn due(backups: &[PathBuf], policy: Policy) -> Vec<&PathBuf> {
     backups
         .into_iter()
         .skip(policy.keep)
-        .filter(|backup| swap::stamp(backup).is_some_and(|stamp| is_older(&stamp, policy.older_than)))
+        .filter(|backup| backup::stamp(backup).is_some_and(|stamp| is_older(&stamp, policy.older_than)))
         .collect()
 }
 
@@ -107,7 +107,7 @@ fn remove(session: &Session<'_>, matter: &Matter, backup: &Path) -> anyhow::Resu
     let Some(force) = &session.force else {
         return session.tell(matter, &said(Outcome::Planned, "remove this backup".to_owned()), Standing::Well);
     };
-    let venv = swap::backup_of(backup).context("it is not named as a backup")?;
+    let venv = backup::backup_of(backup).context("it is not named as a backup")?;
     let _lock = force.lock(&venv)?;
     let users = if session.options.even_in_use { Vec::new() } else { users(backup) };
     if !users.is_empty() {

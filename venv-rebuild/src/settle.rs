@@ -11,7 +11,7 @@ use contract::path::{Subject, shown};
 use crate::edit::clear_temporaries;
 use crate::journal::{self, Journal, Step, Tree};
 use crate::session::{Force, Matter, Session, Standing};
-use crate::{in_use, patch, swap};
+use crate::{backup, in_use, patch, swap};
 
 /// How long an installer that outlived its run may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,7 +78,7 @@ fn end(state: &Path, journal: &Journal) -> anyhow::Result<Side> {
             if left {
                 clear_temporaries(aside.as_path())?;
             }
-            Ok(Side::New(left.then(|| swap::keep(venv, aside.as_path(), &journal.id)).transpose()?))
+            Ok(Side::New(left.then(|| backup::keep(venv, aside.as_path(), &journal.id)).transpose()?))
         }
         Step::Undoing { backup, old, new } => {
             let swapped = undone(venv, backup.as_path(), &journal.id, *old, *new)?;
@@ -95,8 +95,8 @@ fn end(state: &Path, journal: &Journal) -> anyhow::Result<Side> {
 /// Sees to it that the tree that stands aside says that it is a backup, and that the one in use does not.
 pub(crate) fn undone(venv: &Path, backup: &Path, id: &str, old: Tree, new: Tree) -> anyhow::Result<bool> {
     let swapped = swap::unpark(venv, backup, old, new)?;
-    swap::mark(backup, venv, id)?;
-    swap::unmark(venv)?;
+    backup::mark(backup, venv, id)?;
+    backup::unmark(venv)?;
     Ok(swapped)
 }
 

@@ -84,7 +84,8 @@ impl<'a> Ward<'a, '_> {
 
     fn paths<'scope>(&mut self, scope: &'scope Scope<'scope, 'a>, queue: &mut Queue<'scope>, paths: &[PathBuf]) -> anyhow::Result<()> {
         let paths = paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
-        let (patients, faults) = patient::judged(&paths, false)?;
+        // What somebody changed by hand shows in a deep look alone.
+        let (patients, faults) = patient::judged(&paths, self.session.options.restore)?;
         self.report(&faults)?;
         for mut patient in patients {
             // The verdict was asked for here and is on no stream that a reader could look it up in.

@@ -15,7 +15,7 @@ use crate::patch::{self, Patch};
 use crate::patient::resolved;
 use crate::refuse::Refusal;
 use crate::session::{Force, Matter, Session, Standing, Tally, Told};
-use crate::{settle, stamp, swap};
+use crate::{backup, settle, stamp, swap};
 
 const VERB: &str = "undo";
 
@@ -38,7 +38,7 @@ impl Way {
 
     fn stamp(&self) -> String {
         match self {
-            Self::Backup(path) => swap::stamp(path).unwrap_or_default(),
+            Self::Backup(path) => backup::stamp(path).unwrap_or_default(),
             Self::Patch(patch) => patch.id.clone(),
         }
     }
@@ -104,7 +104,7 @@ fn one(session: &Session<'_>, state: &Path, matter: &Matter, root: &Path, to: Op
 
 fn way(state: &Path, root: &Path, to: Option<&str>) -> anyhow::Result<Way> {
     anyhow::ensure!(root.is_dir(), "there is no environment at {}; a backup of it can be renamed to that", shown(root));
-    let backups = swap::backups(root)?.into_iter().map(Way::Backup);
+    let backups = backup::backups(root)?.into_iter().map(Way::Backup);
     let patches = patch::all(state)?.into_iter().filter(|patch| patch.venv.as_path() == root);
     // One whose files were changed since would lose that change.
     let mut ways: Vec<Way> = backups.chain(patches.filter(Patch::is_untouched).map(Way::Patch)).collect();

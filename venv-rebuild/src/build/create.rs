@@ -67,6 +67,7 @@ pub(crate) fn create(
         failed.extend(session.install(missing, &Way::EXACT)?);
     }
     let installer = session.tool.name();
+    failed.extend(not_there(aside, spec, set, &failed)?.into_iter().map(|pin| (pin, format!("{installer} reports no error, and it is not there"))));
     let carried = carry_over(spec, set, aside, &mut failed)?;
     seed_the_rest(aside, spec, &mut failed, run)?;
     settle(aside, final_path, &carried).context("cannot make the new environment say where it will stand")?;
@@ -116,6 +117,15 @@ fn missing(aside: &Path, spec: &Spec, set: &PackageSet, failed: &[(Pin, String)]
     let is_due =
         |name: &str| !present.contains_key(name) && !failed.iter().any(|(pin, _)| pin.name == name) && (spec.with_pip || name != "pip");
     Ok(set.installed.values().filter(|pin| is_due(&pin.name)).cloned().collect())
+}
+
+/// What should be there and is not, and nobody said so. A marker may leave a requirement out, and an address tells no name.
+fn not_there(aside: &Path, spec: &Spec, set: &PackageSet, failed: &[(Pin, String)]) -> anyhow::Result<Vec<Pin>> {
+    let present = present(aside)?;
+    let is_told = |pin: &Pin| failed.iter().any(|(other, _)| other.name == pin.name);
+    let is_due = |pin: &Pin| !pin.line.contains(';') && !pin.name.contains("://") && !is_seed(&pin.name);
+    let also = set.installed.values().filter(|pin| !set.only_source && !set.pins.iter().any(|other| other.name == pin.name)).cloned();
+    Ok(wanted(spec, set).into_iter().chain(also).filter(|pin| is_due(pin) && !is_told(pin) && !present.contains_key(&pin.name)).collect())
 }
 
 /// The pip and setuptools of long ago may be nowhere to be had: those that come with the interpreter do.

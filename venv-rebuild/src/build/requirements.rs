@@ -40,12 +40,13 @@ pub(super) struct Requirements {
 /// # Errors
 /// It or a file that it includes cannot be read, or has an option that is not known to be harmless.
 pub(super) fn read(path: &Path) -> anyhow::Result<Requirements> {
-    let mut reader = Reader { root: folder(path), seen: HashSet::new(), found: Requirements::default() };
+    let mut reader = Reader { first: path.to_owned(), root: folder(path), seen: HashSet::new(), found: Requirements::default() };
     reader.file(path, false)?;
     Ok(reader.found)
 }
 
 struct Reader {
+    first: PathBuf,
     root: PathBuf,
     seen: HashSet<PathBuf>,
     found: Requirements,
@@ -59,14 +60,17 @@ impl Reader {
         }
         let text = read_text(path)?;
         for (number, line) in logical_lines(&text) {
-            self.line(&line, path, constrains).with_context(|| format!("{}, line {number}", shown(path)))?;
+            let place = format!("{}, line {number}", shown(path));
+            self.line(&line, path, &place, constrains).context(place)?;
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &str, path: &Path, constrains: bool) -> anyhow::Result<()> {
+    fn line(&mut self, line: &str, path: &Path, place: &str, constrains: bool) -> anyhow::Result<()> {
         if !line.starts_with('-') {
-            return self.requirement(line, constrains);
+            // What another file holds need not be requirements, and is not repeated in a record.
+            let place = Some(place).filter(|_| path != self.first);
+            return self.requirement(line, place, constrains);
         }
         if let Some(nested) = value_of(line, "-r", "--requirement") {
             return self.file(&folder(path).join(local(&nested)?), constrains);
@@ -81,12 +85,15 @@ impl Reader {
         Ok(())
     }
 
-    fn requirement(&mut self, line: &str, constrains: bool) -> anyhow::Result<()> {
+    fn requirement(&mut self, line: &str, place: Option<&str>, constrains: bool) -> anyhow::Result<()> {
         let (text, hashes) = without_hashes(line)?;
         match requirement(&text, &self.root) {
             Ok(pin) if constrains => self.found.constraints.push(Pin { hashes, ..pin }),
             Ok(pin) => self.found.wanted.push(Pin { hashes, ..pin }),
-            Err(reason) => self.found.unreadable.push((redact::urls(&text), format!("{reason:#}"))),
+            Err(reason) => self.found.unreadable.push(match place {
+                Some(place) => (place.to_owned(), "it is no requirement".to_owned()),
+                None => (redact::urls(&text), format!("{reason:#}")),
+            }),
         }
         Ok(())
     }
@@ -178,7 +185,12 @@ fn option(line: &str, folder: &Path) -> anyhow::Result<String> {
             _ => format!("{long} {value}"),
         });
     }
-    bail!("the option `{}` is not one that a rebuild honours: take it out, or rebuild by hand", redact::urls(line));
+    bail!("the option `{}` is not one that a rebuild honours: take it out, or rebuild by hand", bare(line));
+}
+
+/// An option without its value, which may be a secret.
+fn bare(option: &str) -> String {
+    redact::urls(option.split(|c: char| c == '=' || c.is_whitespace()).next().unwrap_or_default())
 }
 
 fn without_hashes(line: &str) -> anyhow::Result<(String, Vec<String>)> {
@@ -189,7 +201,7 @@ fn without_hashes(line: &str) -> anyhow::Result<(String, Vec<String>)> {
     while let Some(word) = words.next() {
         let hash = if word == "--hash" { words.next() } else { word.strip_prefix("--hash=") };
         let Some(hash) = hash.filter(|hash| is_hash(hash)) else {
-            bail!("`{}` is no option of a requirement that a rebuild honours", redact::urls(word))
+            bail!("`{}` is no option of a requirement that a rebuild honours", bare(word))
         };
         hashes.push(hash.to_owned());
     }

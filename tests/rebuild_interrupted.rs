@@ -1,0 +1,175 @@
+//! A signal, a kill or another run while an installer is at work.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::{Value, json};
+use tests::{Ran, Sandbox, arg};
+
+use crate::ward;
+
+/// An environment without an interpreter, and a uv that says over a pipe that it has begun to install and then waits.
+struct Scene {
+    sandbox: Sandbox,
+    venv: PathBuf,
+    old: std::collections::BTreeMap<PathBuf, String>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let venv = sandbox.work("project/.venv");
+        ward::wheel(&sandbox, "gadget", "1.0");
+        ward::by_uv(&sandbox, &venv, &[]);
+        ward::install(&sandbox, &venv, &["gadget"]);
+        ward::kill(&venv);
+        for pipe in ["begun", "go-on"] {
+            assert!(Command::new("mkfifo").arg(sandbox.root().join(pipe)).status().unwrap().success());
+        }
+        let (root, uv) = (sandbox.root().display(), ward::on_path("uv"));
+        let lines = format!("case $* in *install*) echo $$ >>{root}/begun; read -r _ <{root}/go-on;; esac\nexec {} \"$@\"", uv.display());
+        ward::program(&sandbox.root().join("slow/uv"), &lines);
+        let old = ward::contents(&venv);
+        Self { sandbox, venv, old }
+    }
+
+    /// Starts a rebuild and returns once its installer waits, with that one's process number.
+    fn begin(&self) -> (Child, String) {
+        let run = ward::rebuild(&self.sandbox, [arg("--force"), arg("--full"), arg(&self.venv)]);
+        let child = run.env("PATH", ward::path_with(&self.sandbox.root().join("slow"))).start();
+        let begun = self.pipe("begun");
+        let patience = Timespec { tv_sec: 60, tv_nsec: 0 };
+        assert_eq!(poll(&mut [PollFd::new(&begun, PollFlags::IN)], Some(&patience)), Ok(1), "the installer was never started");
+        let mut pid = String::new();
+        BufReader::new(begun).read_line(&mut pid).unwrap();
+        (child, pid.trim().to_owned())
+    }
+
+    /// Lets every installer go on from now on, for as long as the file lives.
+    fn go_on(&self) -> File {
+        let mut pipe = self.pipe("go-on");
+        pipe.write_all(&[b'\n'; 100]).unwrap();
+        pipe
+    }
+
+    /// A named pipe, opened so that neither end is waited for.
+    fn pipe(&self, name: &str) -> File {
+        OpenOptions::new().read(true).write(true).open(self.sandbox.root().join(name)).unwrap()
+    }
+
+    fn again(&self) -> Ran {
+        ward::force(&self.sandbox, &["--full"], &self.venv)
+    }
+
+    #[track_caller]
+    fn is_as_before(&self) {
+        ward::same(&self.old, &ward::contents(&self.venv));
+        assert_eq!(ward::names(self.venv.parent().unwrap()), [".venv"]);
+        assert!(ward::names(&self.state().join("journal")).is_empty());
+    }
+
+    fn state(&self) -> PathBuf {
+        self.sandbox.root().join("state/mendline")
+    }
+
+    fn audited(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.state().join("audit.jsonl")).unwrap();
+        text.lines().map(tests::schema::check).map(|mut record| record["data"]["outcome"].take()).collect()
+    }
+}
+
+fn ended(child: Child) -> Ran {
+    use std::os::unix::process::ExitStatusExt as _;
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ran { code: output.status.code(), signal: output.status.signal(), stdout: output.stdout, stderr }
+}
+
+fn send(signal: &str, pid: &str) {
+    assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+}
+
+#[test]
+fn a_signal_puts_the_old_state_back_and_is_died_of() {
+    for (name, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1)] {
+        let scene = Scene::new();
+        let (child, installer) = scene.begin();
+        assert!(ward::is_running(&installer));
+        send(name, &child.id().to_string());
+        let ran = ended(child);
+        assert_eq!((ran.signal, ran.code), (Some(number), None), "{}", ran.stderr);
+        ward::told(&ran, "rebuild", "cancelled");
+        assert!(!ward::is_running(&installer), "its installer goes with it");
+        scene.is_as_before();
+        assert_eq!(scene.audited(), ["started", "cancelled"]);
+        ward::told(&scene.again().code(0), "rebuild", "done");
+        ward::is_healthy(&scene.sandbox, &scene.venv);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_the_next_run_puts_it_right() {
+    let scene = Scene::new();
+    let (child, installer) = scene.begin();
+    // Stopped, so that both are there when it goes on.
+    let pid = child.id().to_string();
+    ["-STOP", "-INT", "-TERM", "-CONT"].iter().for_each(|signal| send(signal, &pid));
+    let ran = ended(child);
+    assert!(matches!(ran.signal, Some(2 | 15)), "{ran:?}");
+    assert!(!ward::is_running(&installer));
+    ward::same(&scene.old, &ward::contents(&scene.venv));
+    let ran = scene.again().code(0);
+    let last = ran.of("action").pop().unwrap()["data"].take();
+    assert_eq!((&last["verb"], &last["outcome"]), (&json!("rebuild"), &json!("done")));
+    ward::is_healthy(&scene.sandbox, &scene.venv);
+    assert_eq!(ward::backups(&scene.venv).len(), 1);
+}
+
+#[test]
+fn killed_while_an_installer_works_it_leaves_the_old_environment_and_a_journal() {
+    let scene = Scene::new();
+    let (child, installer) = scene.begin();
+    send("-KILL", &child.id().to_string());
+    assert_eq!(ended(child).signal, Some(9));
+    ward::same(&scene.old, &ward::contents(&scene.venv));
+    assert_eq!(ward::names(&scene.state().join("journal")).len(), 1);
+    // Nobody ends it now but we.
+    send("-KILL", &installer);
+    let ran = ward::rebuild(&scene.sandbox, ["--force"]).run().code(0);
+    let data = ward::action(&ran)["data"].take();
+    assert_eq!((&data["verb"], &data["outcome"], &data["changed"]), (&json!("rebuild"), &json!("undone"), &json!(false)), "{data}");
+    scene.is_as_before();
+    ward::told(&scene.again().code(0), "rebuild", "done");
+    ward::is_healthy(&scene.sandbox, &scene.venv);
+}
+
+#[test]
+fn of_two_runs_on_one_environment_the_second_steps_back() {
+    let scene = Scene::new();
+    let (child, _) = scene.begin();
+    let ran = scene.again().code(75);
+    let data = ward::told(&ran, "rebuild", "skipped");
+    assert!(data["text"].as_str().unwrap().starts_with("another run holds the lock "), "{data}");
+    let undo = ward::rebuild(&scene.sandbox, [arg("undo"), arg("--force"), arg(&scene.venv)]).run().code(75);
+    ward::told(&undo, "undo", "skipped");
+    let _pipe = scene.go_on();
+    let ran = ended(child).code(0);
+    ward::told(&ran, "rebuild", "done");
+    ward::is_healthy(&scene.sandbox, &scene.venv);
+    assert_eq!(ward::backups(&scene.venv).len(), 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_stop_a_change_in_hand() {
+    let scene = Scene::new();
+    let (mut child, _) = scene.begin();
+    drop(child.stdout.take());
+    let _pipe = scene.go_on();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    ward::is_healthy(&scene.sandbox, &scene.venv);
+    assert_eq!(scene.audited(), ["started", "done"]);
+    assert_eq!(ward::backups(&scene.venv).len(), 1);
+}

@@ -1,0 +1,134 @@
+//! Every way back: a change is taken back and made again, and old backups go only when somebody says so.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tests::{Ran, Sandbox, arg};
+
+use crate::ward;
+
+fn dead(sandbox: &Sandbox) -> PathBuf {
+    let venv = sandbox.work("project/.venv");
+    ward::by_uv(sandbox, &venv, &[]);
+    ward::kill(&venv);
+    venv
+}
+
+fn undo(sandbox: &Sandbox, args: &[&str], venv: &Path) -> Ran {
+    ward::rebuild(sandbox, [arg("undo")].into_iter().chain(args.iter().map(arg)).chain([arg(venv)])).run()
+}
+
+#[test]
+fn a_change_is_taken_back_and_made_again() {
+    for (args, verb) in [(&[][..], "relink"), (&["--full"], "rebuild")] {
+        let sandbox = Sandbox::new();
+        let venv = dead(&sandbox);
+        let before = ward::contents(&venv);
+        let made = ward::told(&ward::force(&sandbox, args, &venv).code(0), verb, "done");
+        let after = ward::contents(&venv);
+        assert_ne!(before, after);
+
+        let traces = ward::traces(sandbox.root());
+        let planned = ward::told(&undo(&sandbox, &[], &venv).code(0), "undo", "planned");
+        assert!(planned["text"].as_str().unwrap().contains(made["undo"].as_str().unwrap()), "{planned}");
+        ward::same(&traces, &ward::traces(sandbox.root()));
+
+        for expected in [&before, &after, &before, &after] {
+            let data = ward::action(&undo(&sandbox, &["--force"], &venv).code(0))["data"].take();
+            assert_eq!((&data["verb"], &data["outcome"], &data["changed"]), (&json!("undo"), &json!("done"), &json!(true)), "{data}");
+            ward::same(expected, &ward::contents(&venv));
+        }
+        ward::is_healthy(&sandbox, &venv);
+    }
+}
+
+#[test]
+fn a_change_that_was_built_upon_is_not_taken_back() {
+    let sandbox = Sandbox::new();
+    let venv = dead(&sandbox);
+    ward::told(&ward::force(&sandbox, &[], &venv).code(0), "relink", "done");
+    let link = venv.join("bin/python");
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("/usr/bin/env", &link).unwrap();
+    let was = ward::contents(&venv);
+    let data = ward::told(&undo(&sandbox, &["--force"], &venv).code(1), "undo", "failed");
+    assert!(data["text"].as_str().unwrap().contains("can be taken back"), "{data}");
+    ward::same(&was, &ward::contents(&venv));
+}
+
+#[test]
+fn what_was_never_changed_has_no_way_back() {
+    let sandbox = Sandbox::new();
+    let venv = dead(&sandbox);
+    let data = ward::told(&undo(&sandbox, &["--force"], &venv).code(1), "undo", "failed");
+    assert!(data["text"].as_str().unwrap().starts_with("nothing that venv-rebuild did to "), "{data}");
+    let data = ward::told(&undo(&sandbox, &["--force", "--to", "yesterday"], &venv).code(1), "undo", "failed");
+    assert!(data["text"].as_str().unwrap().contains("no backup or change called yesterday"), "{data}");
+}
+
+#[test]
+fn any_backup_can_be_gone_back_to_by_its_name() {
+    let sandbox = Sandbox::new();
+    let venv = dead(&sandbox);
+    let first = ward::contents(&venv);
+    let undo_of = |data: &Value| PathBuf::from(data["undo"].as_str().unwrap());
+    let oldest = undo_of(&ward::told(&ward::force(&sandbox, &["--full"], &venv).code(0), "rebuild", "done"));
+    ward::kill(&venv);
+    ward::told(&ward::force(&sandbox, &["--full"], &venv).code(0), "rebuild", "done");
+    assert_eq!(ward::backups(&venv).len(), 2);
+    let newest = ward::contents(&venv);
+    let name = oldest.file_name().unwrap().to_str().unwrap();
+    drop(undo(&sandbox, &["--force", "--to", name], &venv).code(0));
+    ward::same(&first, &ward::contents(&venv));
+    drop(undo(&sandbox, &["--force", "--to", name], &venv).code(0));
+    ward::same(&newest, &ward::contents(&venv));
+}
+
+/// An environment with backups of these times, the newest last.
+fn with_backups(sandbox: &Sandbox, stamps: &[&str]) -> PathBuf {
+    let venv = dead(sandbox);
+    for stamp in stamps {
+        ward::told(&ward::force(sandbox, &["--full"], &venv).code(0), "rebuild", "done");
+        ward::kill(&venv);
+        let made = ward::backups(&venv).pop().unwrap();
+        fs::rename(made, venv.with_file_name(format!(".venv.backup_{stamp}"))).unwrap();
+    }
+    venv
+}
+
+fn prune(sandbox: &Sandbox, args: &[&str], path: &Path) -> Vec<String> {
+    let ran = ward::rebuild(sandbox, [arg("prune")].into_iter().chain(args.iter().map(arg)).chain([arg(path)])).run().code(0);
+    let expected = if args.contains(&"--force") { "done" } else { "planned" };
+    let backups = ran.of("action").into_iter().filter(|action| action["subject"].as_str().unwrap().contains(".backup_"));
+    backups
+        .map(|action| {
+            assert_eq!((&action["data"]["verb"], &action["data"]["outcome"]), (&json!("prune"), &json!(expected)), "{action}");
+            assert_eq!(action["data"]["changed"], args.contains(&"--force"));
+            Path::new(action["subject"].as_str().unwrap()).file_name().unwrap().to_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn backups_go_by_age_and_number_and_only_with_force() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000", "20210101_000000", "20220101_000000", "29990101_000000"]);
+    let project = venv.parent().unwrap();
+    // Not ours: named alike, and without our mark.
+    fs::create_dir(project.join(".venv.backup_20190101_000000")).unwrap();
+    fs::create_dir(project.join(".venv.backup_mine")).unwrap();
+    let all = ward::names(project);
+    let traces = ward::traces(sandbox.root());
+    assert_eq!(prune(&sandbox, &[], &venv), [".venv.backup_20220101_000000", ".venv.backup_20210101_000000", ".venv.backup_20200101_000000"]);
+    assert_eq!(prune(&sandbox, &["--keep", "3"], &venv), [".venv.backup_20200101_000000"]);
+    assert_eq!(prune(&sandbox, &["--keep", "0", "--older-than", "999999d"], &venv), [""; 0]);
+    assert_eq!(prune(&sandbox, &["--keep", "3"], &sandbox.work("")), [".venv.backup_20200101_000000"], "found from above as well");
+    ward::same(&traces, &ward::traces(sandbox.root()));
+    assert_eq!(ward::names(project), all);
+
+    assert_eq!(prune(&sandbox, &["--force", "--keep", "3"], &venv), [".venv.backup_20200101_000000"]);
+    assert_eq!(prune(&sandbox, &["--force"], &sandbox.work("")), [".venv.backup_20220101_000000", ".venv.backup_20210101_000000"]);
+    let left = [".venv", ".venv.backup_20190101_000000", ".venv.backup_29990101_000000", ".venv.backup_mine"];
+    assert_eq!(ward::names(project), left);
+}

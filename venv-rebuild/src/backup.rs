@@ -1,0 +1,154 @@
+//! The tree that was there before: named for the time of the change, ignored by git, and marked as ours.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::path::{Subject, shown};
+use contract::replace;
+use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::swap::{beside, parent};
+
+/// The file in a backup that says that it is ours to prune and to swap back.
+const MARKER: &str = "mendline-backup.json";
+
+/// What the marker says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Marker {
+    v: u64,
+    /// Where the environment stood.
+    pub(crate) of: Subject,
+    /// Of the change that replaced it.
+    pub(crate) id: String,
+    /// Whether its `.gitignore` is ours.
+    gitignore: bool,
+}
+
+/// Makes the tree at `aside` the backup of `venv`, named for the time of the change, ignored by git, and marked as ours.
+pub(crate) fn keep(venv: &Path, aside: &Path, id: &str) -> anyhow::Result<PathBuf> {
+    mark(aside, venv, id)?;
+    let stamp = id.split('-').next().unwrap_or(id);
+    for collision in 0..100 {
+        let suffix = if collision == 0 { String::new() } else { format!("-{collision:02}") };
+        let backup = beside(venv, &format!(".backup_{stamp}{suffix}"));
+        match rename_to_free(aside, &backup) {
+            Ok(()) => return replace::sync_folder(parent(venv)).map(|()| backup),
+            Err(Errno::EXIST | Errno::NOTEMPTY) => {}
+            Err(errno) => return Err(errno).with_context(|| format!("cannot rename {} to {}", shown(aside), shown(&backup))),
+        }
+    }
+    anyhow::bail!("there are a hundred backups of {} from one second", shown(venv))
+}
+
+/// Renames without ever replacing what is there.
+fn rename_to_free(from: &Path, to: &Path) -> Result<(), Errno> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if to.symlink_metadata().is_err() => rename(from, to),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(Errno::EXIST),
+        renamed => renamed,
+    }
+}
+
+/// Says in a tree that it is a backup of `venv`.
+pub(crate) fn mark(tree: &Path, venv: &Path, id: &str) -> anyhow::Result<()> {
+    if marker(tree)?.is_some() {
+        return Ok(());
+    }
+    let ignore = tree.join(".gitignore");
+    let gitignore = ignore.symlink_metadata().is_err();
+    let marker = Marker { v: 1, of: Subject::from(venv), id: id.to_owned(), gitignore };
+    replace::write(&tree.join(MARKER), &serde_json::to_vec(&marker).context("cannot render a marker")?)?;
+    if gitignore { replace::write(&ignore, b"*\n") } else { Ok(()) }
+}
+
+/// Takes back what [`mark`] said: the tree is in use again.
+pub(crate) fn unmark(tree: &Path) -> anyhow::Result<()> {
+    let Some(marker) = marker(tree)? else { return Ok(()) };
+    let names = if marker.gitignore { &[".gitignore", MARKER][..] } else { &[MARKER] };
+    for name in names {
+        match fs::remove_file(tree.join(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(e).with_context(|| format!("cannot remove {name} from {}", shown(tree)));
+            }
+            _ => {}
+        }
+    }
+    replace::sync_folder(tree)
+}
+
+/// What a tree says of itself as a backup; `None` where it is none of ours.
+pub(crate) fn marker(tree: &Path) -> anyhow::Result<Option<Marker>> {
+    let path = tree.join(MARKER);
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).with_context(|| format!("cannot understand {}", shown(&path))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("cannot read {}", shown(&path))),
+    }
+}
+
+/// The backups of an environment that are ours, newest first.
+pub(crate) fn backups(venv: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut prefix = venv.file_name().context("an environment needs a name")?.to_owned();
+    prefix.push(".backup_");
+    let folder = parent(venv);
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?;
+    let names = entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name()));
+    let mut names: Vec<OsString> = names.filter(|name| stamp_behind(name, &prefix).is_some()).collect();
+    names.sort_by(|a, b| b.cmp(a));
+    let mut backups: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    backups.retain(|backup| marker(backup).is_ok_and(|marker| marker.is_some()));
+    Ok(backups)
+}
+
+/// The path that a backup is named for.
+pub(crate) fn backup_of(backup: &Path) -> Option<PathBuf> {
+    let name = backup.file_name()?.as_encoded_bytes();
+    let at = name.windows(8).rposition(|window| window == b".backup_")?;
+    let (name, stamp) = (&name[..at], std::str::from_utf8(&name[at + 8..]).ok()?);
+    is_stamp(stamp).then(|| backup.with_file_name(crate::layout::path(name)))
+}
+
+/// The `YYYYMMDD_HHMMSS` in the name of a backup.
+pub(crate) fn stamp(backup: &Path) -> Option<String> {
+    let name = backup.file_name()?.to_string_lossy().into_owned();
+    let at = name.rfind(".backup_")? + ".backup_".len();
+    is_stamp(name.get(at..)?).then(|| name[at..at + 15].to_owned())
+}
+
+fn stamp_behind(name: &OsString, prefix: &OsString) -> Option<()> {
+    let rest = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes())?;
+    is_stamp(std::str::from_utf8(rest).ok()?).then_some(())
+}
+
+fn is_stamp(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (stamp, suffix) = text.split_at_checked(15).unwrap_or((text, ""));
+    let whole = stamp.split_once('_').is_some_and(|(date, time)| date.len() == 8 && time.len() == 6 && digits(date) && digits(time));
+    whole && (suffix.is_empty() || suffix.strip_prefix('-').is_some_and(digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backups_of_one_second_do_not_meet_and_only_ours_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let venv = folder.path().join(".venv");
+        let aside = crate::swap::aside(&venv, "20260101_000000-0000");
+        fs::create_dir(&aside).unwrap();
+        fs::create_dir(folder.path().join(".venv.backup_20260101_000000")).unwrap();
+        let backup = keep(&venv, &aside, "20260101_000000-0000").unwrap();
+        assert_eq!(backup.file_name().unwrap(), ".venv.backup_20260101_000000-01");
+        assert_eq!(backups(&venv).unwrap(), std::slice::from_ref(&backup));
+        assert_eq!(fs::read(backup.join(".gitignore")).unwrap(), b"*\n");
+        assert_eq!(stamp(&backup).unwrap(), "20260101_000000");
+        unmark(&backup).unwrap();
+        assert!(!backup.join(".gitignore").exists() && backups(&venv).unwrap().is_empty());
+    }
+}
