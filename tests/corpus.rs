@@ -10,11 +10,7 @@ use tests::workspace;
 
 /// Makes the named environments below `folder`; names that this machine cannot make panic, since a test that is skipped proves nothing.
 pub(crate) fn make(folder: &Path, names: &[&str]) {
-    let output = Command::new(workspace().join("scripts/broken-venvs"))
-        .arg(folder)
-        .args(names)
-        .output()
-        .expect("bash starts");
+    let output = Command::new(workspace().join("scripts/broken-venvs")).arg(folder).args(names).output().expect("bash starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "broken-venvs failed: {said}");
     assert!(!said.contains("skipped"), "this machine cannot make them all: {said}");

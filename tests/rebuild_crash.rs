@@ -107,7 +107,8 @@ impl Victim {
 
     /// Runs the change under strace, which follows its threads and lets go of the programs that it starts.
     fn traced(&self, expression: &str, log: &Path) -> Ran {
-        let words = ["-f", "-qq", "-b", "execve", "-e", expression, "-o"].map(arg).into_iter().chain([arg(log), arg(binary("venv-rebuild"))]);
+        let words =
+            ["-f", "-qq", "-b", "execve", "-e", expression, "-o"].map(arg).into_iter().chain([arg(log), arg(binary("venv-rebuild"))]);
         let rest = self.args.iter().map(arg).chain([arg("--force"), arg(self.venv())]);
         ward::at_wheels(&self.sandbox, self.sandbox.command("strace", words.chain(rest))).run()
     }
@@ -124,7 +125,11 @@ impl Victim {
             if self.at_once {
                 self.holds_one_side(&at);
             }
-            if self.settles(&at) { went += 1 } else { stayed += 1 }
+            if self.settles(&at) {
+                went += 1
+            } else {
+                stayed += 1
+            }
             self.comes_to_its_end(&at);
         }
         assert!(stayed > 0 && went > 0, "one side was never seen: {stayed} old, {went} new");

@@ -197,7 +197,9 @@ fn no_file_from_beyond_the_projects_root_is_taken() {
 
 #[test]
 fn what_cannot_be_had_leaves_the_rest_installed_and_is_no_success() {
-    for (installer, file) in [("uv", "gadget==1.0\nunobtainable==3.1\ngizmo==1.0\n"), ("pip", "gadget==1.0\nunobtainable==3.1\ngizmo==1.0\n")] {
+    for (installer, file) in
+        [("uv", "gadget==1.0\nunobtainable==3.1\ngizmo==1.0\n"), ("pip", "gadget==1.0\nunobtainable==3.1\ngizmo==1.0\n")]
+    {
         let sandbox = Sandbox::new();
         let venv = with_packages(&sandbox);
         fs::write(venv.with_file_name("requirements.txt"), file).unwrap();

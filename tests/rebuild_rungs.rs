@@ -165,7 +165,11 @@ fn a_dry_run_names_the_least_rung_for_each() {
         assert_eq!(verbs(&planned), *rungs, "{name}: {planned:#?}");
         for action in &planned {
             let data = &action["data"];
-            assert_eq!((&data["outcome"], &data["changed"], &data["verified"]), (&"planned".into(), &false.into(), &false.into()), "{name}");
+            assert_eq!(
+                (&data["outcome"], &data["changed"], &data["verified"]),
+                (&"planned".into(), &false.into(), &false.into()),
+                "{name}"
+            );
             assert_eq!(data["detail"]["rung"], data["verb"], "{name}");
         }
     }
@@ -185,7 +189,11 @@ fn the_rung_that_was_planned_mends_it_and_was_seen_to() {
         assert_eq!(verbs(&made), *rungs, "{name}: {made:#?}");
         for action in &made {
             let data = &action["data"];
-            assert_eq!((&data["outcome"], &data["changed"], &data["verified"]), (&"done".into(), &true.into(), &true.into()), "{name}: {data}");
+            assert_eq!(
+                (&data["outcome"], &data["changed"], &data["verified"]),
+                (&"done".into(), &true.into(), &true.into()),
+                "{name}: {data}"
+            );
             assert!(data["undo"].is_string() && data["log"].is_string() && data["took_ms"].is_u64(), "{name}: {data}");
         }
         // What a dead interpreter hid is another change's.
@@ -204,7 +212,11 @@ fn what_wants_a_person_is_left_as_it_is_with_the_reason() {
             let actions = night.actions(ran, name);
             assert_eq!(verbs(&actions), [*verb], "{name}: {actions:#?}");
             let data = &actions[0]["data"];
-            assert_eq!((&data["outcome"], &data["changed"], &data["verified"]), (&(*expected).into(), &false.into(), &false.into()), "{name}");
+            assert_eq!(
+                (&data["outcome"], &data["changed"], &data["verified"]),
+                (&(*expected).into(), &false.into(), &false.into()),
+                "{name}"
+            );
             assert!(data["text"].as_str().unwrap().starts_with(text), "{name}: {data}");
         }
         let verdict = night.of(&night.again, name, "venv.probe");
@@ -220,7 +232,9 @@ fn what_wants_a_person_is_left_as_it_is_with_the_reason() {
 }
 
 fn unchanged(night: &Night, name: &str) {
-    let of = |all: &BTreeMap<PathBuf, String>| all.iter().filter(|(path, _)| path.starts_with(name)).map(|(p, w)| (p.clone(), w.clone())).collect();
+    let of = |all: &BTreeMap<PathBuf, String>| {
+        all.iter().filter(|(path, _)| path.starts_with(name)).map(|(p, w)| (p.clone(), w.clone())).collect()
+    };
     ward::same(&of(&night.before_force), &of(&night.after_force));
 }
 
@@ -317,9 +331,14 @@ fn a_second_run_has_nothing_to_do() {
 fn the_table_names_every_fault_of_the_corpus() {
     let list = Sandbox::new().command(tests::workspace().join("scripts/broken-venvs"), ["--list"]).run().code(0);
     let text = list.text();
-    let faults = text.lines().map(|line| line.split('\t').collect::<Vec<_>>()).filter(|fields| fields[1] != "control").map(|fields| fields[0]);
-    let known: BTreeSet<_> =
-        MENDED.iter().map(|(name, _)| *name).chain(LEFT.iter().map(|(name, ..)| *name)).chain(OTHERS.iter().map(|(name, _)| *name)).collect();
+    let faults =
+        text.lines().map(|line| line.split('\t').collect::<Vec<_>>()).filter(|fields| fields[1] != "control").map(|fields| fields[0]);
+    let known: BTreeSet<_> = MENDED
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(LEFT.iter().map(|(name, ..)| *name))
+        .chain(OTHERS.iter().map(|(name, _)| *name))
+        .collect();
     // A redirection to an environment that is well.
     assert_eq!(faults.filter(|name| *name != "dotfile").collect::<BTreeSet<_>>(), known);
 }

@@ -120,7 +120,10 @@ fn backups_go_by_age_and_number_and_only_with_force() {
     fs::create_dir(project.join(".venv.backup_mine")).unwrap();
     let all = ward::names(project);
     let traces = ward::traces(sandbox.root());
-    assert_eq!(prune(&sandbox, &[], &venv), [".venv.backup_20220101_000000", ".venv.backup_20210101_000000", ".venv.backup_20200101_000000"]);
+    assert_eq!(
+        prune(&sandbox, &[], &venv),
+        [".venv.backup_20220101_000000", ".venv.backup_20210101_000000", ".venv.backup_20200101_000000"]
+    );
     assert_eq!(prune(&sandbox, &["--keep", "3"], &venv), [".venv.backup_20200101_000000"]);
     assert_eq!(prune(&sandbox, &["--keep", "0", "--older-than", "999999d"], &venv), [""; 0]);
     assert_eq!(prune(&sandbox, &["--keep", "3"], &sandbox.work("")), [".venv.backup_20200101_000000"], "found from above as well");

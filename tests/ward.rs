@@ -89,7 +89,8 @@ with zipfile.ZipFile(path, 'w') as wheel:
     for file, text in {**files, f'{info}/RECORD': record}.items():
         wheel.writestr(file, text)
 print(path)";
-    let output = Command::new(python()).args(["-I", "-c", script]).arg(wheels(sandbox)).args([name, version]).output().expect("Python starts");
+    let output =
+        Command::new(python()).args(["-I", "-c", script]).arg(wheels(sandbox)).args([name, version]).output().expect("Python starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("a path").trim_end().into()
 }
@@ -188,7 +189,10 @@ pub(crate) fn program(path: &Path, lines: &str) {
 /// The program of that name on PATH.
 pub(crate) fn on_path(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").expect("a PATH");
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap_or_else(|| panic!("{name} is not on PATH"))
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is not on PATH"))
 }
 
 /// PATH with a folder of the test's own first.
@@ -223,7 +227,10 @@ pub(crate) fn traces(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     walk(folder, &mut |path, meta| {
         let (m, c) = ((meta.mtime(), meta.mtime_nsec()), (meta.ctime(), meta.ctime_nsec()));
-        found.insert(path.strip_prefix(folder).expect("below").to_owned(), format!("{} {:o} {} {m:?} {c:?}", meta.ino(), meta.mode(), meta.size()));
+        found.insert(
+            path.strip_prefix(folder).expect("below").to_owned(),
+            format!("{} {:o} {} {m:?} {c:?}", meta.ino(), meta.mode(), meta.size()),
+        );
     });
     found
 }

@@ -29,8 +29,7 @@ pub(crate) fn draw(seen: &Seen) -> Vec<Block<'_>> {
         rows: seen.actions.len(),
         row: Box::new(move |i| row(&seen.actions[i], root.as_deref(), several_hosts, one_log)),
     };
-    let mut blocks =
-        vec![Block::Heading(format!("Actions{under}")), Block::Table(table), Block::Line(Tone::Strong, counts(&seen.actions))];
+    let mut blocks = vec![Block::Heading(format!("Actions{under}")), Block::Table(table), Block::Line(Tone::Strong, counts(&seen.actions))];
     if let [log] = logs[..] {
         blocks.push(Block::Line(Tone::Faint, format!("Log: {}", text_of(log))));
     }

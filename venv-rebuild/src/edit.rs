@@ -1,7 +1,7 @@
 //! One change to one file, decided before it is made: a dry run can name it, a patch can save what it replaces, a clone can take it at once.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,15 @@ impl Edit {
     /// Makes the change below `root`, by one rename: who looks sees the old or the new. Other names of an inode keep their bytes.
     pub(crate) fn apply(&self, root: &Path) -> anyhow::Result<()> {
         let path = root.join(&self.path);
-        put(&path, &self.content).with_context(|| format!("cannot write {}", shown(&path)))
+        let sync = || replace::sync_folder(path.parent().unwrap_or(root));
+        put(&path, &self.content, replace::write).and_then(|()| sync()).with_context(|| format!("cannot write {}", shown(&path)))
+    }
+
+    /// Makes the change in a tree that stands aside: a crash throws the whole tree away, so nothing is synced.
+    pub(crate) fn apply_aside(&self, root: &Path) -> anyhow::Result<()> {
+        let path = root.join(&self.path);
+        let write = |path: &Path, bytes: &[u8]| Ok(File::create_new(path)?.write_all(bytes)?);
+        put(&path, &self.content, write).with_context(|| format!("cannot write {}", shown(&path)))
     }
 }
 
@@ -69,7 +77,7 @@ pub(crate) fn content(path: &Path) -> io::Result<Content> {
     Ok(Content::File { bytes: fs::read(path)?, mode: meta.permissions().mode() & 0o7777 })
 }
 
-fn put(path: &Path, content: &Content) -> anyhow::Result<()> {
+fn put(path: &Path, content: &Content, write: fn(&Path, &[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let folder = path.parent().context("it has no parent folder")?;
     let name = path.file_name().context("it has no name")?;
     let mut temporary = std::ffi::OsString::from(TEMPORARY);
@@ -84,12 +92,12 @@ fn put(path: &Path, content: &Content) -> anyhow::Result<()> {
             rustix::fs::rename(&temporary, path)?;
         }
         Content::File { bytes, mode } => {
-            replace::write(&temporary, bytes)?;
+            write(&temporary, bytes)?;
             fs::set_permissions(&temporary, Permissions::from_mode(*mode))?;
             rustix::fs::rename(&temporary, path)?;
         }
     }
-    replace::sync_folder(folder)
+    Ok(())
 }
 
 /// Clears away what a crash left of replacements in a folder.

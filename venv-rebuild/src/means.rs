@@ -159,6 +159,10 @@ impl<'a> Means<'a> {
                 "recovered from its own metadata".to_owned()
             }
         };
+        if !set.not_in_source.is_empty() {
+            let added: Vec<String> = set.not_in_source.iter().map(ToString::to_string).collect();
+            detail.insert("not_in_source".to_owned(), json!(added));
+        }
         if !set.options.is_empty() {
             detail.insert("options".to_owned(), json!(set.options));
         }

@@ -16,13 +16,13 @@ use crate::edit::{Content, Edit, content};
 use crate::record::{self, Rewritten};
 use crate::{activate, layout, shebang};
 
-/// Makes the environment in the folder `venv` say that it stands at `to`, wherever it says that it stands at one of `from`:
+/// Makes the environment in the folder `venv`, which stands aside, say that it stands at `to`, wherever it says that it stands at one of `from`:
 /// shebangs, activate files, the `command` of `pyvenv.cfg`, and the RECORD lines of the scripts that changed.
 ///
 /// # Errors
 /// A file cannot be read or replaced.
 pub(crate) fn rewrite(venv: &Path, from: &[&Path], to: &Path) -> anyhow::Result<()> {
-    edits(venv, from, to)?.iter().try_for_each(|edit| edit.apply(venv))
+    edits(venv, from, to)?.iter().try_for_each(|edit| edit.apply_aside(venv))
 }
 
 /// What [`rewrite`] changes.

@@ -72,6 +72,9 @@ fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &m
         let changed = built.changed.iter().map(|change| json!({"name": change.name, "was": change.was, "now": change.now}));
         detail.insert("changed".to_owned(), changed.collect());
     }
+    if !built.carried.is_empty() {
+        detail.insert("carried".to_owned(), json!(built.carried));
+    }
     Ok(Filled { missing, detail })
 }
 

@@ -26,7 +26,6 @@ pub(crate) struct Built {
     /// What has another version than before.
     pub(crate) changed: Vec<Change>,
     /// Names that no installer could bring and that were copied from the broken environment, proven by their hashes.
-    #[expect(dead_code, reason = "the driver's record is to name them")]
     pub(crate) carried: Vec<String>,
 }
 
@@ -67,7 +66,9 @@ pub(crate) fn create(
         failed.extend(session.install(missing, &Way::EXACT)?);
     }
     let installer = session.tool.name();
-    failed.extend(not_there(aside, spec, set, &failed)?.into_iter().map(|pin| (pin, format!("{installer} reports no error, and it is not there"))));
+    failed.extend(
+        not_there(aside, spec, set, &failed)?.into_iter().map(|pin| (pin, format!("{installer} reports no error, and it is not there"))),
+    );
     let carried = carry_over(spec, set, aside, &mut failed)?;
     seed_the_rest(aside, spec, &mut failed, run)?;
     settle(aside, final_path, &carried).context("cannot make the new environment say where it will stand")?;

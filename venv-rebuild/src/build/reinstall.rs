@@ -35,7 +35,12 @@ pub(crate) fn reinstall(clone: &Path, final_path: &Path, packages: &[Package], s
     let folder = final_path.parent().unwrap_or(final_path).to_owned();
     let mut session = Session::plain(Tool::choose(spec.installer, &python)?, python, folder, run);
     (session.fresh, session.again) = (spec.fresh, true);
-    let failed = session.install(pins, &Way::EXACT)?;
+    let mut failed = session.install(pins.clone(), &Way::EXACT)?;
+    let (present, _) = installed(&library.packages);
+    // The probe cannot miss what has no trace any more.
+    let is_there = |pin: &Pin| present.iter().any(|dist| dist.name == pin.name) || failed.iter().any(|(other, _)| other.name == pin.name);
+    let gone: Vec<Pin> = pins.into_iter().filter(|pin| !is_there(pin)).collect();
+    failed.extend(gone.into_iter().map(|pin| (pin, format!("{} reports no error, and it is not there", session.tool.name()))));
     relocate::rewrite(clone, &[clone], final_path).context("cannot make the scripts say where they will stand")?;
     Ok(failed)
 }
