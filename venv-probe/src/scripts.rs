@@ -110,22 +110,33 @@ fn interpreter(head: &[u8]) -> Option<PathBuf> {
     let line = head.strip_prefix(b"#!")?.split(|&b| b == b'\n').next()?.trim_ascii();
     let path = match line {
         b"/bin/sh" => polyglot(head.get(10..)?)?,
-        line => line.split(|&b| b == b' ').next()?,
+        line => line.split(|&b| b == b' ').next()?.to_vec(),
     };
-    let path = PathBuf::from(OsString::from_vec(path.to_vec()));
+    let path = PathBuf::from(OsString::from_vec(path));
     (path.is_absolute() && path.file_name().is_some_and(is_python)).then_some(path)
 }
 
 /// `'''exec' /path "$0" "$@"`, the path bare, "double" or 'single' quoted.
-fn polyglot(rest: &[u8]) -> Option<&[u8]> {
+fn polyglot(rest: &[u8]) -> Option<Vec<u8>> {
     let rest = rest.strip_prefix(b"'''exec' ")?;
-    let (path, end) = match rest.first()? {
-        b'"' => (&rest[1..], b'"'),
-        b'\'' => (&rest[1..], b'\''),
-        _ => (rest, b' '),
+    let path = match rest.first()? {
+        b'"' => rest[1..].split(|&b| b == b'"').next()?.to_vec(),
+        b'\'' => single_quoted(rest)?,
+        _ => rest.split(|&b| b == b' ').next()?.to_vec(),
     };
-    let path = path.split(|&b| b == end).next()?;
     (!path.contains(&b'$')).then_some(path)
+}
+
+/// A word of `sh` in single quotes, which has one of its own as `'"'"'`; `None` where it has no end.
+fn single_quoted(text: &[u8]) -> Option<Vec<u8>> {
+    let (mut word, mut rest) = (Vec::new(), text.strip_prefix(b"'")?);
+    loop {
+        let end = rest.iter().position(|&b| b == b'\'')?;
+        word.extend_from_slice(&rest[..end]);
+        let Some(after) = rest[end + 1..].strip_prefix(b"\"'\"'") else { return Some(word) };
+        word.push(b'\'');
+        rest = after;
+    }
 }
 
 /// The folder that `activate` exports as `VIRTUAL_ENV`; `None` where it computes it.
@@ -134,14 +145,12 @@ fn activated(head: &[u8]) -> Option<PathBuf> {
         let line = line.trim_ascii();
         line.strip_prefix(b"export VIRTUAL_ENV=").or_else(|| line.strip_prefix(b"VIRTUAL_ENV="))
     });
-    let unquoted = values.map(|value| {
-        let quote = value.first().copied().filter(|b| matches!(b, b'"' | b'\''));
-        quote.map_or(value, |q| value.strip_prefix(&[q]).and_then(|v| v.strip_suffix(&[q])).unwrap_or(value))
+    let mut unquoted = values.map(|value| match value.first() {
+        Some(b'\'') => single_quoted(value).unwrap_or_default(),
+        Some(b'"') => value[1..].strip_suffix(b"\"").unwrap_or_default().to_vec(),
+        _ => value.to_vec(),
     });
-    unquoted
-        .filter(|value| value.starts_with(b"/") && !value.contains(&b'$'))
-        .map(|value| PathBuf::from(OsString::from_vec(value.to_vec())))
-        .next()
+    unquoted.find(|value| value.starts_with(b"/") && !value.contains(&b'$')).map(|value| PathBuf::from(OsString::from_vec(value)))
 }
 
 #[cfg(test)]
@@ -157,6 +166,7 @@ mod tests {
             ("#!/bin/sh\n'''exec' /long/bin/python \"$0\" \"$@\"\n' '''", Some("/long/bin/python")),
             ("#!/bin/sh\n'''exec' \"/a b/bin/python\" \"$0\" \"$@\"\n' '''", Some("/a b/bin/python")),
             ("#!/bin/sh\n'''exec' '/a b/bin/python3' \"$0\" \"$@\"\n' '''", Some("/a b/bin/python3")),
+            ("#!/bin/sh\n'''exec' '/it'\"'\"'s/bin/python3' \"$0\" \"$@\"\n' '''", Some("/it's/bin/python3")),
             ("#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n", None),
             ("#!/usr/bin/env python3\n", None),
             ("#!/bin/sh\necho hi\n", None),
@@ -179,6 +189,8 @@ mod tests {
             ("VIRTUAL_ENV=\"/v\"\nexport VIRTUAL_ENV\n", Some("/v")),
             ("    export VIRTUAL_ENV=/a/v\n", Some("/a/v")),
             ("VIRTUAL_ENV='/a b/v'\n", Some("/a b/v")),
+            ("VIRTUAL_ENV='/it'\"'\"'s \"b\"/v'\n", Some("/it's \"b\"/v")),
+            ("VIRTUAL_ENV='/no/end\n", None),
             ("    VIRTUAL_ENV=$(cygpath /v)\nexport VIRTUAL_ENV=/v\n", Some("/v")),
             ("VIRTUAL_ENV=\"$(dirname -- x)\"\n", None),
         ] {

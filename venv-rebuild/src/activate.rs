@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::shebang::{find, single_quoted};
+use crate::layout;
+use crate::shebang::{find, single_quoted, word};
 
 /// Where the value of `VIRTUAL_ENV` begins in the activate script of bash and zsh, as venv, virtualenv and uv write it.
 const KEYS: [&[u8]; 2] = [b"VIRTUAL_ENV=", b"VIRTUAL_ENV "];
@@ -18,6 +19,9 @@ pub(crate) fn is_one(name: &OsStr) -> bool {
 pub(crate) fn root(script: &[u8]) -> Option<PathBuf> {
     let at = KEYS.iter().find_map(|key| find(script, key).map(|at| at + key.len()))?;
     let value = &script[at..];
+    if value.starts_with(b"'") {
+        return word(value).map(|(root, _)| layout::path(&root).to_owned());
+    }
     let line = &value[..value.iter().position(|&b| b == b'\n').unwrap_or(value.len())];
     let from = line.iter().position(|&b| b == b'/')?;
     let value = &line[from..];

@@ -50,7 +50,7 @@ fn polyglot(rest: &[u8]) -> Option<Shebang<'_>> {
 }
 
 /// One word of `sh`, unquoted, and the bytes that it took; `None` where only running it would tell what it means.
-fn word(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn word(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut plain, mut at, mut quote) = (Vec::new(), 0, None);
     loop {
         let byte = *text.get(at)?;

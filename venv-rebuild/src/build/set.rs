@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use contract::path::shown;
 use contract::venv::Probe;
 
 use super::closure::needed;
@@ -69,13 +68,13 @@ pub(crate) struct PackageSet {
 /// environment's own metadata says.
 ///
 /// # Errors
-/// The project's file cannot be read, or holds what cannot be honoured exactly; or there is neither a file nor metadata.
+/// The project's file cannot be read, or holds what cannot be honoured exactly.
 pub(crate) fn package_set(venv: &Path, probe: &Probe, options: &Options) -> anyhow::Result<PackageSet> {
     let remains = Remains::of(venv);
     let found = remains.library().map(|library| recover(venv, &library.packages));
     let set = match project::source(venv) {
         Some(source) => from_project(source, found.unwrap_or_default(), &markers(&remains, probe, options)?, options)?,
-        None => recovered(found.with_context(|| format!("`{}` has no site-packages left to read the package set from", shown(venv)))?),
+        None => found.map_or_else(nothing_left, recovered),
     };
     let set = if options.python.is_some_and(|wanted| Some(wanted) != remains.minor()) { set } else { with_copies(set, venv) };
     let folder = set.source.path().and_then(Path::parent).or(venv.parent()).unwrap_or(venv).to_owned();
@@ -107,6 +106,12 @@ fn recovered(found: Recovered) -> PackageSet {
         dists: found.dists,
         ..PackageSet::of(Source::Recovered)
     }
+}
+
+/// An environment without packages is better than one that does not start, and is not what was there.
+fn nothing_left() -> PackageSet {
+    let why = "no site-packages is left that says what was installed".to_owned();
+    PackageSet { unrecoverable: vec![("every package".to_owned(), why)], ..PackageSet::of(Source::Recovered) }
 }
 
 fn from_project(source: Source, found: Recovered, markers: &Markers, options: &Options) -> anyhow::Result<PackageSet> {
