@@ -1,11 +1,12 @@
 //! One test binary: the real tools, on real environments, in real pipelines.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on has failed, and writes where a crash harms nobody")]
+mod checkup;
 mod contract_readme;
 mod corpus;
 mod drawing;
 mod manners;
 mod night;
+mod originals;
 mod probe;
 mod rebuild_crash;
 mod rebuild_full;

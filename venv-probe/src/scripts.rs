@@ -119,12 +119,16 @@ fn interpreter(head: &[u8]) -> Option<PathBuf> {
 /// `'''exec' /path "$0" "$@"`, the path bare, "double" or 'single' quoted.
 fn polyglot(rest: &[u8]) -> Option<Vec<u8>> {
     let rest = rest.strip_prefix(b"'''exec' ")?;
-    let path = match rest.first()? {
-        b'"' => rest[1..].split(|&b| b == b'"').next()?.to_vec(),
-        b'\'' => single_quoted(rest)?,
-        _ => rest.split(|&b| b == b' ').next()?.to_vec(),
-    };
-    (!path.contains(&b'$')).then_some(path)
+    match rest.first()? {
+        b'"' => rest[1..].split(|&b| b == b'"').next().and_then(literal),
+        b'\'' => single_quoted(rest),
+        _ => rest.split(|&b| b == b' ').next().and_then(literal),
+    }
+}
+
+/// Text that `sh` takes as it stands.
+fn literal(text: &[u8]) -> Option<Vec<u8>> {
+    (!text.contains(&b'$')).then(|| text.to_vec())
 }
 
 /// A word of `sh` in single quotes, which has one of its own as `'"'"'`; `None` where it has no end.
@@ -145,12 +149,12 @@ fn activated(head: &[u8]) -> Option<PathBuf> {
         let line = line.trim_ascii();
         line.strip_prefix(b"export VIRTUAL_ENV=").or_else(|| line.strip_prefix(b"VIRTUAL_ENV="))
     });
-    let mut unquoted = values.map(|value| match value.first() {
-        Some(b'\'') => single_quoted(value).unwrap_or_default(),
-        Some(b'"') => value[1..].strip_suffix(b"\"").unwrap_or_default().to_vec(),
-        _ => value.to_vec(),
+    let mut unquoted = values.filter_map(|value| match value.first()? {
+        b'\'' => single_quoted(value),
+        b'"' => value[1..].strip_suffix(b"\"").and_then(literal),
+        _ => literal(value),
     });
-    unquoted.find(|value| value.starts_with(b"/") && !value.contains(&b'$')).map(|value| PathBuf::from(OsString::from_vec(value)))
+    unquoted.find(|value| value.starts_with(b"/")).map(|value| PathBuf::from(OsString::from_vec(value)))
 }
 
 #[cfg(test)]
@@ -190,6 +194,7 @@ mod tests {
             ("    export VIRTUAL_ENV=/a/v\n", Some("/a/v")),
             ("VIRTUAL_ENV='/a b/v'\n", Some("/a b/v")),
             ("VIRTUAL_ENV='/it'\"'\"'s \"b\"/v'\n", Some("/it's \"b\"/v")),
+            ("VIRTUAL_ENV='/a $b/v'\n", Some("/a $b/v")),
             ("VIRTUAL_ENV='/no/end\n", None),
             ("    VIRTUAL_ENV=$(cygpath /v)\nexport VIRTUAL_ENV=/v\n", Some("/v")),
             ("VIRTUAL_ENV=\"$(dirname -- x)\"\n", None),

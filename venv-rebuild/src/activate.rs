@@ -165,6 +165,7 @@ mod tests {
             assert_eq!(root(script.as_bytes()), Some(PathBuf::from("/a b")), "{script}");
         }
         assert_eq!(root(b"VIRTUAL_ENV=/a/b\nexport VIRTUAL_ENV\n"), Some(PathBuf::from("/a/b")));
+        assert_eq!(root(b"VIRTUAL_ENV='/it'\"'\"'s'\n"), Some(PathBuf::from("/it's")));
         assert_eq!(root(b"VIRTUAL_ENV=\"$(dirname x)\"\n"), None);
     }
 }
