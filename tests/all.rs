@@ -1,5 +1,9 @@
 //! One test binary: the real tools, on real environments, in real pipelines.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on has failed, and writes where a crash harms nobody")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on has failed, and writes where a crash harms nobody"
+)]
 mod checkup;
 mod contract_readme;
 mod corpus;

@@ -36,8 +36,11 @@ fn install_puts_everything_in_its_place_and_can_be_run_again() {
     for tool in TOOLS {
         let version = sandbox.command(prefix.join("bin").join(tool), ["--version"]).run().code(0);
         assert!(version.text().starts_with(tool), "{}", version.text());
-        let completions =
-            [format!("bash-completion/completions/{tool}"), format!("zsh/site-functions/_{tool}"), format!("fish/vendor_completions.d/{tool}.fish")];
+        let completions = [
+            format!("bash-completion/completions/{tool}"),
+            format!("zsh/site-functions/_{tool}"),
+            format!("fish/vendor_completions.d/{tool}.fish"),
+        ];
         for path in completions.iter().chain([&format!("man/man1/{tool}.1")]) {
             assert!(fs::read_to_string(prefix.join("share").join(path)).unwrap().contains(tool), "{path}");
         }
@@ -69,7 +72,10 @@ fn kept(sandbox: &Sandbox) -> Vec<Value> {
     let names = ward::names(&folder);
     assert_eq!(names.len(), 1);
     let path = folder.join(&names[0]);
-    assert_eq!((path.metadata().unwrap().permissions().mode() & 0o777, folder.metadata().unwrap().permissions().mode() & 0o777), (0o600, 0o700));
+    assert_eq!(
+        (path.metadata().unwrap().permissions().mode() & 0o777, folder.metadata().unwrap().permissions().mode() & 0o777),
+        (0o600, 0o700)
+    );
     assert_eq!(fs::read_to_string(sandbox.root().join("state/mendline/.gitignore")).unwrap(), "*\n");
     fs::read_to_string(path).unwrap().lines().map(tests::schema::check).collect()
 }

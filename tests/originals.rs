@@ -46,7 +46,20 @@ fn one_that_cannot_start_hides_no_other() {
 /// `import sys` was all that it asked for.
 #[test]
 fn an_interpreter_that_starts_is_not_all_there_is_to_health() {
-    let shallow = ["moved", "copied", "minorbump", "missingmod", "corrupt", "emptydist", "conflict", "extras", "pipstub", "stalehome", "nobin", "nocfg"];
+    let shallow = [
+        "moved",
+        "copied",
+        "minorbump",
+        "missingmod",
+        "corrupt",
+        "emptydist",
+        "conflict",
+        "extras",
+        "pipstub",
+        "stalehome",
+        "nobin",
+        "nocfg",
+    ];
     let sandbox = Sandbox::new();
     for name in shallow {
         let data = ward::verdict(&sandbox, &corpus::all().join(name).join(".venv"));
@@ -142,7 +155,9 @@ fn what_could_not_be_seen_is_never_well() {
     fs::copy(binary("venv-rebuild"), alone.join("venv-rebuild")).unwrap();
     let unsure = json!({"v": 1, "type": "venv.probe", "id": "a.1", "tool": "venv-probe", "host": "h", "ts": "2026-08-23T10:11:12.345Z",
         "subject": venv, "data": {"status": "unknown", "layout": "venv", "level": "default", "proof": {"by": "files"}, "faults": [], "took_ms": 1}});
-    for (probe, code) in [(None, 2), (Some("kill -9 $$".to_owned()), 2), (Some("echo all is well".to_owned()), 2), (Some(format!("echo '{unsure}'")), 0)] {
+    for (probe, code) in
+        [(None, 2), (Some("kill -9 $$".to_owned()), 2), (Some("echo all is well".to_owned()), 2), (Some(format!("echo '{unsure}'")), 0)]
+    {
         drop(fs::remove_file(alone.join("venv-probe")));
         if let Some(lines) = &probe {
             ward::program(&alone.join("venv-probe"), lines);

@@ -76,7 +76,8 @@ fn a_link_inside_the_root_is_an_alias_and_one_that_leads_out_is_not_followed() {
 fn an_unreadable_folder_is_reported_and_the_rest_is_judged() {
     let sandbox = Sandbox::new();
     let work = sandbox.work("tree");
-    bare(&work.join("a/.venv"));
+    // By the system's Python: nobody may see into another user's home.
+    assert!(Command::new("/usr/bin/python3").args(["-m", "venv", "--without-pip"]).arg(work.join("a/.venv")).status().unwrap().success());
     fs::create_dir_all(work.join("locked/inside")).unwrap();
     fs::set_permissions(work.join("locked"), fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads everything: the run is handed to nobody.
@@ -118,6 +119,62 @@ fn a_strangers_environment_is_judged_from_files_unless_asked_for() {
     let record = sandbox.tool("venv-probe", [arg(&root), arg("--spawn"), arg("each")]).run().code(0).of("venv.probe").remove(0);
     assert_eq!(record["data"]["proof"]["by"], "start");
     assert!(witness.exists());
+}
+
+#[test]
+fn nothing_is_started_that_a_stranger_could_have_written() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let witness = sandbox.work("witness");
+    let payload = format!("import os; open({:?}, 'w').close()\n", witness.display().to_string());
+    let give = |path: &Path| rustix::fs::chown(path, Some(rustix::fs::Uid::from_raw(4242)), None).unwrap();
+    let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    let (shared, library, pth, added, way) =
+        (sandbox.work("shared"), sandbox.work("library"), sandbox.work("pth"), sandbox.work("added"), sandbox.work("way/in"));
+    for root in [&shared, &library, &pth, &added, &way] {
+        bare(root);
+    }
+    // A sticky folder that all can write to, such as /tmp, with an environment's files in it.
+    install(&shared, "e.pth", &payload);
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    install(&library, "e.pth", &payload);
+    give(&library.join("lib"));
+    install(&pth, "e.pth", &payload);
+    give(&site(&pth).join("e.pth"));
+    let theirs = sandbox.work("theirs");
+    fs::create_dir(&theirs).unwrap();
+    install(&added, "e.pth", &format!("{}\n", theirs.display()));
+    fs::write(theirs.join("sitecustomize.py"), &payload).unwrap();
+    give(&theirs);
+    install(&way, "e.pth", &payload);
+    open(&sandbox.work("way"));
+    for root in [&shared, &library, &pth, &added, &way] {
+        let record = sandbox.tool("venv-probe", [root]).run().code(0).of("venv.probe").remove(0);
+        assert_eq!(record["data"]["proof"]["by"], "files", "{record}");
+        assert!(!witness.exists(), "a stranger's code ran: {record}");
+    }
+}
+
+#[test]
+fn a_hang_is_nobody_elses_verdict() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("many");
+    let witness = sandbox.work("once");
+    // The first start that comes hangs, the others do not.
+    let code = format!(
+        "import os, time\ntry:\n    os.mkdir({:?})\nexcept FileExistsError:\n    pass\nelse:\n    time.sleep(600)\n",
+        witness.display().to_string()
+    );
+    for number in 0..4 {
+        bare(&work.join(number.to_string()));
+        install(&work.join(number.to_string()), "sitecustomize.py", &code);
+    }
+    let records = sandbox.tool("venv-probe", [arg(&work), arg("--timeout"), arg("2")]).run().code(0).of("venv.probe");
+    let mut statuses: Vec<_> = records.iter().map(|record| record["data"]["status"].as_str().unwrap()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["broken", "healthy", "healthy", "healthy"], "{records:?}");
 }
 
 #[test]

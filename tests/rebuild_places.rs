@@ -38,7 +38,11 @@ fn odd_paths_are_mended_by_every_kind_of_rung() {
             assert_eq!(ward::installed(&venv), ["gadget 1.0", &pip(&venv)], "{name}");
             // uv itself writes a `#!` line in two where the path has a newline.
             let python = venv.join("bin/python");
-            let pip = if name.contains('\n') { sandbox.command(python, ["-m", "pip", "--version"]) } else { sandbox.command(venv.join("bin/pip"), ["--version"]) };
+            let pip = if name.contains('\n') {
+                sandbox.command(python, ["-m", "pip", "--version"])
+            } else {
+                sandbox.command(venv.join("bin/pip"), ["--version"])
+            };
             let pip = pip.run().code(0);
             assert!(pip.text().contains(venv.to_str().unwrap()), "{name}: {}", pip.text());
         };
@@ -187,7 +191,8 @@ fn an_environment_that_a_program_uses_is_left_alone_unless_told_otherwise() {
     // Of one file at a time, nobody has to know.
     ward::kill(&venv);
     let ran = ward::force(&sandbox, &[], &venv).code(1);
-    let outcomes: Vec<_> = ran.of("action").iter().map(|action| (action["data"]["verb"].clone(), action["data"]["outcome"].clone())).collect();
+    let outcomes: Vec<_> =
+        ran.of("action").iter().map(|action| (action["data"]["verb"].clone(), action["data"]["outcome"].clone())).collect();
     assert_eq!(outcomes, [(json!("relink"), json!("done")), (json!("packages"), json!("skipped"))]);
 
     ward::told(&ward::force(&sandbox, &["--in-use=replace"], &venv).code(0), "packages", "done");

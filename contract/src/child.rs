@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,8 +15,18 @@ use crate::signal;
 /// How often a child is looked at that neither writes nor ends.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The groups that run now, for the signal handler to end.
-static LIVE: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+/// The groups that run now. Starting and registering is one step under this lock, so that whoever ends them all misses none.
+static LIVE: Mutex<Live> = Mutex::new(Live { groups: Vec::new(), over: false });
+
+struct Live {
+    groups: Vec<Pid>,
+    /// No more are started.
+    over: bool,
+}
+
+fn live() -> MutexGuard<'static, Live> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +95,8 @@ pub fn run(command: &mut Command, timeout: Duration, keep: usize) -> io::Result<
 /// It cannot be started.
 pub fn follow(command: &mut Command, timeout: Duration, sink: &mut dyn FnMut(Stream, &[u8])) -> io::Result<Ended> {
     let deadline = Instant::now() + timeout;
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;
-    let group = Group::of(child.id());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let Some((mut child, group)) = begin(command)? else { return Ok(Ended::Interrupted) };
     let mut pipes = Pipes { stdout: child.stdout.take(), stderr: child.stderr.take(), buffer: vec![0; 64 << 10] };
     let ended = watch(&group, &mut pipes, deadline, sink);
     // The leader is not reaped yet, so its number cannot have passed to a stranger.
@@ -95,6 +105,18 @@ pub fn follow(command: &mut Command, timeout: Duration, sink: &mut dyn FnMut(Str
     let status = child.wait()?;
     pipes.read_ready(Duration::ZERO, sink);
     Ok(ended.unwrap_or(Ended::Exited(status)))
+}
+
+/// Starts a command, unless it is all over.
+fn begin(command: &mut Command) -> io::Result<Option<(Child, Group)>> {
+    let mut live = live();
+    if live.over {
+        return Ok(None);
+    }
+    let child = command.spawn()?;
+    let group = Group(i32::try_from(child.id()).ok().and_then(Pid::from_raw));
+    live.groups.extend(group.0);
+    Ok(Some((child, group)))
 }
 
 /// Returns `None` once the child has exited.
@@ -173,12 +195,6 @@ fn read_once<R: Read>(pipe: &mut Option<R>, buffer: &mut [u8], stream: Stream, s
 struct Group(Option<Pid>);
 
 impl Group {
-    fn of(leader: u32) -> Self {
-        let pid = i32::try_from(leader).ok().and_then(Pid::from_raw);
-        LIVE.lock().unwrap_or_else(PoisonError::into_inner).extend(pid);
-        Self(pid)
-    }
-
     fn leader_exited(&self) -> bool {
         let Some(pid) = self.0 else { return true };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -195,13 +211,16 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        LIVE.lock().unwrap_or_else(PoisonError::into_inner).retain(|pid| Some(*pid) != self.0);
+        live().groups.retain(|pid| Some(*pid) != self.0);
     }
 }
 
-/// Ends every group that runs now.
-pub(crate) fn kill_all() {
-    for pid in LIVE.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+/// Ends every child that runs, and starts no more: nobody wants their answers, or we are about to die.
+pub fn end_all() {
+    let mut live = live();
+    live.over = true;
+    for pid in &live.groups {
+        // Fails only where every member has already ended.
         let _ = kill_process_group(*pid, Signal::KILL);
     }
 }

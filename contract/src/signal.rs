@@ -52,7 +52,7 @@ pub(crate) fn die_if_interrupted() {
 }
 
 fn die() {
-    child::kill_all();
+    child::end_all();
     // ctrlc's handler runs first in the chain, so its thread can be here before the number is.
     for _ in 0..1000 {
         if interrupted() {

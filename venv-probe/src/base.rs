@@ -1,16 +1,19 @@
 //! What `pyvenv.cfg` says of the base installation, held against the disk.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use contract::path::{Subject, shown};
 
+use crate::bounded;
 use crate::catalogue::{identity, interpreter as catalogue};
 use crate::config::Config;
 use crate::findings::Findings;
 use crate::interpreter::Interpreter;
+use crate::judge::{Court, Patient};
 use crate::start::{Answer, Start, With, start};
+
+/// No interpreter is longer, in bytes.
+const PROGRAM: usize = 256 << 20;
 
 /// Judges `home`.
 pub(crate) fn judge(root: &Path, config: Option<&Config>, interpreter: &Interpreter, found: &mut Findings) {
@@ -23,7 +26,7 @@ pub(crate) fn judge(root: &Path, config: Option<&Config>, interpreter: &Interpre
         found.add(&identity::CONFIG_EMPTY, "pyvenv.cfg has no `home`", file);
         return;
     };
-    if !home.exists() && interpreter.real.is_some() {
+    if home.metadata().is_err_and(|error| bounded::is_gone(&error)) && interpreter.real.is_some() {
         found.add(&identity::HOME_STALE, format!("`home` in pyvenv.cfg names {}, which is gone", shown(home)), Some(Subject::from(home)));
     } else if let Some(base) = home.parent().filter(|base| base.join("pyvenv.cfg").exists()) {
         found.add(
@@ -35,10 +38,12 @@ pub(crate) fn judge(root: &Path, config: Option<&Config>, interpreter: &Interpre
 }
 
 /// Says whether the base moved on within its minor version, and whether a copied interpreter stayed behind.
-pub(crate) fn judge_patch(answer: &Answer, config: &Config, interpreter: &Interpreter, timeout: Duration, found: &mut Findings) {
+pub(crate) fn judge_patch(answer: &Answer, patient: &Patient<'_>, court: &Court, found: &mut Findings) {
+    let Patient { config, interpreter, .. } = patient;
     if interpreter.copied
         && let Some(base) = base_of_copy(config, interpreter, &answer.version)
-        && let Start::Answered(now) = start(&base, With::Nothing, timeout)
+        && patient.reason_not_to_start(&base, court).is_none()
+        && let Start::Answered(now) = start(&base, With::Nothing, court.options.timeout)
         && now.version != answer.version
     {
         let text = format!("bin/python is a copy of Python {}, its library is of {}", answer.version, now.version);
@@ -54,7 +59,7 @@ pub(crate) fn judge_patch(answer: &Answer, config: &Config, interpreter: &Interp
 fn base_of_copy(config: &Config, interpreter: &Interpreter, version: &str) -> Option<PathBuf> {
     let (major, minor) = minor_of(version)?;
     let base = config.home.as_ref()?.join(format!("python{major}.{minor}"));
-    let same = fs::read(&base).ok()? == fs::read(interpreter.real.as_ref()?).ok()?;
+    let same = bounded::read(&base, PROGRAM).ok()? == bounded::read(interpreter.real.as_ref()?, PROGRAM).ok()?;
     (!same).then_some(base)
 }
 

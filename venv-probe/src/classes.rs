@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -29,22 +30,37 @@ pub(crate) struct Proven {
     pub(crate) start: Start,
 }
 
+/// As many members of a class are waited for when they hang; the others are not known then.
+const HANGS: usize = 2;
+
 /// The starts of one run, by class.
 #[derive(Default)]
-pub(crate) struct Classes(Mutex<HashMap<Class, Arc<OnceLock<Proven>>>>);
+pub(crate) struct Classes(Mutex<HashMap<Class, Arc<Shared>>>);
+
+#[derive(Default)]
+struct Shared {
+    first: OnceLock<Proven>,
+    hung: AtomicUsize,
+}
 
 impl Classes {
     /// Starts the interpreter of `root`, or waits for and takes the answer of its class.
     ///
-    /// A failure of another member proves nothing for this one, so it is started itself. A hang does: it is the same code
-    /// on the same interpreter, and waiting again for each of two hundred would take an hour.
+    /// Only success is shared. A failure of another member proves nothing for this one, so it is started itself; but waiting for each of
+    /// two hundred that hang would take an hour, so that after some the others are left alone and called unknown.
     pub(crate) fn prove(&self, class: Class, root: &Path, timeout: Duration) -> Proven {
-        let cell = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(class).or_default());
+        let shared = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(class).or_default());
         let own = || Proven { of: root.to_owned(), start: start(&root.join("bin/python"), With::Site, timeout) };
-        let proven = cell.get_or_init(own);
-        if proven.of == root || matches!(proven.start, Start::Answered(_) | Start::Hung | Start::Interrupted) {
-            return proven.clone();
+        let first = shared.first.get_or_init(own);
+        let proven = match first.start {
+            _ if first.of == root => first.clone(),
+            Start::Answered(_) | Start::Interrupted => return first.clone(),
+            _ if shared.hung.load(Ordering::Relaxed) >= HANGS => return Proven { start: Start::Shunned, ..first.clone() },
+            _ => own(),
+        };
+        if matches!(proven.start, Start::Hung) {
+            shared.hung.fetch_add(1, Ordering::Relaxed);
         }
-        own()
+        proven
     }
 }

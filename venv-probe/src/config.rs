@@ -1,9 +1,16 @@
 //! `pyvenv.cfg` (PEP 405): `key = value` lines, keys in any case, no sections, no quoting.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::bounded;
+use crate::layout::ORIG_PREFIX;
+
+/// Ours have some hundred bytes.
+const LONGEST: usize = 64 << 10;
 
 /// What `pyvenv.cfg` says. Every key may be missing.
 #[derive(Debug, Default)]
@@ -32,14 +39,26 @@ pub(crate) enum Seeded {
 }
 
 impl Config {
-    /// Reads the file of an environment; `None` where there is none.
+    /// Reads the file of an environment, or what virtualenv wrote instead before version 20; `None` where there is neither.
     pub(crate) fn read(root: &Path) -> io::Result<Option<Self>> {
-        match std::fs::read(root.join("pyvenv.cfg")) {
+        match bounded::read(&root.join("pyvenv.cfg"), LONGEST) {
             Ok(bytes) => Ok(Some(parse(&bytes))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) if bounded::is_gone(&e) => Ok(of_old_virtualenv(root)),
             Err(e) => Err(e),
         }
     }
+}
+
+/// What cannot be read here is `pyvenv.cfg` missing, as in any other environment.
+fn of_old_virtualenv(root: &Path) -> Option<Config> {
+    let libraries = fs::read_dir(root.join("lib")).ok()?.flatten().map(|entry| entry.path());
+    let (library, prefix) = libraries.into_iter().find_map(|library| {
+        let prefix = bounded::read(&library.join(ORIG_PREFIX), LONGEST).ok()?;
+        Some((library, prefix))
+    })?;
+    let home = Path::new(OsStr::from_bytes(prefix.trim_ascii())).join("bin");
+    let system_site = !library.join("no-global-site-packages.txt").exists();
+    Some(Config { home: Some(home), system_site, creator: Some("virtualenv"), ..Config::default() })
 }
 
 fn parse(bytes: &[u8]) -> Config {
@@ -102,6 +121,28 @@ mod tests {
         assert_eq!(virtualenv.implementation.as_deref(), Some("cpython"));
         assert_eq!(parse(b"home = /b\nversion = 3.10.4\n").seeded, Seeded::Unknown);
         assert!(parse(b"").system_site && !parse(b"include-system-site-packages = false\n").system_site);
+    }
+
+    #[test]
+    fn an_old_virtualenv_has_its_home_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = folder.path().join("lib/python3.6");
+        fs::create_dir_all(&library).unwrap();
+        assert!(Config::read(folder.path()).unwrap().is_none());
+        contract::replace::write(&library.join(ORIG_PREFIX), b"/usr").unwrap();
+        let config = Config::read(folder.path()).unwrap().unwrap();
+        assert_eq!((config.home.as_deref(), config.creator, config.system_site), (Some(Path::new("/usr/bin")), Some("virtualenv"), true));
+    }
+
+    #[test]
+    fn a_config_without_end_is_an_error_and_not_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pyvenv.cfg");
+        fs::File::create(&path).unwrap().set_len(3 << 30).unwrap();
+        assert!(Config::read(folder.path()).is_err());
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(Config::read(folder.path()).is_err());
     }
 
     proptest! {

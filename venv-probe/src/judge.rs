@@ -20,6 +20,7 @@ use crate::places::Places;
 use crate::site::Site;
 use crate::start::{Answer, Start};
 use crate::startup::Startup;
+use crate::trust::Trust;
 use crate::{base, deep, interpreter, liveness, packages, places, scripts, startup};
 
 /// When interpreters are started.
@@ -45,6 +46,7 @@ pub(crate) struct Options {
 pub(crate) struct Court {
     pub(crate) options: Options,
     pub(crate) classes: Classes,
+    pub(crate) trust: Trust,
 }
 
 /// Judges what stands at `root`.
@@ -117,6 +119,7 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     let scripts = scripts::judge(root, found);
     let sites: Vec<PathBuf> = places.sites.iter().map(|(_, site)| site.clone()).collect();
     let subject = Patient { root, config: config.unwrap_or_default(), places, interpreter, startup: startup::read(&sites) };
+    startup::judge(&subject.startup, found);
     let answer = prove(&subject, court, probe, found);
     describe(&subject, answer.as_ref(), probe);
     let site = subject.site(answer.as_ref());
@@ -134,11 +137,11 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
 }
 
 /// What is known of an environment before anything is started.
-struct Patient<'a> {
-    root: &'a Path,
-    config: Config,
+pub(crate) struct Patient<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) config: Config,
     places: Places,
-    interpreter: Interpreter,
+    pub(crate) interpreter: Interpreter,
     startup: Startup,
 }
 
@@ -152,9 +155,9 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
     {
         return None;
     }
-    if let Some(why) = reason_not_to_start(subject, real, court.options.spawn) {
+    if let Some(why) = subject.reason_not_to_start(real, court) {
         found.add(&interpreter_catalogue::NOT_STARTED, format!("no interpreter was started: {why}"), None);
-        probe.proof.why = Some(why.to_owned());
+        probe.proof.why = Some(why);
         return None;
     }
     let proven = court.classes.prove(subject.class(real, court.options.spawn), subject.root, court.options.timeout);
@@ -174,26 +177,37 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
         Some(version) if !subject.places.minors.is_empty() && !subject.places.minors.contains(&version) => {
             interpreter::minor_moved(version, &subject.places.minors, real, found);
         }
-        _ => base::judge_patch(&answer, &subject.config, &subject.interpreter, court.options.timeout, found),
+        _ => base::judge_patch(&answer, subject, court, found),
     }
     Some(answer)
 }
 
-/// A start runs code that lies in the environment, so it takes an environment that the caller has reason to trust;
-/// git refuses the repositories of strangers for the same reason (`safe.directory`).
-fn reason_not_to_start(subject: &Patient<'_>, real: &Path, spawn: Spawn) -> Option<&'static str> {
-    let caller = rustix::process::geteuid().as_raw();
-    let trusted = |path: &Path| fs::metadata(path).is_ok_and(|meta| [0, caller].contains(&meta.uid()));
-    match spawn {
-        Spawn::Never => Some("--spawn never"),
-        _ if subject.places.minors.iter().any(|minor| *minor < (3, 4)) => Some("a Python this old cannot be started in isolation"),
-        Spawn::Class if !trusted(subject.root) => Some("the environment belongs to neither you nor root"),
-        Spawn::Class if !trusted(real) => Some("its interpreter belongs to neither you nor root"),
-        Spawn::Each | Spawn::Class => None,
-    }
-}
-
 impl Patient<'_> {
+    /// Why this interpreter is not started for this environment; `None` where it may be.
+    pub(crate) fn reason_not_to_start(&self, real: &Path, court: &Court) -> Option<String> {
+        match court.options.spawn {
+            Spawn::Never => Some("--spawn never".to_owned()),
+            _ if self.places.minors.iter().any(|minor| *minor < (3, 4)) => {
+                Some("a Python this old cannot be started in isolation".to_owned())
+            }
+            Spawn::Each => None,
+            Spawn::Class => court.trust.breach(self.executed(real).iter().map(PathBuf::as_path)),
+        }
+    }
+
+    /// Everything that decides what a start runs: whoever can write to one of these can make us run anything.
+    fn executed(&self, real: &Path) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = ["", "bin", "bin/python", "pyvenv.cfg", "lib"].iter().map(|below| self.root.join(below)).collect();
+        let library = |(major, minor): &(u8, u8)| format!("lib/python{major}.{minor}");
+        let prefixes = [real.parent(), self.config.home.as_deref()].into_iter().flatten().filter_map(Path::parent);
+        paths.extend(prefixes.flat_map(|prefix| self.places.minors.iter().map(move |minor| prefix.join(library(minor)))));
+        paths.extend(self.places.sites.iter().flat_map(|(_, site)| [site.parent().map(Path::to_owned), Some(site.clone())]).flatten());
+        paths.extend(self.config.home.clone());
+        paths.extend(self.startup.reached.iter().cloned());
+        paths.push(real.to_owned());
+        paths
+    }
+
     fn class(&self, real: &Path, spawn: Spawn) -> Class {
         Class {
             base: real.to_owned(),

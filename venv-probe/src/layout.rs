@@ -5,6 +5,9 @@ use std::path::Path;
 
 use contract::venv::Layout;
 
+/// Where virtualenv before version 20, which wrote no `pyvenv.cfg`, put the prefix of the base, in `lib/pythonX.Y`.
+pub(crate) const ORIG_PREFIX: &str = "orig-prefix.txt";
+
 /// The names in one folder that matter, gathered while it is listed.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a name that is there or not")]
@@ -54,6 +57,10 @@ fn has_lost_its_config(folder: &Path, lib: bool) -> bool {
     }
     let minors = if lib { names(&folder.join("lib")) } else { Vec::new() };
     let minors: Vec<_> = minors.iter().filter(|name| minor(name).is_some()).map(|name| folder.join("lib").join(name)).collect();
+    // virtualenv before version 20 linked the standard library into its environments.
+    if minors.iter().any(|lib| lib.join(ORIG_PREFIX).is_file()) {
+        return true;
+    }
     if minors.iter().any(|lib| lib.join("os.py").exists()) {
         return false;
     }
@@ -113,6 +120,12 @@ mod tests {
             layout(&tree(&["a/.venv/bin/python", "a/.venv/lib/python3.12/site-packages/x"]).path().join("a/.venv")),
             Some(Layout::Venv)
         );
+    }
+
+    #[test]
+    fn an_old_virtualenv_is_known_by_the_prefix_it_recorded() {
+        let old = ["bin/python3.6", "bin/activate", "lib/python3.6/os.py", "lib/python3.6/orig-prefix.txt"];
+        assert_eq!(layout(tree(&old).path()), Some(Layout::Venv));
     }
 
     #[test]

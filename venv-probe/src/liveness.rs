@@ -19,6 +19,10 @@ pub(crate) fn judge(outcome: &Start, python: &Path, startup: &Startup, timeout: 
         Start::Interrupted => {
             found.add(&catalogue::UNREADABLE, "interrupted before the interpreter answered", None);
         }
+        Start::Shunned => {
+            let text = "not started: others with the same start-up code hang; probe it by itself to know";
+            found.add(&catalogue::UNREADABLE, text, None);
+        }
         Start::Silent | Start::Hung | Start::Failed { .. } => {
             // Without its site module it runs none of the environment's code: then whose fault it is shows.
             let bare = !startup.files.is_empty() && matches!(start(python, With::Nothing, timeout), Start::Answered(_));

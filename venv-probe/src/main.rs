@@ -1,6 +1,7 @@
 //! `venv-probe`: finds virtual environments and judges each. Changes nothing.
 
 mod base;
+mod bounded;
 mod catalogue;
 mod classes;
 mod config;
@@ -20,6 +21,7 @@ mod start;
 mod startup;
 mod survey;
 mod targets;
+mod trust;
 mod walk;
 
 use std::path::PathBuf;
@@ -96,7 +98,7 @@ fn probe(args: Args, out: &mut Output) -> anyhow::Result<Exit> {
     let threads = args.jobs.map_or(cores * 2, usize::from);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
     let options = Options { spawn: args.spawn, deep: args.deep, timeout: Duration::from_secs(args.timeout) };
-    let court = Court { options, classes: classes::Classes::default() };
+    let court = Court { options, classes: classes::Classes::default(), trust: trust::Trust::default() };
     let walk = walk::Options { nested: args.nested, backups: args.backups };
     let bad = survey::run(&args.paths, &args.paths_from, walk, &court, out)?;
     Ok(if args.check && bad { Exit::Bad } else { Exit::Done })

@@ -1,8 +1,9 @@
 //! What kind of file an interpreter is, told from its first bytes: a program for this machine, for another one, a script, or nothing that runs.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
+
+use crate::bounded;
 
 /// The kind of a file that should be a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +21,17 @@ pub(crate) enum Program {
 }
 
 /// Enough of a script to recognise a shim; a program's header is shorter.
-const HEAD: u64 = 512;
+const HEAD: usize = 512;
 
 /// Reads the kind of `path`, links followed.
 pub(crate) fn kind(path: &Path) -> io::Result<Program> {
-    let mut head = Vec::new();
-    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
-    Ok(classify(&head, path, Machine::here()))
+    let mut head = [0; HEAD];
+    match bounded::head(path, &mut head) {
+        Ok(length) => Ok(classify(&head[..length], path, Machine::here())),
+        // A pipe, a device or a folder.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Program::Nothing),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a native program's header says.

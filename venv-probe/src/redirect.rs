@@ -1,18 +1,25 @@
 //! `.venv` as a file: one line that says where the environment is. pipenv writes a path or a name, uv a path (as its fallback where it can make no link).
 
-use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::bounded;
+
 /// More than any path.
-const LONGEST: u64 = 4096;
+const LONGEST: usize = 4096;
 
 /// Where the file leads; `None` where it is not a redirection, or names an environment that only pipenv could find.
-pub(crate) fn target(file: &Path) -> Option<PathBuf> {
-    if file.metadata().ok()?.len() > LONGEST {
-        return None;
+pub(crate) fn target(file: &Path) -> io::Result<Option<PathBuf>> {
+    match bounded::read(file, LONGEST) {
+        Ok(bytes) => Ok(named(file, &bytes)),
+        // A pipe, or longer than any path.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+        Err(error) => Err(error),
     }
-    let bytes = fs::read(file).ok()?;
+}
+
+fn named(file: &Path, bytes: &[u8]) -> Option<PathBuf> {
     let line = bytes.trim_ascii();
     if line.is_empty() || line.contains(&b'\n') || line.contains(&0) {
         return None;

@@ -37,6 +37,8 @@ pub(crate) enum Start {
     Refused(io::ErrorKind, String),
     /// A signal asked us to stop.
     Interrupted,
+    /// Not tried, since others that start the same way hang.
+    Shunned,
 }
 
 /// How much of its site machinery an interpreter is to start with.

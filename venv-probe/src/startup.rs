@@ -2,107 +2,170 @@
 //! (docs.python.org/3/library/site.html). Environments that share a base and this code can be proven by one start.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use contract::path::Subject;
 use contract::venv::Repair;
 use sha2::{Digest as _, Sha256};
 
-use crate::catalogue::startup as catalogue;
+use crate::bounded;
+use crate::catalogue::{interpreter, startup as catalogue};
 use crate::findings::Findings;
 use crate::packages::{Dist, Installed};
+
+/// No start-up file that people write is longer, in bytes.
+const LONGEST: usize = 1 << 20;
 
 /// What start-up executes in one environment.
 #[derive(Debug, Default)]
 pub(crate) struct Startup {
     /// Digest of everything that is executed; equal digests run equal code.
     pub(crate) digest: [u8; 32],
-    /// It reaches code that is not pinned down by the digest (a whole package), so only a start of its own proves anything.
+    /// It reaches code that the digest does not pin down, so only a start of its own proves anything.
     pub(crate) solitary: bool,
     /// The files that execute something, for a person who must find out which one hangs.
     pub(crate) files: Vec<PathBuf>,
+    /// Everything that was read, and the folders that come onto the path: whoever can write there decides what runs.
+    pub(crate) reached: Vec<PathBuf>,
+    /// What Python would read and we could not.
+    pub(crate) unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 /// Reads what start-up will execute in these site folders.
 pub(crate) fn read(sites: &[PathBuf]) -> Startup {
     let mut reader = Reader::default();
-    let mut folders = sites.to_vec();
+    let mut code = Vec::new();
     for site in sites {
-        folders.extend(reader.pth_files(site));
-    }
-    for folder in &folders {
-        for name in ["sitecustomize", "usercustomize"] {
-            reader.module(folder, name);
+        reader.list(site);
+        for path in reader.pth_files(site) {
+            code.extend(reader.pth(site, &path));
         }
     }
-    let Reader { hash, solitary, files } = reader;
-    Startup { digest: hash.finalize().into(), solitary, files }
+    // Only now is it known which folders a module can come from.
+    for line in &code {
+        reader.execute(line);
+    }
+    for name in ["sitecustomize", "usercustomize"] {
+        reader.import(name, true);
+    }
+    let Reader { hash, startup, .. } = reader;
+    Startup { digest: hash.finalize().into(), ..startup }
 }
 
 #[derive(Default)]
 struct Reader {
     hash: Sha256,
-    solitary: bool,
-    files: Vec<PathBuf>,
+    startup: Startup,
+    /// The folders that modules come from, each with the names in it.
+    folders: Vec<(PathBuf, HashSet<OsString>)>,
+    taken: HashSet<PathBuf>,
 }
 
 impl Reader {
-    /// Reads every `.pth` file of a folder in the order of `site`; returns the folders that they add to the path.
-    fn pth_files(&mut self, site: &Path) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(site) else { return Vec::new() };
-        let names: HashSet<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        let mut ordered: Vec<&String> = names.iter().filter(|name| has_extension(name, "pth") && !name.starts_with('.')).collect();
-        ordered.sort();
-        let mut added = Vec::new();
-        for name in ordered {
-            let path = site.join(name);
-            let Ok(bytes) = fs::read(&path) else { continue };
-            for line in String::from_utf8_lossy(&bytes).lines() {
-                if line.starts_with("import ") || line.starts_with("import\t") {
-                    self.executes(line, site, &names);
-                    if self.files.last() != Some(&path) {
-                        self.files.push(path.clone());
-                    }
-                } else if !line.trim().is_empty() && !line.starts_with('#') {
-                    added.push(site.join(line.trim_end()));
-                }
-            }
+    fn list(&mut self, folder: &Path) {
+        if self.folders.iter().all(|(known, _)| known != folder) {
+            let names = fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.file_name()).collect());
+            self.folders.push((folder.to_owned(), names.unwrap_or_default()));
         }
-        added
     }
 
-    /// Takes in one piece of code, and whatever it names that lies in the folder beside it.
-    fn executes(&mut self, code: &str, site: &Path, names: &HashSet<String>) {
+    /// In the order of `site`, hidden ones included: some versions read those.
+    fn pth_files(&mut self, site: &Path) -> Vec<PathBuf> {
+        let names = self.folders.iter().find(|(folder, _)| folder == site).map(|(_, names)| names);
+        let mut files: Vec<PathBuf> =
+            names.into_iter().flatten().filter(|name| name.as_bytes().ends_with(b".pth")).map(|name| site.join(name)).collect();
+        files.sort();
+        // What a name that is no text, or a hidden one, does depends on the version.
+        self.startup.solitary |=
+            files.iter().any(|file| file.file_name().and_then(|name| name.to_str()).is_none_or(|name| name.starts_with('.')));
+        files
+    }
+
+    /// The lines of a `.pth` file that are executed; its other lines bring folders onto the path.
+    fn pth(&mut self, site: &Path, file: &Path) -> Vec<String> {
+        let Some(bytes) = self.bytes(file) else { return Vec::new() };
+        let Some(text) = std::str::from_utf8(&bytes).ok().filter(|text| !text.contains(is_other_newline)) else {
+            self.startup.solitary = true;
+            self.startup.files.push(file.to_owned());
+            return Vec::new();
+        };
+        let mut code = Vec::new();
+        for line in text.lines() {
+            if line.starts_with("import ") || line.starts_with("import\t") {
+                code.push(line.to_owned());
+            } else if !line.trim().is_empty() && !line.starts_with('#') {
+                let folder = site.join(line.trim_end());
+                self.startup.reached.push(folder.clone());
+                self.list(&folder);
+            }
+        }
+        if !code.is_empty() {
+            self.startup.files.push(file.to_owned());
+        }
+        code
+    }
+
+    /// Takes in one piece of code, and every module that it could name and that lies on the path. Names in strings and comments
+    /// count, too: too much is taken in rather than too little.
+    fn execute(&mut self, code: &str) {
         self.take(code.as_bytes());
         for word in code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
-            let file = format!("{word}.py");
-            if names.contains(&file) {
-                self.file(&site.join(file));
-            } else if word == "_distutils_hack" {
-                // setuptools' shim only sets a hook, which is all in this one file.
-                self.file(&site.join("_distutils_hack/__init__.py"));
-            } else if names.contains(word) {
-                self.solitary = true;
+            self.import(word, false);
+        }
+    }
+
+    /// Takes in a module if it is a single file of source; anything else is beyond the digest.
+    fn import(&mut self, name: &str, by_itself: bool) {
+        let places = self.folders.iter().filter(|(_, names)| names.iter().any(|entry| is_module(entry, name)));
+        let places: Vec<(PathBuf, bool)> = places
+            .map(|(folder, names)| {
+                (folder.clone(), names.iter().filter(|entry| is_module(entry, name)).all(|entry| entry.as_bytes().ends_with(b".py")))
+            })
+            .collect();
+        for (folder, is_source) in places {
+            let file = match name {
+                // It only sets a hook, which is all in this one file.
+                "_distutils_hack" => folder.join("_distutils_hack/__init__.py"),
+                _ if is_source => folder.join(format!("{name}.py")),
+                _ => {
+                    self.startup.solitary = true;
+                    folder.join(name)
+                }
+            };
+            if by_itself {
+                self.startup.files.push(file.clone());
+            }
+            self.module(file, name);
+        }
+    }
+
+    fn module(&mut self, file: PathBuf, name: &str) {
+        if self.startup.solitary || !self.taken.insert(file.clone()) {
+            return;
+        }
+        let Some(bytes) = self.bytes(&file) else { return };
+        match String::from_utf8(bytes) {
+            // These two name packages that they patch when those are imported, and import none at the start.
+            Ok(code) if ["_distutils_hack", "_virtualenv"].contains(&name) => self.take(code.as_bytes()),
+            Ok(code) => self.execute(&code),
+            Err(_) => self.startup.solitary = true,
+        }
+    }
+
+    fn bytes(&mut self, file: &Path) -> Option<Vec<u8>> {
+        self.startup.reached.push(file.to_owned());
+        match bounded::read(file, LONGEST) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                self.startup.solitary = true;
+                self.startup.unreadable.push((file.to_owned(), error));
+                None
             }
         }
-    }
-
-    fn module(&mut self, folder: &Path, name: &str) {
-        let file = folder.join(format!("{name}.py"));
-        if let Ok(bytes) = fs::read(&file) {
-            self.take(&bytes);
-            self.solitary |= imports(&String::from_utf8_lossy(&bytes), folder);
-            self.files.push(file);
-        } else if folder.join(name).is_dir() {
-            self.solitary = true;
-            self.files.push(folder.join(name));
-        }
-    }
-
-    fn file(&mut self, path: &Path) {
-        // A file that is not there is part of what is executed, too: the import fails.
-        self.take(fs::read(path).as_deref().unwrap_or(b"\0missing"));
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -111,16 +174,23 @@ impl Reader {
     }
 }
 
-/// Whether a customisation imports anything from the folder it lies in.
-fn imports(code: &str, folder: &Path) -> bool {
-    code.lines().map(str::trim_start).filter(|line| line.starts_with("import ") || line.starts_with("from ")).any(|line| {
-        let words = line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-        words.skip(1).any(|word| folder.join(word).is_dir() || folder.join(format!("{word}.py")).exists())
-    })
+/// Whether an entry of a folder is what `import NAME` could find: `NAME.py`, a folder, an extension module, a `.pyc`.
+fn is_module(entry: &OsString, name: &str) -> bool {
+    let rest = entry.as_bytes().strip_prefix(name.as_bytes());
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'.')) && !rest.ends_with(b".pth"))
 }
 
-fn has_extension(name: &str, extension: &str) -> bool {
-    Path::new(name).extension().is_some_and(|found| found == extension)
+/// What some versions of Python take for the end of a line, or for an encoding mark, and others do not.
+fn is_other_newline(c: char) -> bool {
+    matches!(c, '\0' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+}
+
+/// Says which start-up files could not be read.
+pub(crate) fn judge(startup: &Startup, found: &mut Findings) {
+    for (file, error) in &startup.unreadable {
+        let text = format!("{} cannot be read: {error}", contract::path::shown(file));
+        found.add(&interpreter::UNREADABLE, text, Some(Subject::from(file)));
+    }
 }
 
 /// Reads from the messages of an interpreter that did start what went wrong on the way (`site.addpackage`, `site.execsitecustomize`).
@@ -169,12 +239,12 @@ fn reason<'a>(lines: &[&'a str]) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn site(files: &[(&str, &str)]) -> (tempfile::TempDir, Startup) {
+    fn site(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Startup) {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in files {
+        for (name, bytes) in files {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            contract::replace::write(&path, text.as_bytes()).unwrap();
+            contract::replace::write(&path, bytes).unwrap();
         }
         let startup = read(&[folder.path().to_owned()]);
         (folder, startup)
@@ -182,33 +252,55 @@ mod tests {
 
     #[test]
     fn equal_code_is_one_class_wherever_it_lies() {
-        let files = [("a.pth", "import _a\n"), ("_a.py", "x = 1\n")];
-        let (_a, first) = site(&files);
-        let (_b, second) = site(&files);
-        assert_eq!(first.digest, second.digest);
-        assert!(!first.solitary);
-        let (_c, third) = site(&[("a.pth", "import _a\n"), ("_a.py", "x = 2\n")]);
-        assert_ne!(first.digest, third.digest);
-        let (_d, missing) = site(&[("a.pth", "import _a\n")]);
+        let (_a, first) = site(&[("a.pth", b"import _a\n"), ("_a.py", b"import _b\n"), ("_b.py", b"x = 1\n")]);
+        let (_b, second) = site(&[("a.pth", b"import _a\n"), ("_a.py", b"import _b\n"), ("_b.py", b"x = 1\n")]);
+        assert_eq!((first.digest, first.solitary), (second.digest, false));
+        let (_c, deeper) = site(&[("a.pth", b"import _a\n"), ("_a.py", b"import _b\n"), ("_b.py", b"x = 2\n")]);
+        assert_ne!(first.digest, deeper.digest, "what a module imports counts");
+        let (_d, missing) = site(&[("a.pth", b"import _a\n")]);
         assert_ne!(first.digest, missing.digest);
     }
 
     #[test]
     fn a_path_line_executes_nothing_but_may_lead_to_a_customisation() {
-        let (_a, none) = site(&[("README", "")]);
-        let (_b, path) = site(&[("a.pth", "/nowhere\n# import x\n")]);
-        assert_eq!(none.digest, path.digest);
-        let (folder, _) = site(&[("deep/sitecustomize.py", "print()\n"), ("a.pth", "deep\n")]);
-        let startup = read(&[folder.path().to_owned()]);
+        let (_a, none) = site(&[("README", b"")]);
+        let (_b, path) = site(&[("a.pth", b"/nowhere\n# import x\n")]);
+        assert_eq!((none.digest, path.solitary), (path.digest, false));
+        let (folder, startup) = site(&[("deep/sitecustomize.py", b"print()\n"), ("a.pth", b"deep\n")]);
         assert_eq!(startup.files, [folder.path().join("deep/sitecustomize.py")]);
+        let (_c, other) = site(&[("src/boot.py", b"x = 2\n"), ("a.pth", b"src\nimport boot\n")]);
+        let (_d, another) = site(&[("src/boot.py", b"x = 3\n"), ("a.pth", b"src\nimport boot\n")]);
+        assert_ne!(other.digest, another.digest, "a module can come from a folder that a line added");
     }
 
     #[test]
-    fn code_that_reaches_a_package_is_proven_alone() {
-        let (_a, startup) = site(&[("cov.pth", "import coverage; coverage.process_startup()\n"), ("coverage/__init__.py", "")]);
-        assert!(startup.solitary);
-        let (_b, startup) = site(&[("sitecustomize.py", "from tools import x\n"), ("tools/__init__.py", "")]);
-        assert!(startup.solitary);
+    fn what_the_digest_cannot_pin_down_is_proven_alone() {
+        for files in [
+            &[("cov.pth", &b"import coverage; coverage.process_startup()\n"[..]), ("coverage/__init__.py", b"")][..],
+            &[("sitecustomize.py", b"from tools import x\n"), ("tools/__init__.py", b"")],
+            &[("sitecustomize.pyc", b"")],
+            &[("sitecustomize/__init__.py", b"")],
+            &[("x.pth", b"import _fast\n"), ("_fast.cpython-312-x86_64-linux-gnu.so", b"")],
+            &[("x.pth", b"/srv/caf\xe9\n")],
+            &[("x.pth", b"/srv/x\rimport gone\n")],
+            &[("x.pth", b"\xef\xbb\xbfimport gone\n")],
+            &[(".x.pth", b"import os; os._exit(3)\n")],
+        ] {
+            assert!(site(files).1.solitary, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn the_hooks_of_setuptools_and_virtualenv_are_shared_by_content() {
+        let hack = [
+            ("distutils-precedence.pth", &b"import os; enabled = True; enabled and __import__('_distutils_hack').add_shim()\n"[..]),
+            ("_distutils_hack/__init__.py", b"import setuptools\n"),
+            ("setuptools/__init__.py", b""),
+            ("_virtualenv.pth", b"import _virtualenv\n"),
+            ("_virtualenv.py", b"'setuptools'\n"),
+        ];
+        let ((_a, first), (_b, second)) = (site(&hack), site(&hack));
+        assert_eq!((first.digest, first.solitary), (second.digest, false));
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! One run: targets in, walks and judgements in parallel, records out as each verdict falls.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use contract::child;
 use contract::input::{self, Line};
 use contract::output::Output;
-use contract::path::{Subject, shown};
+use contract::path::{Subject, absolute, shown};
 use contract::progress::Progress;
 use contract::record::{About, Status};
 use contract::venv::{self, Alias, Probe};
@@ -24,6 +27,8 @@ enum Event {
     Judged(PathBuf, Box<Probe>),
     Alias(PathBuf, PathBuf),
     Unreadable(PathBuf, io::Error),
+    /// The judge itself failed.
+    Failed(PathBuf),
 }
 
 /// Judges everything that was asked for; returns whether any of it is degraded or broken.
@@ -55,7 +60,11 @@ fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, out:
                 }
             }
             Line::Other { bytes, .. } if is_path(&bytes) => {
-                roots.extend(targets::roots(&[PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))], &[], out)?);
+                let path = absolute(Path::new(OsStr::from_bytes(&bytes)))?;
+                match path.symlink_metadata() {
+                    Ok(_) => roots.push(path),
+                    Err(error) => out.error("path.missing", About::default(), None, &format!("{}: {error}", shown(&path)))?,
+                }
             }
             Line::Other { number, why, .. } => out.error("input.not-a-record", About::default(), Some(number), &why)?,
         }
@@ -63,9 +72,9 @@ fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, out:
     Ok(bad)
 }
 
-/// A line that starts like JSON was meant as a record.
+/// A line that starts like JSON, or with a byte order mark, was meant as a record.
 fn is_path(line: &[u8]) -> bool {
-    !line.is_empty() && !line.starts_with(b"{") && !line.contains(&0)
+    !line.starts_with(b"\xef\xbb\xbf") && !matches!(line.first(), None | Some(b'{' | b'[' | b'"')) && !line.contains(&0)
 }
 
 fn survey(roots: &[PathBuf], cause: &[String], options: walk::Options, court: &Court, out: &mut Output) -> anyhow::Result<bool> {
@@ -83,7 +92,8 @@ fn survey(roots: &[PathBuf], cause: &[String], options: walk::Options, court: &C
             };
             Walk::new(options, stop, &tell).run(roots);
         });
-        write(receiver, cause, out)
+        // Whoever reads has gone, or nothing can be written: then no answer is worth waiting for.
+        write(receiver, cause, out).inspect_err(|_| child::end_all())
     })
 }
 
@@ -91,8 +101,10 @@ fn event(found: Found, court: &Court, progress: &Progress) -> Event {
     match found {
         Found::Environment { path, layout } => {
             progress.found(1);
-            let probe = judge::judge(&path, layout, court);
+            // One environment must not take the verdicts on all others with it.
+            let probe = catch_unwind(AssertUnwindSafe(|| judge::judge(&path, layout, court)));
             progress.done(1);
+            let Ok(probe) = probe else { return Event::Failed(path) };
             Event::Judged(path, Box::new(probe))
         }
         Found::Dangling { path, target } => Event::Judged(path, Box::new(judge::dangling(&target, court.options.deep))),
@@ -108,10 +120,24 @@ fn write(receiver: Receiver<Event>, cause: &[String], out: &mut Output) -> anyho
         match event {
             Event::Judged(path, probe) => {
                 bad |= matches!(probe.status, Status::Degraded | Status::Broken);
-                out.emit(venv::KIND, About { subject: Some(&Subject::from(&path)), cause }, &probe)?;
+                let subject = Subject::from(&path);
+                out.emit(venv::KIND, About { subject: Some(&subject), cause }, &probe)?;
+                // What we could not see says nothing of the environment, and something of this run.
+                if let Some(unseen) = probe.faults.iter().find(|fault| fault.severity == Some(Status::Unknown)) {
+                    out.error(
+                        "venv.unseen",
+                        About { subject: Some(&subject), cause },
+                        None,
+                        &format!("{}: {}", shown(&path), unseen.text),
+                    )?;
+                }
             }
             Event::Alias(path, of) => {
                 out.emit(venv::ALIAS, About { subject: Some(&Subject::from(&path)), cause }, &Alias { of: Subject::from(&of) })?;
+            }
+            Event::Failed(path) => {
+                let text = format!("judging {} failed; this is a defect of venv-probe, please report it", shown(&path));
+                out.error("internal", About { subject: Some(&Subject::from(&path)), cause }, None, &text)?;
             }
             Event::Unreadable(path, error) => {
                 let text = format!("cannot read {}: {error}; what lies below it was not judged", shown(&path));

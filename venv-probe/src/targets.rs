@@ -1,11 +1,14 @@
 //! From what a person writes to the folders that are walked.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use contract::output::Output;
-use contract::path::{absolute, shown};
+use contract::path::{Subject, absolute, shown};
 use contract::pathset;
 use contract::record::About;
+
+use crate::redirect;
 
 /// Turns paths, globs and path sets into roots, absolute and without repeats. What matches nothing is said, what is wrong is reported.
 pub(crate) fn roots(paths: &[PathBuf], sets: &[PathBuf], out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
@@ -20,18 +23,18 @@ pub(crate) fn roots(paths: &[PathBuf], sets: &[PathBuf], out: &mut Output) -> an
         }
         roots.extend(found);
     }
-    let mut absolutes: Vec<PathBuf> = Vec::with_capacity(roots.len());
-    for root in roots {
-        let root = absolute(&root)?;
-        if !absolutes.contains(&root) {
-            absolutes.push(root);
-        }
-    }
-    Ok(absolutes)
+    let mut seen = HashSet::with_capacity(roots.len());
+    let absolutes: Vec<_> = roots.iter().map(|root| absolute(root)).collect::<Result<_, _>>()?;
+    Ok(absolutes.into_iter().filter(|root| seen.insert(root.clone())).collect())
 }
 
 /// A path that exists is itself, whatever characters are in its name; one that does not may be a glob.
 fn one(path: &Path, out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
+    if path.is_file() && matches!(redirect::target(path), Ok(None)) {
+        let about = About { subject: Some(&Subject::from(&absolute(path)?)), cause: &[] };
+        out.error("path.not-a-folder", about, None, &format!("{} is a file; name a folder, an environment or a glob", shown(path)))?;
+        return Ok(Vec::new());
+    }
     if path.symlink_metadata().is_ok() {
         return Ok(vec![path.to_owned()]);
     }

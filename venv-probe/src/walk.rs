@@ -13,7 +13,7 @@ use contract::venv::Layout;
 use rayon::Scope;
 
 use crate::layout::Listing;
-use crate::redirect;
+use crate::{bounded, redirect};
 
 /// What a walk comes across.
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl<'a> Walk<'a> {
         match fs::metadata(root) {
             Ok(meta) if meta.is_file() => self.redirect_file(root, None),
             Ok(_) => self.folder(scope, root.to_owned(), root),
-            Err(_) if root.is_symlink() => self.dangling(root),
-            Err(error) => (self.tell)(Found::Unreadable { path: root.to_owned(), error }),
+            Err(error) if root.is_symlink() && bounded::is_gone(&error) => self.dangling(root),
+            Err(error) => self.unreadable(root, error),
         }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
         let mut inside = Vec::new();
         let listing = match list(&path, &mut inside) {
             Ok(listing) => listing,
-            Err(error) => return (self.tell)(Found::Unreadable { path, error }),
+            Err(error) => return self.unreadable(&path, error),
         };
         let layout = listing.layout(&path);
         for (name, kind) in inside {
@@ -108,13 +108,25 @@ impl<'a> Walk<'a> {
     }
 
     fn link(&self, path: &Path, root: &Path) {
-        if path.join("pyvenv.cfg").exists() {
-            if let Some(of) = target_below(path, root) {
-                (self.tell)(Found::Alias { path: path.to_owned(), of });
+        match bounded::exists(&path.join("pyvenv.cfg")) {
+            Ok(true) => {
+                if let Some(of) = target_below(path, root) {
+                    (self.tell)(Found::Alias { path: path.to_owned(), of });
+                }
             }
-        } else if is_usual_name(path) && !path.exists() {
-            self.dangling(path);
+            Ok(false) if is_usual_name(path) => match bounded::exists(path) {
+                Ok(true) => {}
+                Ok(false) => self.dangling(path),
+                Err(error) => self.unreadable(path, error),
+            },
+            Err(error) if is_usual_name(path) => self.unreadable(path, error),
+            // A link of any other name says nothing of an environment.
+            Ok(false) | Err(_) => {}
         }
+    }
+
+    fn unreadable(&self, path: &Path, error: io::Error) {
+        (self.tell)(Found::Unreadable { path: path.to_owned(), error });
     }
 
     fn dangling(&self, path: &Path) {
@@ -123,9 +135,15 @@ impl<'a> Walk<'a> {
     }
 
     fn redirect_file(&self, path: &Path, root: Option<&Path>) {
-        let Some(target) = redirect::target(path) else { return };
-        if !target.join("pyvenv.cfg").exists() {
-            return (self.tell)(Found::Dangling { path: path.to_owned(), target });
+        let target = match redirect::target(path) {
+            Ok(Some(target)) => target,
+            Ok(None) => return,
+            Err(error) => return self.unreadable(path, error),
+        };
+        match bounded::exists(&target.join("pyvenv.cfg")) {
+            Ok(true) => {}
+            Ok(false) => return (self.tell)(Found::Dangling { path: path.to_owned(), target }),
+            Err(error) => return self.unreadable(path, error),
         }
         // Named on purpose, the environment it leads to is what was asked for, wherever that is.
         if root.is_none_or(|root| target.starts_with(root)) {

@@ -11,12 +11,12 @@ use contract::record::Status;
 use rayon::prelude::*;
 
 use super::{Recorded, listed, only};
+use crate::bounded::open;
 use crate::catalogue::Entry;
 use crate::catalogue::packages::{
     CERTIFICATES_ADDED, CLOBBERED, FILES_MISSING, MODIFIED, PIP_PARTIAL, RECORD_MISSING, SCRIPT_REWRITTEN, SHARED_INODE, UNREADABLE,
 };
 use crate::findings::Findings;
-use crate::packages::file::open;
 use crate::packages::record::{Line, State};
 use crate::packages::{Dist, Metadata};
 

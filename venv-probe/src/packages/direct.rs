@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::file::open;
+use crate::bounded;
+
+/// More than any URL and what goes with it.
+const LONGEST: usize = 64 << 10;
 
 /// An origin that is no index.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,8 +42,8 @@ struct DirInfo {
 
 /// Reads the origin; `None` where there is no such file, or none that makes sense: nothing is then known, as for an index.
 pub(super) fn read(info: &Path) -> Option<Source> {
-    let file = open(&info.join("direct_url.json")).ok()?;
-    let direct: DirectUrl = serde_json::from_reader(std::io::BufReader::new(file)).ok()?;
+    let json = bounded::read(&info.join("direct_url.json"), LONGEST).ok()?;
+    let direct: DirectUrl = serde_json::from_slice(&json).ok()?;
     Some(Source { url: direct.url, editable: direct.dir_info.editable })
 }
 

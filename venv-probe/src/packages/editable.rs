@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use contract::path::{Subject, shown};
 use contract::venv::Repair;
 
-use super::file::text;
 use super::{Dist, Installed, Kind, name};
+use crate::bounded::text;
 use crate::catalogue::packages::EDITABLE_GONE;
 use crate::findings::Findings;
 

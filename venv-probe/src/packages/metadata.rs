@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::file::open;
+use crate::bounded::open;
 
 /// Name and version stand at the top; this much holds them in practice.
 const FIRST_BLOCK: usize = 1024;

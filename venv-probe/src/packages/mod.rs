@@ -4,7 +4,6 @@ mod direct;
 mod duplicates;
 pub(crate) mod editable;
 mod faults;
-pub(crate) mod file;
 pub(crate) mod metadata;
 pub(crate) mod name;
 mod pip;
@@ -191,7 +190,7 @@ fn with_metadata(mut dist: Dist) -> Dist {
 fn why_not_read(file: &Path, error: &io::Error) -> Metadata {
     match error.kind() {
         io::ErrorKind::NotFound if file.is_symlink() => Metadata::Dangling,
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => Metadata::Missing,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidData => Metadata::Missing,
         _ => Metadata::Unreadable,
     }
 }

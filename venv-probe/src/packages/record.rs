@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use csv::ByteRecord;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use super::file::open;
 use super::{Dist, Kind};
+use crate::bounded::open;
 
 /// One installed file.
 #[derive(Clone, Debug, PartialEq, Eq)]

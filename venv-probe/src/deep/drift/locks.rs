@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::wish::{Wish, holds};
+use crate::bounded::text;
 use crate::deep::markers::Markers;
-use crate::packages::file::text;
 
 #[derive(Deserialize)]
 struct Poetry {

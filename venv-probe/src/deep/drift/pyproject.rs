@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::wish::Wish;
+use crate::bounded::text;
 use crate::deep::markers::Markers;
 use crate::deep::requirement;
-use crate::packages::file::text;
 use crate::packages::name::normal;
 
 #[derive(Deserialize)]

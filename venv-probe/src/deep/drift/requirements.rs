@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::wish::Wish;
+use crate::bounded::text;
 use crate::deep::markers::Markers;
 use crate::deep::requirement;
-use crate::packages::file::text;
 use crate::packages::name;
 
 /// Reads a requirements file and those that it includes; `None` where it cannot be read as text.

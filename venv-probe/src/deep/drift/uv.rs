@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::wish::{Wish, holds};
+use crate::bounded::text;
 use crate::deep::markers::Markers;
-use crate::packages::file::text;
 
 #[derive(Deserialize)]
 struct Lock {
