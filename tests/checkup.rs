@@ -189,14 +189,11 @@ fn the_hook_never_fails_an_agent_and_never_waits_for_a_probe_that_hangs() {
     let sandbox = Sandbox::new();
     let (prefix, folder) = (installed(&sandbox), ward_of_two(&sandbox));
     let ill = folder.join("mail/.venv");
-    let old = ward::contents(&ill);
     // What cannot be mended.
     fs::write(folder.join("mail/requirements.txt"), "--no-such-option\n").unwrap();
     fs::remove_dir_all(ward::packages(&ill)).unwrap();
     let ran = hook(&sandbox, &prefix, &[&ill], true).code(0);
     assert!(ran.stderr.contains("not all of it could be mended"), "{}", ran.stderr);
-    fs::create_dir_all(ill.join("lib").join(&ward::names(&ill.join("lib"))[0]).join("site-packages")).unwrap();
-    drop(old);
 
     let probe = prefix.join("bin/venv-probe");
     for lines in ["exit 2", "echo nonsense", "kill -9 $$"] {

@@ -20,9 +20,12 @@ fn environment(sandbox: &Sandbox, below: &str) -> PathBuf {
 fn environments_of_one_name_are_two() {
     let sandbox = Sandbox::new();
     let venvs = ["north/agents/mail/.venv", "south/agents/mail/.venv"].map(|below| environment(&sandbox, below));
-    venvs.iter().for_each(|venv| ward::kill(venv));
+    for venv in &venvs {
+        ward::kill(venv);
+    }
     let ran = ward::force(&sandbox, &["--full"], &sandbox.work("")).code(0);
-    let subjects: Vec<PathBuf> = ran.of("action").iter().map(|action| action["subject"].as_str().unwrap().into()).collect();
+    let mut subjects: Vec<PathBuf> = ran.of("action").iter().map(|action| action["subject"].as_str().unwrap().into()).collect();
+    subjects.sort();
     assert_eq!(subjects, venvs);
     for venv in &venvs {
         assert_eq!(ward::backups(venv).len(), 1);

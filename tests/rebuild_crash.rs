@@ -126,9 +126,9 @@ impl Victim {
                 self.holds_one_side(&at);
             }
             if self.settles(&at) {
-                went += 1
+                went += 1;
             } else {
-                stayed += 1
+                stayed += 1;
             }
             self.comes_to_its_end(&at);
         }

@@ -167,10 +167,10 @@ fn a_folder_that_may_not_be_written_is_said_and_left_alone() {
     let nobody = rustix::process::geteuid().is_root();
     if nobody {
         let give = |path: &Path| assert!(Command::new("chown").args(["-R", "65534:65534"]).arg(path).status().unwrap().success());
-        [&venv, &sandbox.root().join("state-of-nobody")].iter().for_each(|path| {
+        for path in [&venv, &sandbox.root().join("state-of-nobody")] {
             fs::create_dir_all(path).unwrap();
             give(path);
-        });
+        }
     }
     fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(project, fs::Permissions::from_mode(0o555)).unwrap();

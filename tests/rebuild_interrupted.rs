@@ -116,7 +116,9 @@ fn a_second_signal_ends_it_at_once_and_the_next_run_puts_it_right() {
     let (child, installer) = scene.begin();
     // Stopped, so that both are there when it goes on.
     let pid = child.id().to_string();
-    ["-STOP", "-INT", "-TERM", "-CONT"].iter().for_each(|signal| send(signal, &pid));
+    for signal in ["-STOP", "-INT", "-TERM", "-CONT"] {
+        send(signal, &pid);
+    }
     let ran = ended(child);
     assert!(matches!(ran.signal, Some(2 | 15)), "{ran:?}");
     assert!(!ward::is_running(&installer));

@@ -76,7 +76,7 @@ fn a_path_that_is_not_utf8_is_mended_in_place_and_never_built_at_a_wrong_one() {
     ward::by_uv(&sandbox, &made, &["--relocatable"]);
     fs::rename(made, &venv).unwrap();
     ward::kill(&venv);
-    let hex: String = venv.as_os_str().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = ward::hex(venv.as_os_str().as_bytes());
 
     let old = ward::contents(&venv);
     let ran = ward::force(&sandbox, &["--full"], &venv).code(1);

@@ -300,7 +300,7 @@ fn trees_that_were_replaced_stay_as_backups_and_nothing_else_is_left_behind() {
         let stamp = path.file_name().unwrap().to_str().unwrap().strip_prefix(".venv.backup_").unwrap_or_default();
         stamp.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).eq("00000000_000000".chars())
     };
-    assert!(made.iter().all(|path| is_backup(&path)), "{made:#?}");
+    assert!(made.iter().all(is_backup), "{made:#?}");
     assert_eq!(made.iter().map(|path| path.parent().unwrap().to_owned()).collect::<BTreeSet<_>>(), swapped);
     let temporary: Vec<_> = night.after_force.keys().filter(|path| path.to_string_lossy().contains(".mendline-")).collect();
     assert!(temporary.is_empty(), "{temporary:#?}");

@@ -110,8 +110,9 @@ pub fn shown(path: &Path) -> String {
     plain(&path.to_string_lossy()).into_owned()
 }
 
-/// Escapes what could move a terminal's cursor or reorder its text: control characters and the bidirectional
-/// formatting characters (Unicode Standard Annex 9; CVE-2021-42574).
+/// Escapes what could move a terminal's cursor, reorder its text or hide in it: control characters, the bidirectional
+/// formatting characters (Unicode Standard Annex 9; CVE-2021-42574), and what has no glyph and no use in a name: soft hyphen,
+/// zero-width space, word joiner and its kin, tags. The joiners U+200C and U+200D stay: Persian, Hindi and emoji are spelt with them.
 #[must_use]
 pub fn plain(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
@@ -125,7 +126,9 @@ pub fn plain(text: &str) -> Cow<'_, str> {
 }
 
 fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    let bidirectional = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let invisible = matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+    c.is_control() || bidirectional || invisible
 }
 
 #[cfg(test)]
@@ -151,5 +154,12 @@ mod tests {
     #[test]
     fn a_terminal_never_sees_an_escape_or_an_override() {
         assert_eq!(plain("a\u{1b}[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
+    }
+    #[test]
+    fn nothing_hides_in_a_name_and_scripts_keep_their_joiners() {
+        for hidden in ['\u{61c}', '\u{ad}', '\u{180e}', '\u{200b}', '\u{2060}', '\u{206a}', '\u{e0000}', '\u{e0041}', '\u{e007f}'] {
+            assert_eq!(plain(&format!("a{hidden}b")), format!("a\\u{{{:x}}}b", u32::from(hidden)));
+        }
+        assert_eq!(plain("می\u{200c}خواهم क्\u{200d}ष"), "می\u{200c}خواهم क्\u{200d}ष");
     }
 }

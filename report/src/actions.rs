@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use contract::action::Outcome;
 use contract::path::Subject;
 
+use crate::clip;
 use crate::document::{Block, Column, Row, Table, Tone, counted, text_of};
 use crate::environments::common_root;
 use crate::next::quoted;
@@ -64,10 +66,15 @@ fn shortened<'a>(text: &'a str, root: Option<&Path>) -> Cow<'a, str> {
 
 /// How to take a change back, where we know the words of the tool that made it.
 fn undo(step: &Step) -> Option<String> {
-    let (undo, place) = (step.action.undo.as_ref()?, step.place.as_ref()?);
-    let name = undo.as_path().file_name()?;
+    let (undo, path) = (step.action.undo.as_ref()?.as_path(), step.place.as_ref()?.for_command()?);
+    let name = undo.file_name().filter(|name| clip::is_whole(undo) && is_no_option(name.as_bytes()))?;
     let known = step.action.changed && &*step.tool == "venv-rebuild";
-    known.then(|| format!("venv-rebuild undo --force --to {} {}", quoted(Path::new(name)), quoted(place.subject.as_path())))
+    known.then(|| format!("venv-rebuild undo --force --to {} -- {}", quoted(Path::new(name)), quoted(path)))
+}
+
+/// Whether a name can be the value of an option and nothing else.
+fn is_no_option(name: &[u8]) -> bool {
+    !name.starts_with(b"-") && !name.contains(&0)
 }
 
 /// What a record is about, with its host where there are several.

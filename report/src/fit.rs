@@ -1,7 +1,7 @@
 //! Fitting text into columns of a terminal.
 
 use contract::path::plain;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar as _;
 
 /// Where to cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,9 +15,14 @@ pub(crate) fn clean(text: &str) -> String {
     plain(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
 }
 
-/// Columns that a text takes. The larger of two readings, since terminals differ on joined characters.
+/// Columns that a text takes at most: the sum over its characters, since terminals differ on joined ones.
 pub(crate) fn width(text: &str) -> usize {
-    text.width().max(text.chars().map(|c| c.width().unwrap_or(1)).sum())
+    text.chars().map(columns).sum()
+}
+
+fn columns(c: char) -> usize {
+    // It makes the character before it an emoji, which is wider.
+    if c == '\u{fe0f}' { 1 } else { c.width().unwrap_or(1) }
 }
 
 /// The text, cut with an ellipsis to at most `room` columns.
@@ -43,51 +48,61 @@ fn cut_path(path: &str, room: usize) -> String {
 
 /// As much of the head as fits, an ellipsis, the tail.
 fn joined(text: &str, tail: &str, room: usize) -> String {
-    let head = start(text, room.saturating_sub(1 + width(tail)));
-    let whole = format!("{head}…{tail}");
-    // Joined characters can be wider where a cut brings them together.
-    if width(&whole) <= room { whole } else { start("…", room).to_owned() }
+    let Some(rest) = room.checked_sub(1 + width(tail)) else { return start("…", room).to_owned() };
+    format!("{}…{tail}", start(text, rest))
 }
 
 fn start(text: &str, room: usize) -> &str {
-    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
-    ends.map(|at| &text[..at]).take_while(|head| width(head) <= room).last().unwrap_or("")
+    let mut used = 0;
+    let beyond = text.char_indices().find(|&(_, c)| {
+        used += columns(c);
+        used > room
+    });
+    beyond.map_or(text, |(at, _)| &text[..at])
 }
 
 fn end(text: &str, room: usize) -> &str {
-    let starts = text.char_indices().rev().map(|(at, _)| at);
-    starts.map(|at| &text[at..]).take_while(|tail| width(tail) <= room).last().unwrap_or("")
+    let mut used = 0;
+    let beyond = text.char_indices().rev().find(|&(_, c)| {
+        used += columns(c);
+        used > room
+    });
+    beyond.map_or(text, |(at, c)| &text[at + c.len_utf8()..])
 }
 
 /// The text in lines of at most `room` columns, broken at blanks where there are any.
 pub(crate) fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut line = String::new();
+    let (mut line, mut used) = (String::new(), 0);
     for word in text.split(' ').flat_map(|word| pieces(word, room)) {
-        if !line.is_empty() && width(&line) + 1 + width(word) > room {
+        let wide = width(word);
+        if !line.is_empty() && used + 1 + wide > room {
             lines.push(std::mem::take(&mut line));
+            used = 0;
         }
         if !line.is_empty() {
             line.push(' ');
+            used += 1;
         }
         line.push_str(word);
+        used += wide;
     }
     lines.push(line);
     lines
 }
 
 /// A word that is too long for any line, in pieces that are not.
-fn pieces(mut word: &str, room: usize) -> Vec<&str> {
+fn pieces(word: &str, room: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
-    while width(word) > room {
-        let piece = start(word, room);
-        if piece.is_empty() {
-            break;
+    let (mut from, mut used) = (0, 0);
+    for (at, c) in word.char_indices() {
+        if used > 0 && used + columns(c) > room {
+            pieces.push(&word[from..at]);
+            (from, used) = (at, 0);
         }
-        pieces.push(piece);
-        word = &word[piece.len()..];
+        used += columns(c);
     }
-    pieces.push(word);
+    pieces.push(&word[from..]);
     pieces
 }
 
@@ -137,7 +152,23 @@ mod tests {
         assert_eq!(widths, [10, 30, 30]);
     }
 
+    #[test]
+    fn marks_without_width_take_no_time() {
+        let text = "\u{301}".repeat(200_000) + &"b".repeat(300) + &"\u{301}".repeat(200_000) + &" \u{301}".repeat(100_000);
+        let begun = std::time::Instant::now();
+        for at in [Cut::Middle, Cut::End] {
+            assert!(width(&cut(&text, 80, at)) <= 80);
+        }
+        assert!(wrap(&text, 80).len() > 1000);
+        assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    }
+
     proptest! {
+        #[test]
+        fn no_terminal_needs_more_columns_than_counted(text in "(\\PC|[#*0-9❤☎👩🏽🇩\u{200d}\u{fe0e}\u{fe0f}\u{338}\u{20e3}]){0,40}") {
+            prop_assert!(unicode_width::UnicodeWidthStr::width(&*text) <= width(&text));
+        }
+
         #[test]
         fn nothing_is_wider_than_its_room(text in "\\PC{0,60}", room in 0_usize..40) {
             prop_assert!(width(&cut(&text, room, Cut::Middle)) <= room);

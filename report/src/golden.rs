@@ -79,9 +79,9 @@ Python environments under /srv
 
 Next: venv-rebuild has a repair for 2 environments.
   # says what it would do
-  venv-probe /srv/agents/blog/.venv /srv/mcp/drupal/.venv | venv-rebuild
+  venv-probe -- /srv/agents/blog/.venv /srv/mcp/drupal/.venv | venv-rebuild
   # does it, and keeps what it replaces
-  venv-probe /srv/agents/blog/.venv /srv/mcp/drupal/.venv | venv-rebuild --force
+  venv-probe -- /srv/agents/blog/.venv /srv/mcp/drupal/.venv | venv-rebuild --force
 "
     );
 }
@@ -157,7 +157,7 @@ Python environments, before the repair
 Actions under /srv
   ✓ done                relink   a/.venv
     bin/python3 leads to /usr/bin/python3.12
-    undo: venv-rebuild undo --force --to .venv.backup_20260823_101112 /srv/a/.venv
+    undo: venv-rebuild undo --force --to .venv.backup_20260823_101112 -- /srv/a/.venv
   ? unfinished          rebuild  b/.venv
   · done, not verified  relink   c/.venv
   ✗ failed in part      rebuild  d/.venv
@@ -183,7 +183,7 @@ fn a_dry_run_is_named_as_one() {
         text.ends_with("Nothing has been changed: this was a dry run. The same command with --force does what is planned.\n"),
         "{text}"
     );
-    assert!(!text.contains("venv-probe /srv"), "{text}");
+    assert!(!text.contains("venv-probe -- /srv"), "{text}");
 }
 
 #[test]
@@ -296,6 +296,64 @@ fn colour_changes_no_word() {
         plain = plain.replace(&format!("\u{1b}[{code}m"), "");
     }
     assert_eq!(plain, screen(&lines, 100));
+}
+
+#[test]
+fn what_looks_like_an_option_comes_into_no_command() {
+    let fault = |code: &str| json!([{"code": code, "severity": "broken", "text": "x", "repair": "pip"}]);
+    let long = format!("/{}", "x".repeat(5000));
+    for subject in ["--paths-from=/x", "-", "a/.venv", "", "/a\u{0}b", &long] {
+        let text = screen(&[probe(subject, "broken", &fault("pip-missing")), end("venv-probe", true)], 100);
+        assert!(!text.contains("venv-rebuild"), "{text}");
+    }
+    for code in ["--help", "-", "", "a b", "$(x)", "ä"] {
+        let fault = json!([{"code": code, "severity": "broken", "text": "x"}]);
+        let text = screen(&[probe("/a", "broken", &fault), end("venv-probe", true)], 100);
+        assert!(!text.contains("--explain"), "{text}");
+    }
+    let changed = |subject: &str, undo: &str| {
+        let data = json!({"verb": "relink", "outcome": "done", "changed": true, "verified": true, "undo": undo});
+        screen(&[action(1, subject, data), end("venv-rebuild", true)], 100)
+    };
+    assert!(changed("/a", "x").contains("undo: venv-rebuild undo --force --to x -- /a"), "{}", changed("/a", "x"));
+    for (subject, undo) in [("/a", "--force"), ("/a", "/b/-x"), ("--help", "x"), ("/a", "b\u{0}c"), ("/a", &long), (&long, "x")] {
+        assert!(!changed(subject, undo).contains("undo:"), "{subject} {undo}");
+    }
+}
+
+#[test]
+fn what_was_changed_by_hand_is_restored_only_by_name() {
+    let modified = || json!({"code": "package-modified", "severity": "degraded", "text": "six.py was changed", "repair": "packages"});
+    let lines = [
+        probe("/srv/a", "degraded", &json!([modified()])),
+        probe("/srv/b", "degraded", &json!([modified(), pipless()])),
+        end("venv-probe", true),
+    ];
+    let text = screen(&lines, 100);
+    assert!(text.contains("Next: venv-rebuild has a repair for 1 environment.\n  venv-probe -- /srv/b | venv-rebuild "), "{text}");
+    let restore = "Next: files were changed by hand in 1 environment; --restore puts the packaged ones back.\n  venv-probe -- /srv/a | venv-rebuild --restore ";
+    assert!(text.contains(restore), "{text}");
+    let mut many: Vec<String> = (0..9).map(|i| probe(&format!("/srv/{i}"), "degraded", &json!([modified()]))).collect();
+    many.push(end("venv-probe", true));
+    assert!(screen(&many, 100).contains("/srv/0 /srv/1 /srv/2 /srv/3 /srv/4 /srv/5 /srv/6 /srv/7 /srv/8 | venv-rebuild --restore --force"));
+}
+
+#[test]
+fn no_field_is_kept_at_any_length() {
+    let long = "x".repeat(1 << 20);
+    let fault = json!({"code": long, "severity": "broken", "text": long, "repair": "pip"});
+    let data = json!({
+        "status": "broken", "layout": "venv", "python": long, "level": "deep", "proof": {"by": "files"}, "faults": [fault], "took_ms": 1,
+        "verb": long, "outcome": "started", "changed": true, "verified": true, "text": long, "undo": long, "log": long, "detail": long,
+        "severity": "broken", "code": long, "manual": long, "of": long, "ok": true, "read": 0, "wrote": 0,
+    });
+    let kinds = ["venv.probe", "venv.alias", "action", "diagnosis", "error", "end", &long];
+    let lines: Vec<String> = kinds
+        .iter()
+        .map(|kind| record(&long, 1, kind, long.clone().into(), data.clone()).replace("\"m1\"", &format!("\"{long}\"")))
+        .collect();
+    let kept = format!("{:?}", seen(&lines)).len();
+    assert!(kept < 200_000, "{kept}");
 }
 
 fn any_record() -> impl Strategy<Value = String> {

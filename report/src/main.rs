@@ -1,6 +1,7 @@
 //! Draws records for people: a table for each type, what to do next, and what went wrong last.
 
 mod actions;
+mod clip;
 mod document;
 mod environments;
 mod fit;

@@ -62,14 +62,43 @@ fn code(text: &str) -> String {
     format!("`{}`", plain(text))
 }
 
-/// Text without any meaning to Markdown.
+/// Text without any meaning to Markdown. What a forge would turn into a mention or a link, even behind a backslash, stands as code.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in clean(text).chars() {
-        if r"\`*_[]<>~|&$".contains(c) {
-            safe.push('\\');
+    for word in clean(text).split_inclusive(BETWEEN) {
+        let run = word.trim_end_matches(BETWEEN);
+        if is_live(run) {
+            safe.extend(["`", run, "`"]);
+        } else {
+            safe.extend(run.chars().flat_map(without_meaning));
         }
-        safe.push(c);
+        safe.extend(word[run.len()..].chars().flat_map(without_meaning));
     }
     safe
+}
+
+/// Blanks, and what a code span in a table cannot hold.
+const BETWEEN: [char; 4] = [' ', '`', '|', '\\'];
+
+/// Whether it mentions someone, numbers an issue or is a link without any markup.
+fn is_live(run: &str) -> bool {
+    let numbered = run.split('#').skip(1).any(|after| after.starts_with(|c: char| c.is_ascii_digit()));
+    numbered || run.contains('@') || run.contains("://") || run.to_ascii_lowercase().contains("www.")
+}
+
+fn without_meaning(c: char) -> impl Iterator<Item = char> {
+    r"\`*_[]<>~|&$".contains(c).then_some('\\').into_iter().chain([c])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_called_and_nothing_is_linked() {
+        assert_eq!(escaped("ask @me or https://x.y/z_1"), "ask `@me` or `https://x.y/z_1`");
+        assert_eq!(escaped("a|@me`b"), r"a\|`@me`\`b");
+        assert_eq!(escaped("WWW.x.y fixes o/r#12, not #x"), "`WWW.x.y` fixes `o/r#12,` not #x");
+        assert_eq!(code("/a|b/@me"), r"/a\|`b/@me`");
+    }
 }

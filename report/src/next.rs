@@ -11,7 +11,7 @@ use contract::record::Status;
 
 use crate::document::{Block, Tone, counted};
 use crate::environments::common_root;
-use crate::seen::{Place, Seen, Verdict};
+use crate::seen::{Place, Remedy, Seen, Verdict};
 
 /// More environments than these are named by the folder that holds them.
 const NAMED: usize = 4;
@@ -25,38 +25,55 @@ pub(crate) fn draw(seen: &Seen) -> Vec<Block<'_>> {
         return Vec::new();
     }
     let ill = seen.environments.iter().filter(|(_, verdict)| matches!(verdict.status, Status::Broken | Status::Degraded));
-    let (mendable, rest): (Vec<_>, Vec<_>) = ill.partition(|(_, verdict)| verdict.mendable);
+    let (mendable, rest): (Vec<_>, Vec<_>) = ill.partition(|(_, verdict)| verdict.remedy != Remedy::Nothing);
     if mendable.is_empty() { explain(&rest) } else { repairs(&mendable) }
 }
 
-/// For each host the dry run, and then the real one.
+/// For each host, and for each way of calling `venv-rebuild`, the dry run and then the real one.
 fn repairs<'a>(mendable: &[(&Place, &Verdict)]) -> Vec<Block<'a>> {
-    let mut hosts: BTreeMap<&str, Vec<(&Place, &Verdict)>> = BTreeMap::new();
-    for &(place, verdict) in mendable {
-        hosts.entry(&*place.host).or_default().push((place, verdict));
+    let mut groups: BTreeMap<(&str, bool), Vec<Target<'_>>> = BTreeMap::new();
+    for (place, verdict) in mendable {
+        let Some(path) = place.for_command() else { continue };
+        groups.entry((&*place.host, verdict.remedy == Remedy::Restore)).or_default().push(Target { path, deep: verdict.deep });
     }
-    let several = hosts.len() > 1;
-    hosts.iter().map(|(host, mendable)| repair(several.then_some(*host), mendable)).collect()
+    let first = groups.keys().next().map(|(host, _)| *host);
+    let several = groups.keys().any(|(host, _)| Some(*host) != first);
+    groups.iter().map(|((host, restore), targets)| repair(several.then_some(*host), *restore, targets)).collect()
 }
 
-fn repair<'a>(host: Option<&str>, mendable: &[(&Place, &Verdict)]) -> Block<'a> {
-    let deep = if mendable.iter().any(|(_, verdict)| verdict.deep) { " --deep" } else { "" };
-    let probe = format!("venv-probe{deep}{}", targets(mendable));
+/// What a command is to name.
+struct Target<'a> {
+    path: &'a Path,
+    deep: bool,
+}
+
+fn repair<'a>(host: Option<&str>, restore: bool, targets: &[Target<'_>]) -> Block<'a> {
+    let deep = if targets.iter().any(|target| target.deep) { " --deep" } else { "" };
+    let probe = format!("venv-probe{deep} --{}", words(targets, restore));
     let on = host.map_or_else(String::new, |host| format!(" on {host}"));
-    let lead = format!("Next{on}: venv-rebuild has a repair for {}.", counted(mendable.len() as u64, "environment"));
+    let environments = counted(targets.len() as u64, "environment");
+    let (lead, rebuild) = if restore {
+        (
+            format!("Next{on}: files were changed by hand in {environments}; --restore puts the packaged ones back."),
+            "venv-rebuild --restore",
+        )
+    } else {
+        (format!("Next{on}: venv-rebuild has a repair for {environments}."), "venv-rebuild")
+    };
     let commands = vec![
-        (format!("{probe} | venv-rebuild"), "says what it would do"),
-        (format!("{probe} | venv-rebuild --force"), "does it, and keeps what it replaces"),
+        (format!("{probe} | {rebuild}"), "says what it would do"),
+        (format!("{probe} | {rebuild} --force"), "does it, and keeps what it replaces"),
     ];
     Block::Commands(lead, commands)
 }
 
-fn targets(mendable: &[(&Place, &Verdict)]) -> String {
-    let mut paths: Vec<&Path> = mendable.iter().map(|(place, _)| place.subject.as_path()).collect();
+/// The paths, or the folder that holds them. A folder may hold others that were changed by hand, so what restores names each.
+fn words(targets: &[Target<'_>], restore: bool) -> String {
+    let mut paths: Vec<&Path> = targets.iter().map(|target| target.path).collect();
     paths.sort_unstable();
     let root = common_root(paths.iter().copied());
     let named: Vec<&Path> = match &root {
-        Some(root) if paths.len() > NAMED => vec![root],
+        Some(root) if paths.len() > NAMED && !restore => vec![root],
         _ => paths,
     };
     named.iter().fold(String::new(), |text, path| text + " " + &quoted(path))
@@ -64,18 +81,24 @@ fn targets(mendable: &[(&Place, &Verdict)]) -> String {
 
 /// Where no repair is known, at least what the fault means.
 fn explain<'a>(ill: &[(&Place, &Verdict)]) -> Vec<Block<'a>> {
-    let mut codes: Vec<&str> = ill.iter().filter_map(|(_, verdict)| verdict.code.as_deref()).collect();
+    let mut codes: Vec<&str> = ill.iter().filter_map(|(_, verdict)| verdict.code.as_deref()).filter(|code| is_code(code)).collect();
     codes.sort_unstable();
     codes.dedup();
-    let command = |code: &str| (format!("venv-probe --explain {}", quoted(Path::new(code))), "tells what it means and what helps");
+    let command = |code: &str| (format!("venv-probe --explain {code}"), "tells what it means and what helps");
     let commands: Vec<_> = codes.into_iter().take(NAMED).map(command).collect();
     if commands.is_empty() { Vec::new() } else { vec![Block::Commands("Next: none of this is mended automatically.".to_owned(), commands)] }
+}
+
+/// Whether it can be the code of a fault, and neither an option nor anything that a shell understands.
+fn is_code(code: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !code.is_empty() && !code.starts_with('-') && code.bytes().all(letter)
 }
 
 /// A word for a shell: bare, in single quotes or, where bytes cannot be shown, in `$'…'` (bash, zsh and ksh read it).
 pub(crate) fn quoted(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes();
-    let bare = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(b);
+    let bare = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+,:@%".contains(b);
     match path.to_str() {
         Some(text) if !text.is_empty() && bytes.iter().all(bare) => text.to_owned(),
         Some(text) if plain(text) == text => format!("'{}'", text.replace('\'', r"'\''")),

@@ -1,44 +1,68 @@
 //! What is kept of a stream: no more than will be drawn, so that a long one stays small.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::rc::Rc;
+use std::path::Path;
+use std::sync::Arc;
 
 use contract::action::{self, Action, Outcome};
 use contract::input::Line;
 use contract::path::Subject;
 use contract::record::{End, Fault, Record, Status, VERSION};
-use contract::venv::{self, Level, Probe};
+use contract::venv::{self, Finding, Level, Probe};
 use serde::Deserialize;
 
-/// No text is kept beyond this many bytes.
-const LONGEST_TEXT: usize = 2000;
+use crate::clip;
+
+/// What somebody changed by hand: `venv-rebuild` leaves it alone unless told to restore it.
+const MODIFIED: &str = "package-modified";
 
 /// A thing on a machine. The same path on another host is another thing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
-    pub(crate) host: Rc<str>,
+    pub(crate) host: Arc<str>,
     pub(crate) subject: Subject,
+}
+
+impl Place {
+    fn new(host: Arc<str>, subject: Subject) -> Self {
+        Self { host, subject: clip::subject(subject) }
+    }
+
+    /// The path, where a command line may name it: a relative path means another thing in another folder and may look like an option,
+    /// a shell drops what follows a NUL, and half a path is another path.
+    pub(crate) fn for_command(&self) -> Option<&Path> {
+        let path = self.subject.as_path();
+        (path.is_absolute() && clip::is_whole(path) && !path.as_os_str().as_encoded_bytes().contains(&0)).then_some(path)
+    }
+}
+
+/// What `venv-rebuild` has for an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    Nothing,
+    Repair,
+    /// Only `--restore` does anything: all that it could mend was changed by hand.
+    Restore,
 }
 
 /// The verdict on one environment.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) status: Status,
-    pub(crate) python: Rc<str>,
+    pub(crate) python: Arc<str>,
     /// The worst fault, or why there is no verdict.
     pub(crate) worst: Box<str>,
     /// The code of the worst fault, where there is one.
-    pub(crate) code: Option<Rc<str>>,
+    pub(crate) code: Option<Arc<str>>,
     pub(crate) faults: usize,
-    /// Whether a repair is known for at least one of the faults.
-    pub(crate) mendable: bool,
+    pub(crate) remedy: Remedy,
     pub(crate) deep: bool,
 }
 
 /// How one action went.
 #[derive(Debug)]
 pub(crate) struct Step {
-    pub(crate) tool: Rc<str>,
+    pub(crate) tool: Arc<str>,
     pub(crate) place: Option<Place>,
     pub(crate) action: Action,
 }
@@ -63,7 +87,7 @@ pub(crate) struct DiagnosisData {
 /// Something that a tool could not do.
 #[derive(Debug)]
 pub(crate) struct Trouble {
-    pub(crate) tool: Rc<str>,
+    pub(crate) tool: Arc<str>,
     pub(crate) place: Option<Place>,
     pub(crate) fault: Fault,
 }
@@ -103,13 +127,13 @@ impl<T> Default for Few<T> {
 /// One run of a tool.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Run {
-    pub(crate) host: Rc<str>,
-    pub(crate) tool: Rc<str>,
-    id: Rc<str>,
+    pub(crate) host: Arc<str>,
+    pub(crate) tool: Arc<str>,
+    id: Arc<str>,
 }
 
 /// What a stream held.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// The last verdict on each.
     pub(crate) environments: HashMap<Place, Verdict>,
@@ -126,17 +150,17 @@ pub(crate) struct Seen {
     pub(crate) runs: BTreeMap<Run, Option<bool>>,
     /// The actions that have begun and whose outcome has not come yet.
     begun: HashMap<(Option<Place>, String), usize>,
-    names: HashSet<Rc<str>>,
+    names: HashSet<Arc<str>>,
 }
 
 impl Seen {
     /// Takes in one line.
     pub(crate) fn take(&mut self, line: Line) {
         match line {
-            Line::Other { number, why, .. } => self.refused.push(|| clipped(format!("line {number}: {why}"))),
+            Line::Other { number, why, .. } => self.refused.push(|| clip::text(format!("line {number}: {why}"))),
             Line::Record(record, _) => {
                 if let Err(e) = self.take_record(&record) {
-                    self.refused.push(|| clipped(format!("{e:#}")));
+                    self.refused.push(|| clip::text(format!("{e:#}")));
                 }
             }
         }
@@ -144,8 +168,8 @@ impl Seen {
 
     fn take_record(&mut self, record: &Record) -> anyhow::Result<()> {
         let (host, tool) = (self.name(&record.host), self.name(&record.tool));
-        let run = Run { host: Rc::clone(&host), tool: Rc::clone(&tool), id: self.name(run_of(&record.id)) };
-        let place = record.subject.clone().map(|subject| Place { host, subject });
+        let run = Run { host: Arc::clone(&host), tool: Arc::clone(&tool), id: self.name(run_of(&record.id)) };
+        let place = record.subject.clone().map(|subject| Place::new(host, subject));
         if record.is("end") {
             self.runs.insert(run, Some(record.read::<End>()?.ok));
             return Ok(());
@@ -158,10 +182,14 @@ impl Seen {
             }
             (VERSION, venv::ALIAS, _) => self.aliases += 1,
             (VERSION, action::KIND, place) => self.step(Step { tool, place, action: clipped_action(record.read()?) }),
-            (VERSION, "diagnosis", place) => self.diagnoses.push(Diagnosis { place, data: record.read()? }),
+            (VERSION, "diagnosis", place) => self.diagnoses.push(Diagnosis { place, data: clipped_diagnosis(record.read()?) }),
             (VERSION, "error", place) => {
                 let fault: Fault = record.read()?;
-                self.errors.push(|| Trouble { tool, place, fault: Fault { text: clipped(fault.text), ..fault } });
+                self.errors.push(|| Trouble {
+                    tool,
+                    place,
+                    fault: Fault { code: clip::text(fault.code), text: clip::text(fault.text), ..fault },
+                });
             }
             (VERSION, other, _) => self.other(other.to_owned()),
             (version, other, _) => self.other(format!("{other} (version {version})")),
@@ -170,11 +198,11 @@ impl Seen {
     }
 
     fn other(&mut self, kind: String) {
-        *self.others.entry(clipped(kind)).or_default() += 1;
+        *self.others.entry(clip::name(&kind).into_owned()).or_default() += 1;
     }
 
     fn verdict(&mut self, probe: Probe) -> Verdict {
-        let mendable = probe.faults.iter().any(|fault| fault.repair.is_some());
+        let remedy = remedy(&probe.faults);
         let faults = probe.faults.len();
         let worst = probe.faults.into_iter().next();
         let code = worst.as_ref().map(|fault| self.name(&fault.code));
@@ -186,10 +214,10 @@ impl Seen {
         Verdict {
             status: probe.status,
             python: self.name(&probe.python.or(probe.minor).unwrap_or_else(|| "-".to_owned())),
-            worst: clipped(text.unwrap_or_default()).into(),
+            worst: clip::text(text.unwrap_or_default()).into(),
             code,
             faults,
-            mendable,
+            remedy,
             deep: probe.level == Level::Deep,
         }
     }
@@ -218,12 +246,13 @@ impl Seen {
     }
 
     /// Keeps each name once.
-    fn name(&mut self, name: &str) -> Rc<str> {
-        if let Some(known) = self.names.get(name) {
-            return Rc::clone(known);
+    fn name(&mut self, name: &str) -> Arc<str> {
+        let name = clip::name(name);
+        if let Some(known) = self.names.get(&*name) {
+            return Arc::clone(known);
         }
-        let shared: Rc<str> = name.into();
-        self.names.insert(Rc::clone(&shared));
+        let shared: Arc<str> = name.into();
+        self.names.insert(Arc::clone(&shared));
         shared
     }
 }
@@ -233,14 +262,23 @@ fn run_of(id: &str) -> &str {
     id.rsplit_once('.').map_or(id, |(run, _)| run)
 }
 
-fn clipped_action(action: Action) -> Action {
-    Action { verb: clipped(action.verb), text: clipped(action.text), detail: None, ..action }
+/// As `venv-rebuild` decides it.
+fn remedy(faults: &[Finding]) -> Remedy {
+    let mut mendable = faults.iter().filter(|fault| fault.repair.is_some()).peekable();
+    match mendable.peek() {
+        None => Remedy::Nothing,
+        Some(_) if mendable.all(|fault| fault.code == MODIFIED) => Remedy::Restore,
+        Some(_) => Remedy::Repair,
+    }
 }
 
-fn clipped(mut text: String) -> String {
-    if text.len() > LONGEST_TEXT {
-        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
-        text.push('…');
-    }
-    text
+fn clipped_action(action: Action) -> Action {
+    let Action { verb, text, undo, log, .. } = action;
+    let (verb, text) = (clip::name(&verb).into_owned(), clip::text(text));
+    Action { verb, text, undo: undo.map(clip::subject), log: log.map(clip::subject), detail: None, ..action }
+}
+
+fn clipped_diagnosis(data: DiagnosisData) -> DiagnosisData {
+    let DiagnosisData { code, severity, text, manual } = data;
+    DiagnosisData { code: clip::text(code), severity, text: clip::text(text), manual: manual.map(clip::text) }
 }

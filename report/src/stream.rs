@@ -1,11 +1,13 @@
 //! Reading the whole input, also past a Ctrl-C: the terminal sends it to every process of the pipeline, and a repair upstream
 //! still has to say how its roll-back went.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contract::input::{self, Line};
+use anyhow::Context as _;
+use contract::input;
 use contract::signal;
 
 use crate::seen::Seen;
@@ -18,13 +20,15 @@ const USAGE: &str = "pipe records in, as in `venv-probe DIR | report`";
 /// Reads until the input ends or, after a signal, until [`GRACE`] is over.
 pub(crate) fn read() -> anyhow::Result<Seen> {
     let hold = signal::hold()?;
-    let lines = lines();
-    let mut seen = Seen::default();
+    let seen = Arc::default();
+    let ended = start(&seen);
     let mut deadline = None;
     loop {
-        match lines.recv_timeout(TICK) {
-            Ok(line) => seen.take(line?),
-            Err(RecvTimeoutError::Disconnected) => break,
+        match ended.recv_timeout(TICK) {
+            Ok(end) => break end?,
+            Err(RecvTimeoutError::Disconnected) => {
+                anyhow::bail!("the thread that reads standard input broke down; this is a bug, report it")
+            }
             Err(RecvTimeoutError::Timeout) => {}
         }
         if signal::interrupted() && Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + GRACE) {
@@ -32,25 +36,22 @@ pub(crate) fn read() -> anyhow::Result<Seen> {
         }
     }
     drop(hold);
-    Ok(seen)
+    Ok(std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-/// Reads in a thread of its own, since a blocked read cannot be given a deadline.
-fn lines() -> Receiver<anyhow::Result<Line>> {
-    let (sender, receiver) = mpsc::sync_channel(256);
-    thread::spawn(move || send(&sender));
+/// Reads in a thread of its own, since a blocked read cannot be given a deadline. No line waits for another, so no more than one is held.
+fn start(seen: &Arc<Mutex<Seen>>) -> Receiver<anyhow::Result<()>> {
+    let (sender, receiver) = mpsc::channel();
+    let seen = Arc::clone(seen);
+    // Where nobody receives any more, the process is ending.
+    thread::spawn(move || drop(sender.send(take_all(&seen))));
     receiver
 }
 
-fn send(sender: &SyncSender<anyhow::Result<Line>>) {
-    let lines = match input::stdin(USAGE) {
-        Ok(lines) => lines,
-        // Where nobody receives any more, the process is ending.
-        Err(e) => return drop(sender.send(Err(e))),
-    };
-    for line in lines {
-        if sender.send(line.map_err(|e| anyhow::Error::new(e).context("cannot read standard input"))).is_err() {
-            return;
-        }
+fn take_all(seen: &Mutex<Seen>) -> anyhow::Result<()> {
+    for line in input::stdin(USAGE)? {
+        let line = line.context("cannot read standard input")?;
+        seen.lock().unwrap_or_else(PoisonError::into_inner).take(line);
     }
+    Ok(())
 }

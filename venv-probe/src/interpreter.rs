@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use contract::path::{Subject, shown};
@@ -39,6 +39,7 @@ pub(crate) fn judge(root: &Path, config: Option<&Config>, minors: &BTreeSet<(u8,
         && let Some(real) = &interpreter.real
     {
         judge_file(real, found);
+        judge_names(root, real, minors, found);
         judge_base(&interpreter, real, config, minors, found);
     }
     interpreter
@@ -102,6 +103,22 @@ fn judge_file(real: &Path, found: &mut Findings) {
         Err(error) => (&catalogue::UNREADABLE, format!("{shown} cannot be read: {error}")),
     };
     found.add(entry, text, Some(Subject::from(real)));
+}
+
+/// All names must start the same Python. Beside a copy there may be further copies, which have its size.
+fn judge_names(root: &Path, real: &Path, minors: &BTreeSet<(u8, u8)>, found: &mut Findings) {
+    let Ok(python) = fs::metadata(real) else { return };
+    for name in names(root, minors) {
+        let path = root.join("bin").join(&name);
+        let Ok(other) = fs::metadata(&path) else { continue };
+        let is_same = (other.dev(), other.ino()) == (python.dev(), python.ino()) || other.len() == python.len();
+        if !is_same {
+            let end = fs::canonicalize(&path).unwrap_or(path);
+            let text = format!("bin/{name} leads to {}, and bin/python to {}", shown(&end), shown(real));
+            found.add(&catalogue::NAMES_DIFFER, text, Some(Subject::from(&end)));
+            return;
+        }
+    }
 }
 
 fn judge_base(interpreter: &Interpreter, real: &Path, config: Option<&Config>, minors: &BTreeSet<(u8, u8)>, found: &mut Findings) {
@@ -178,6 +195,18 @@ mod tests {
             let (_kept, root) = environment(base, (3, 12), false);
             assert_eq!(codes(&root, &[(3, 12)]), ["stdlib-missing"], "{base}");
         }
+    }
+
+    #[test]
+    fn every_name_must_lead_to_the_same_python() {
+        let (folder, root) = environment("usr", (3, 12), true);
+        symlink("python", root.join("bin/python3")).unwrap();
+        fs::copy("/bin/true", root.join("bin/python3.12")).unwrap();
+        assert!(codes(&root, &[(3, 12)]).is_empty());
+        fs::remove_file(root.join("bin/python3")).unwrap();
+        symlink(folder.path().join("other"), root.join("bin/python3")).unwrap();
+        contract::replace::write(&folder.path().join("other"), b"\x7fELF").unwrap();
+        assert_eq!(codes(&root, &[(3, 12)]), ["interpreter-names-differ"]);
     }
 
     #[test]

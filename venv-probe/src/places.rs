@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use contract::path::{Subject, shown};
 
+use crate::bounded;
 use crate::catalogue::identity as catalogue;
+use crate::catalogue::interpreter::UNREADABLE;
 use crate::findings::Findings;
 use crate::layout::minor;
 
@@ -30,38 +33,55 @@ impl Places {
 /// Finds the folders of `root` and says which are missing.
 pub(crate) fn judge(root: &Path, found: &mut Findings) -> Places {
     let lib64 = root.join("lib64");
-    if lib64.is_symlink() && !lib64.exists() {
+    if lib64.is_symlink() && bounded::exists(&lib64).is_ok_and(|exists| !exists) {
         let target = fs::read_link(&lib64).unwrap_or_default();
         found.add(&catalogue::LIB64, format!("lib64 points at {}, which is not there", shown(&target)), Some(Subject::from(&target)));
     }
     let mut places = Places::default();
-    let mut bare = BTreeSet::new();
-    for library in libraries(root) {
+    let (mut bare, mut certain) = (BTreeSet::new(), true);
+    let mut unreadable = |path: &Path, error: io::Error| {
+        let text = format!("what is installed is not known: {} cannot be read: {error}", shown(path));
+        found.add(&UNREADABLE, text, Some(Subject::from(path)));
+        certain = false;
+    };
+    for library in libraries(root, &mut unreadable) {
         let Some(version) = library.file_name().and_then(minor) else { continue };
         let site = library.join("site-packages");
-        if site.is_dir() {
-            places.minors.insert(version);
-            places.sites.push((version, site));
-        } else {
-            bare.insert(version);
+        match bounded::exists(&site) {
+            Ok(true) if site.is_dir() => {
+                places.minors.insert(version);
+                places.sites.push((version, site));
+                continue;
+            }
+            Ok(_) => {}
+            Err(error) => unreadable(&site, error),
         }
+        bare.insert(version);
     }
     if places.sites.is_empty() {
-        found.add(&catalogue::SITE_PACKAGES_MISSING, "there is no lib/pythonX.Y/site-packages", Some(Subject::from(&root.join("lib"))));
         places.minors = bare;
+    }
+    if places.sites.is_empty() && certain {
+        found.add(&catalogue::SITE_PACKAGES_MISSING, "there is no lib/pythonX.Y/site-packages", Some(Subject::from(&root.join("lib"))));
     }
     places
 }
 
-fn libraries(root: &Path) -> Vec<PathBuf> {
+fn libraries(root: &Path, unreadable: &mut impl FnMut(&Path, io::Error)) -> Vec<PathBuf> {
     let (lib, lib64) = (root.join("lib"), root.join("lib64"));
     let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
     let mut folders = vec![lib.clone()];
     if identity(&lib64).is_some() && identity(&lib64) != identity(&lib) {
         folders.push(lib64);
     }
-    let mut libraries: Vec<PathBuf> =
-        folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten().map(|entry| entry.path()).collect();
+    let mut libraries: Vec<PathBuf> = Vec::new();
+    for folder in folders {
+        match fs::read_dir(&folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()) {
+            Ok(paths) => libraries.extend(paths),
+            Err(error) if bounded::is_gone(&error) => {}
+            Err(error) => unreadable(&folder, error),
+        }
+    }
     libraries.sort();
     libraries
 }

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use contract::path::{Subject, shown};
 
+use crate::bounded;
 use crate::catalogue::identity as catalogue;
+use crate::catalogue::interpreter::UNREADABLE;
 use crate::findings::Findings;
 use crate::layout::is_python;
 
@@ -25,6 +27,8 @@ pub(crate) struct Scripts {
     total: usize,
     stale: Vec<(OsString, PathBuf)>,
     foreign: Vec<(OsString, PathBuf)>,
+    /// What could not be looked at, and why.
+    unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 /// Reads the head of everything in `bin`, and says whether it was made for another place.
@@ -40,13 +44,23 @@ pub(crate) fn judge(root: &Path, found: &mut Findings) -> Scripts {
         let text = format!("{} of {} scripts {what}: bin/{name} uses {}", list.len(), scripts.total, shown(target));
         found.add(entry, text, Some(Subject::from(target)));
     }
+    if let Some((path, error)) = scripts.unreadable.iter().min_by_key(|(path, _)| path) {
+        let text = format!("whether the scripts in bin work is not known: {} cannot be read: {error}", shown(path));
+        found.add(&UNREADABLE, text, Some(Subject::from(path)));
+    }
     scripts
 }
 
 fn read(root: &Path) -> Scripts {
     let mut scripts = Scripts::default();
     let bin = root.join("bin");
-    let Ok(entries) = fs::read_dir(&bin) else { return scripts };
+    let entries = match fs::read_dir(&bin) {
+        Ok(entries) => entries,
+        Err(error) => {
+            scripts.unreadable.extend((!bounded::is_gone(&error)).then_some((bin, error)));
+            return scripts;
+        }
+    };
     let (mut judged, mut head) = (HashMap::new(), vec![0; HEAD]);
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -56,9 +70,21 @@ fn read(root: &Path) -> Scripts {
         if dull || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
-        let Some(target) = carried(&entry.path(), &name, &mut head) else { continue };
+        let target = match bounded::head(&entry.path(), &mut head) {
+            Ok(length) => carried(&head[..length], &name),
+            Err(error) => {
+                scripts.unreadable.push((entry.path(), error));
+                None
+            }
+        };
+        let Some(target) = target else { continue };
         scripts.total += 1;
-        let whose = judged.entry(target.clone()).or_insert_with(|| whose(&target, &bin));
+        let whose = judged.entry(target.clone()).or_insert_with(|| {
+            whose(&target, &bin).unwrap_or_else(|error| {
+                scripts.unreadable.push((target.clone(), error));
+                Whose::Ours
+            })
+        });
         match whose {
             Whose::Ours => {}
             Whose::Nobodys => scripts.stale.push((name, target)),
@@ -77,9 +103,7 @@ fn is_pip(name: &OsStr) -> bool {
 }
 
 /// The interpreter that a script names, or that an activate file leads to.
-fn carried(path: &Path, name: &OsStr, buffer: &mut [u8]) -> Option<PathBuf> {
-    let length = File::open(path).and_then(|mut file| file.read(buffer)).ok()?;
-    let head = &buffer[..length];
+fn carried(head: &[u8], name: &OsStr) -> Option<PathBuf> {
     if name == "activate" { activated(head).map(|root| root.join("bin/python")) } else { interpreter(head) }
 }
 
@@ -92,15 +116,22 @@ enum Whose {
 
 /// By identity of the folder and not by spelling: a symlinked environment, a bind mount or a firmlink has several.
 /// The interpreter itself is the wrong thing to compare, since all environments of one base link to the same.
-fn whose(interpreter: &Path, bin: &Path) -> Whose {
+///
+/// # Errors
+/// It cannot be told, as below a folder that may not be searched.
+fn whose(interpreter: &Path, bin: &Path) -> io::Result<Whose> {
     let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
-    let Some(folder) = interpreter.parent() else { return Whose::Ours };
+    let Some(folder) = interpreter.parent() else { return Ok(Whose::Ours) };
     match (identity(folder), identity(bin)) {
-        (Ok(theirs), Ok(ours)) if theirs == ours => Whose::Ours,
+        (Ok(theirs), Ok(ours)) if theirs == ours => return Ok(Whose::Ours),
+        _ if folder.parent().is_some_and(|root| root.join("pyvenv.cfg").exists()) => return Ok(Whose::Anothers),
+        _ => {}
+    }
+    match interpreter.symlink_metadata() {
         // A script for the system's own Python is no business of ours.
-        _ if folder.parent().is_some_and(|root| root.join("pyvenv.cfg").exists()) => Whose::Anothers,
-        _ if interpreter.symlink_metadata().is_ok() => Whose::Ours,
-        _ => Whose::Nobodys,
+        Ok(_) => Ok(Whose::Ours),
+        Err(error) if bounded::is_gone(&error) => Ok(Whose::Nobodys),
+        Err(error) => Err(error),
     }
 }
 

@@ -87,5 +87,7 @@ pub(crate) fn judged(paths: &[PathBuf], deep: bool) -> anyhow::Result<(Vec<Patie
             faults.push(record.read::<Fault>()?);
         }
     }
+    // Of what a probe that died did not say, nothing is known; what it could not see, it says itself.
+    anyhow::ensure!(answer.whole || !faults.is_empty(), "venv-probe ended before it had seen everything; run it by hand to see why");
     Ok((patients, faults))
 }

@@ -18,6 +18,7 @@ pub(crate) const ALL: &[&Entry] = &[
     &SHIM,
     &FOREIGN_PLATFORM,
     &COPY_STALE,
+    &NAMES_DIFFER,
     &BASE_IS_VENV,
     &PATCH_DRIFT,
     &NOT_STARTED,
@@ -128,6 +129,14 @@ pub(crate) const COPY_STALE: Entry = Entry {
     means: "The environment holds a copy of the interpreter (--copies) that is older or newer than the standard library it uses.",
     arises: "The base Python was upgraded in place.",
     mends: "Copying the base interpreter over it again.",
+};
+pub(crate) const NAMES_DIFFER: Entry = Entry {
+    code: "interpreter-names-differ",
+    severity: DEGRADED,
+    repair: Some(Repair::Relink),
+    means: "bin/python3 or bin/pythonX.Y is another program than bin/python: which Python runs depends on the name that a script happens to use.",
+    arises: "A link remade by hand for one name only, or an upgrade that replaced one of them.",
+    mends: "Pointing all names at the same interpreter again.",
 };
 pub(crate) const BASE_IS_VENV: Entry = Entry {
     code: "base-is-venv",

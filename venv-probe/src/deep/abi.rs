@@ -25,14 +25,15 @@ struct Target<'a> {
 pub(super) fn judge(site: &Site, recorded: &[Recorded], found: &mut Findings) {
     let target =
         Target { minor: site.minor, implementation: &site.implementation, system: std::env::consts::OS, machine: std::env::consts::ARCH };
-    for Recorded { dist, lines } in recorded {
+    for of in recorded {
+        let dist = of.dist;
         let wheel = dist.info.join("WHEEL");
         // Where there is none the modules' own names decide.
         let tags = metadata::values(&wheel, "Tag").unwrap_or_else(|_none| Vec::new());
         let foreign = match foreign_tag(&tags, &target) {
             Some(tag) => Some((tag.to_owned(), wheel)),
             None if is_pure(&tags) => None,
-            None => foreign_module(lines.as_deref().unwrap_or_default(), &target),
+            None => foreign_module(of.lines(), &target),
         };
         if let Some((built_for, evidence)) = foreign {
             let text = format!("{} was built for {}, and this is {target}", dist.title(), clipped(&built_for));

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -11,7 +10,7 @@ use contract::record::Status;
 use rayon::prelude::*;
 
 use super::{Recorded, listed, only};
-use crate::bounded::open;
+use crate::bounded;
 use crate::catalogue::Entry;
 use crate::catalogue::packages::{
     CERTIFICATES_ADDED, CLOBBERED, FILES_MISSING, MODIFIED, PIP_PARTIAL, RECORD_MISSING, SCRIPT_REWRITTEN, SHARED_INODE, UNREADABLE,
@@ -44,7 +43,7 @@ pub(super) fn judge(recorded: &[Recorded], found: &mut Findings) {
 
 /// In the order of the distributions, and of the lines in each.
 fn deviations<'a>(recorded: &'a [Recorded<'a>]) -> Vec<Deviation<'a>> {
-    let lines: Vec<_> = recorded.iter().flat_map(|of| of.lines.iter().flatten().map(|line| (of.dist, line))).collect();
+    let lines: Vec<_> = recorded.iter().flat_map(|of| of.lines().iter().map(|line| (of.dist, line))).collect();
     lines
         .into_par_iter()
         .filter(|(dist, line)| !is_known_to_be_missing(dist, line))
@@ -66,7 +65,7 @@ fn rivals<'a>(recorded: &'a [Recorded<'a>], deviations: &[Deviation<'a>]) -> Has
         return rivals;
     }
     for of in recorded {
-        for line in of.lines.iter().flatten() {
+        for line in of.lines() {
             if let Some(list) = rivals.get_mut(line.path.as_path()) {
                 list.push((of.dist, line));
             }
@@ -151,7 +150,7 @@ fn modifying(modified: &Files, found: &mut Findings) {
 /// Installers write the environment's path into the first line of scripts, and so does whoever moves the environment.
 fn is_script(line: &Line, dist: &Dist) -> bool {
     let mut head = [0; 512];
-    let length = open(&line.path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
+    let length = bounded::head(&line.path, &mut head).unwrap_or(0);
     let head = &head[..length];
     !line.path.starts_with(dist.site()) && head.starts_with(b"#!") && head.windows(6).any(|word| word == b"python")
 }
@@ -168,7 +167,13 @@ fn unreadable(of_one: &[Deviation], found: &mut Findings) {
 }
 
 fn unverifiable(recorded: &[Recorded], found: &mut Findings) {
-    let dists: Vec<_> = recorded.iter().filter(|of| of.lines.is_none() && !of.dist.is_editable()).map(|of| of.dist).collect();
+    for of in recorded {
+        if let Err(error) = &of.lines {
+            let text = format!("the list of files of {} cannot be read: {error}", of.dist.title());
+            found.add_package(&UNREADABLE, of.dist.package(), text, Some(Subject::from(&of.dist.info.join("RECORD"))));
+        }
+    }
+    let dists: Vec<_> = recorded.iter().filter(|of| matches!(of.lines, Ok(None)) && !of.dist.is_editable()).map(|of| of.dist).collect();
     let Some(first) = dists.first() else { return };
     let titles: Vec<_> = dists.iter().map(|dist| dist.title()).collect();
     let finding = found.add(
@@ -266,6 +271,21 @@ mod tests {
         let sample = sample();
         sample.install("rival", "1", "", &[("flask/app.py", "theirs")]);
         assert_found(&sample, &[("package-clobbered", "flask 3.1: flask/app.py is overwritten by rival 1")]);
+    }
+
+    #[test]
+    fn a_list_without_end_is_unknown_and_not_healthy() {
+        let sample = sample();
+        fs::OpenOptions::new().write(true).open(sample.path("flask-3.1.dist-info/RECORD")).unwrap().set_len(3 << 30).unwrap();
+        assert_found(&sample, &[("package-unreadable", "flask 3.1 cannot be read: is longer")]);
+    }
+
+    #[test]
+    fn code_without_a_hash_must_be_there() {
+        let sample = sample();
+        let record = fs::read_to_string(sample.path("flask-3.1.dist-info/RECORD")).unwrap();
+        sample.write("flask-3.1.dist-info/RECORD", &format!("{record}gone/__init__.py,,\n"));
+        assert_found(&sample, &[("package-files-missing", "gone/__init__.py is gone")]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod markers;
 mod requirement;
 mod turn;
 
+use std::io;
 use std::path::PathBuf;
 
 use contract::path::plain;
@@ -21,10 +22,16 @@ use crate::packages::record::{self, Line};
 use crate::packages::{self, Dist, Installed, Metadata};
 use crate::site::Site;
 
-/// A distribution and the files that it vouches for; `None` where it lists none.
+/// A distribution and the files that it vouches for; `None` where it lists none, an error where its list cannot be read.
 struct Recorded<'a> {
     dist: &'a Dist,
-    lines: Option<Vec<Line>>,
+    lines: io::Result<Option<Vec<Line>>>,
+}
+
+impl Recorded<'_> {
+    fn lines(&self) -> &[Line] {
+        self.lines.as_ref().ok().and_then(Option::as_deref).unwrap_or_default()
+    }
 }
 
 /// Judges what is installed by its content.
@@ -55,7 +62,7 @@ fn other_folders(site: &Site, installed: &Installed) -> Vec<PathBuf> {
 /// Distributions whose files are links to nothing are left out: that is said once, not for each of their files.
 fn recorded<'a>(dists: &[&'a Dist]) -> Vec<Recorded<'a>> {
     let whole = dists.par_iter().filter(|dist| dist.metadata != Metadata::Dangling);
-    whole.map(|dist| Recorded { dist, lines: record::read(dist).map(|lines| verifiable(dist, lines)) }).collect()
+    whole.map(|dist| Recorded { dist, lines: record::read(dist).map(|lines| Some(verifiable(dist, lines?))) }).collect()
 }
 
 /// Half of what pip lists are compiled files, which prove nothing and would take half the memory.

@@ -55,9 +55,14 @@ fn likeliest<'a>(dists: &[&'a Dist]) -> Option<&'a Dist> {
 /// How many in a thousand of the files that it vouches for are as recorded.
 fn agreement(dist: &Dist) -> usize {
     let mut buffer = vec![0; 64 << 10];
-    let lines: Vec<_> = record::read(dist).unwrap_or_default().into_iter().filter(|line| line.is_verifiable(&dist.info)).collect();
+    let lines: Vec<_> = lines(dist).into_iter().flatten().filter(|line| line.is_verifiable(&dist.info)).collect();
     let same = lines.iter().filter(|line| line.check(&mut buffer) == State::Same).count();
     same * 1000 / lines.len().max(1)
+}
+
+/// Without a RECORD, or with one that cannot be read, a distribution agrees with nothing.
+fn lines(dist: &Dist) -> Option<Vec<Line>> {
+    record::read(dist).map(Option::unwrap_or_default).ok()
 }
 
 /// Those that count: all but the records that describe nothing any more.
@@ -84,8 +89,9 @@ fn groups(installed: &Installed) -> Vec<Vec<&Dist>> {
 
 /// Those that certainly describe nothing any more: just one record agrees with the disk, and all that these others list is that one's or gone.
 fn stale<'a>(dists: &[&'a Dist]) -> Vec<&'a Dist> {
-    // Without a RECORD a distribution agrees with nothing.
-    let records: Vec<_> = dists.iter().map(|dist| (*dist, record::read(dist).unwrap_or_default())).collect();
+    let records: Option<Vec<_>> = dists.iter().map(|dist| Some((*dist, lines(dist)?))).collect();
+    // What cannot be read may describe anything.
+    let Some(records) = records else { return Vec::new() };
     let (alive, rest): (Vec<_>, Vec<_>) = records.iter().partition(|(dist, lines)| agrees(dist, lines));
     let [(_, owned)] = alive.as_slice() else { return Vec::new() };
     let owned: HashSet<_> = owned.iter().map(|line| &line.path).collect();

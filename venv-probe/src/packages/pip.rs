@@ -1,27 +1,35 @@
 //! Whether pip is there, whether it should be, and whether it is whole.
 
+use std::io;
 use std::path::Path;
 
-use contract::path::Subject;
+use contract::path::{Subject, shown};
 use contract::venv::Pip;
 
-use super::Installed;
+use super::{Dist, Installed};
+use crate::bounded;
+use crate::catalogue::interpreter::UNREADABLE;
 use crate::catalogue::packages::{PIP_MISSING, PIP_MODULE_MISSING, PIP_PARTIAL};
 use crate::config::Seeded;
 use crate::findings::Findings;
 use crate::site::Site;
 
-/// Without these pip cannot start.
-const ESSENTIAL: [&str; 4] = ["__init__.py", "__main__.py", "_internal/__init__.py", "_internal/cli/main.py"];
+/// Without these pip cannot start. What lies deeper differs from version to version.
+const ESSENTIAL: [&str; 2] = ["__init__.py", "__main__.py"];
+/// Since pip 10.
+const INTERNAL: &str = "_internal/__init__.py";
 
 /// Judges pip; `scripts` says whether there is a `bin/pip*`.
 pub(crate) fn pip(site: &Site, installed: &Installed, seeded: Seeded, scripts: bool, found: &mut Findings) -> Pip {
     let dist = installed.find("pip");
-    let module = site.folders.iter().map(|folder| folder.join("pip")).find(|module| module.is_dir());
-    if let Some(module) = module {
-        return whole_or_partial(&module, found);
+    for module in site.folders.iter().map(|folder| folder.join("pip")) {
+        match bounded::exists(&module) {
+            Ok(true) if module.is_dir() => return whole_or_partial(&module, dist, found),
+            Ok(_) => {}
+            Err(error) => return unknown(&module, &error, found),
+        }
     }
-    if dist.is_some_and(super::Dist::is_editable) || site.inherited.iter().any(|folder| folder.join("pip/__main__.py").is_file()) {
+    if dist.is_some_and(Dist::is_editable) || site.inherited.iter().any(|folder| folder.join("pip/__main__.py").is_file()) {
         return Pip::Present;
     }
     let (entry, text, evidence) = match dist {
@@ -34,10 +42,31 @@ pub(crate) fn pip(site: &Site, installed: &Installed, seeded: Seeded, scripts: b
     Pip::Missing
 }
 
-fn whole_or_partial(module: &Path, found: &mut Findings) -> Pip {
-    let Some(file) = ESSENTIAL.iter().find(|file| !module.join(file).exists()) else { return Pip::Present };
-    found.add(&PIP_PARTIAL, format!("pip lacks pip/{file} and cannot start"), Some(Subject::from(&module.join(file))));
-    Pip::Missing
+fn whole_or_partial(module: &Path, dist: Option<&Dist>, found: &mut Findings) -> Pip {
+    let version = dist.and_then(|dist| dist.version.as_deref()?.split('.').next()?.parse::<u32>().ok());
+    let internal = version.is_none_or(|version| version >= 10).then_some(INTERNAL);
+    for file in ESSENTIAL.into_iter().chain(internal) {
+        let path = module.join(file);
+        match bounded::exists(&path) {
+            Ok(true) => {}
+            Ok(false) => {
+                found.add(&PIP_PARTIAL, format!("pip lacks pip/{file} and cannot start"), Some(Subject::from(&path)));
+                return Pip::Missing;
+            }
+            Err(error) => return unknown(&path, &error, found),
+        }
+    }
+    Pip::Present
+}
+
+/// There is something that may not be looked at: more than that is not claimed.
+fn unknown(path: &Path, error: &io::Error, found: &mut Findings) -> Pip {
+    found.add(
+        &UNREADABLE,
+        format!("whether pip is whole is not known: {} cannot be read: {error}", shown(path)),
+        Some(Subject::from(path)),
+    );
+    Pip::Present
 }
 
 #[cfg(test)]
@@ -64,11 +93,12 @@ mod tests {
         (pip, found.faults.into_iter().map(|fault| fault.code).collect())
     }
 
-    const WHOLE: [&str; 4] = ["pip/__init__.py", "pip/__main__.py", "pip/_internal/__init__.py", "pip/_internal/cli/main.py"];
+    const WHOLE: [&str; 3] = ["pip/__init__.py", "pip/__main__.py", "pip/_internal/__init__.py"];
 
     #[test]
     fn pip_is_there_or_was_never_wanted() {
         assert_eq!(judged(&WHOLE, Seeded::No, false), (Pip::Present, vec![]));
+        assert_eq!(judged(&[&WHOLE[..2], &["pip-9.0.1.dist-info/METADATA"]].concat(), Seeded::Yes, true), (Pip::Present, vec![]));
         assert_eq!(judged(&[], Seeded::No, false), (Pip::AbsentByDesign, vec![]));
         assert_eq!(judged(&[], Seeded::Unknown, false), (Pip::AbsentByDesign, vec![]));
     }

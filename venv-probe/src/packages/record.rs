@@ -11,7 +11,7 @@ use csv::ByteRecord;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::{Dist, Kind};
-use crate::bounded::open;
+use crate::bounded::{is_gone, open, too_long};
 
 /// One installed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,26 +46,44 @@ pub(crate) enum State {
     Unreadable,
 }
 
+/// No RECORD is that long: a line has some hundred bytes.
+const LIMIT: usize = 64 << 20;
+/// What has no recorded size and goes on beyond this is not read to its end.
+const UNSIZED: u64 = 1 << 30;
+
 /// Reads the RECORD of a distribution; `None` where there is none, or none that is one.
-pub(crate) fn read(dist: &Dist) -> Option<Vec<Line>> {
-    let lines = parse(open(&file_of(dist)?).ok()?, dist.site())?;
-    (!lines.is_empty()).then_some(lines)
+///
+/// # Errors
+/// It is there and cannot be read, or is longer than 64 MiB.
+pub(crate) fn read(dist: &Dist) -> io::Result<Option<Vec<Line>>> {
+    let Some(path) = file_of(dist) else { return Ok(None) };
+    let file = match open(&path) {
+        Ok(file) if file.metadata()?.len() > LIMIT as u64 => return Err(too_long(LIMIT)),
+        Ok(file) => file,
+        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(parse(file.take(LIMIT as u64), dist.site()).filter(|lines| !lines.is_empty()))
 }
 
 /// Whether a distribution's RECORD lists a file.
 pub(super) fn lists(dist: &Dist, file: &Path) -> bool {
-    read(dist).is_some_and(|lines| lines.iter().any(|line| line.path == file))
+    read(dist).ok().flatten().is_some_and(|lines| lines.iter().any(|line| line.path == file))
 }
 
 fn file_of(dist: &Dist) -> Option<PathBuf> {
     (dist.kind == Kind::DistInfo).then(|| dist.info.join("RECORD"))
 }
 
+/// A field with a line break in it is a quote without its end, which swallows every line behind it.
 fn parse(record: impl Read, site: &Path) -> Option<Vec<Line>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(record);
     let mut row = ByteRecord::new();
     let mut lines = Vec::new();
     while reader.read_byte_record(&mut row).ok()? {
+        if row.as_slice().contains(&b'\n') {
+            return None;
+        }
         lines.extend(line(&row, site));
     }
     Some(lines)
@@ -108,8 +126,10 @@ fn hash(field: &[u8]) -> Option<Hash> {
 
 impl Line {
     /// Whether a difference would mean something: compiled files come and go, and tools edit what they keep about an install.
+    /// Without a hash it is only that code must be there. What a line names outside the environment is none of its business.
     pub(crate) fn is_verifiable(&self, info: &Path) -> bool {
-        self.hash.is_some() && !is_compiled(&self.path) && !is_bookkeeping(&self.path, info)
+        let says_something = self.hash.is_some() || self.path.extension().is_some_and(|extension| extension == "py");
+        says_something && !is_compiled(&self.path) && !is_bookkeeping(&self.path, info) && self.path.starts_with(root_of(info))
     }
 
     /// Compares size, then content; `buffer` is for reading.
@@ -118,8 +138,8 @@ impl Line {
             Ok(true) => State::Same,
             Ok(false) => State::Different,
             Err(error) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => State::Missing,
-                io::ErrorKind::InvalidInput => State::Different,
+                _ if is_gone(&error) => State::Missing,
+                io::ErrorKind::InvalidData => State::Different,
                 _ => State::Unreadable,
             },
         }
@@ -132,14 +152,15 @@ impl Line {
     }
 
     fn is_same(&self, buffer: &mut [u8]) -> io::Result<bool> {
-        let Some(hash) = &self.hash else { return Ok(true) };
+        let Some(hash) = &self.hash else { return self.path.metadata().map(|_there| true) };
         let file = open(&self.path)?;
-        if let Some(size) = self.size
-            && file.metadata()?.len() != size
-        {
-            return Ok(false);
+        let length = file.metadata()?.len();
+        match self.size {
+            Some(size) if size != length => Ok(false),
+            None if length > UNSIZED => Err(io::ErrorKind::FileTooLarge.into()),
+            // One that grows meanwhile has no end.
+            Some(_) | None => hash.is_of(file.take(length + 1), buffer),
         }
-        hash.is_of(file, buffer)
     }
 }
 
@@ -164,6 +185,11 @@ fn digest<D: Digest>(mut content: impl Read, buffer: &mut [u8]) -> io::Result<Bo
             Err(error) => return Err(error),
         }
     }
+}
+
+/// `root/lib/pythonX.Y/site-packages/x.dist-info`.
+fn root_of(info: &Path) -> &Path {
+    info.ancestors().nth(4).unwrap_or(info)
 }
 
 fn is_compiled(path: &Path) -> bool {
@@ -217,7 +243,32 @@ mod tests {
         for path in ["a/b.pyc", "a/__pycache__/b.cpython-312.opt-1.txt", "a-1.dist-info/INSTALLER", "a-1.dist-info/direct_url.json"] {
             assert!(!verifiable(path), "{path}");
         }
-        assert!(!lines("a/b.py,,\n")[0].is_verifiable(Path::new(SITE)));
+        let info = Path::new(SITE).join("a-1.dist-info");
+        let silent = lines("a/__pycache__/b.py,,\na/b.pyc,,\na/b.txt,,\na-1.dist-info/RECORD,,\n");
+        assert!(silent.iter().all(|line| !line.is_verifiable(&info)));
+        assert!(lines("a/b.py,,\n")[0].is_verifiable(&info));
+    }
+
+    #[test]
+    fn only_the_environments_own_files_are_compared() {
+        assert!(verifiable("../../../bin/x"));
+        for path in ["/tmp/huge", "../../../../huge", "../../../../../../etc/passwd", "/v/../etc/passwd"] {
+            assert!(!verifiable(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_quote_without_an_end_makes_it_no_list() {
+        assert!(parse(&b"a.py,\"sha256=x,0\nb.py,,\n"[..], Path::new(SITE)).is_none());
+        assert!(parse(&b"\"a\nb.py\",,\n"[..], Path::new(SITE)).is_none());
+    }
+
+    #[test]
+    fn a_file_without_size_or_end_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::File::create(folder.path().join("a")).unwrap().set_len(UNSIZED + 1).unwrap();
+        let record = format!("a,{EMPTY},\n");
+        assert_eq!(parse(record.as_bytes(), folder.path()).unwrap()[0].check(&mut [0; 2]), State::Unreadable);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Requirements files, as pip reads them.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use super::wish::Wish;
 use crate::bounded::text;
@@ -13,14 +14,20 @@ use crate::packages::name;
 pub(super) fn read(file: &Path, markers: &Markers) -> Option<Wish> {
     let mut wish = Wish::new(file, false);
     let mut seen = HashSet::new();
-    let whole = include(file, &mut wish, &mut seen, markers);
-    (whole || seen.len() > 1).then_some(wish)
+    include(file, &mut wish, &mut seen, markers).then_some(wish)
 }
 
-/// Returns whether the file could be read.
-fn include(file: &Path, wish: &mut Wish, seen: &mut HashSet<PathBuf>, markers: &Markers) -> bool {
-    if !seen.insert(file.to_owned()) {
+/// Files that include each other beyond this number were made to keep their readers busy.
+const FILES: usize = 100;
+
+/// Returns whether the file could be read. `seen` has device and inode, since one file has many spellings.
+fn include(file: &Path, wish: &mut Wish, seen: &mut HashSet<(u64, u64)>, markers: &Markers) -> bool {
+    let Ok(meta) = file.metadata() else { return false };
+    if !seen.insert((meta.dev(), meta.ino())) {
         return true;
+    }
+    if seen.len() > FILES {
+        return false;
     }
     let Some(content) = text(file) else { return false };
     let folder = file.parent().unwrap_or(file);
