@@ -12,6 +12,7 @@ mod manners;
 mod night;
 mod originals;
 mod probe;
+mod probe_hostile;
 mod rebuild_crash;
 mod rebuild_full;
 mod rebuild_hostile;

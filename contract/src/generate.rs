@@ -24,6 +24,9 @@ fn generate<A: CommandFactory>(tool: &'static str, what: &str) -> anyhow::Result
         shell => {
             let shell: Shell = shell.parse().ok().with_context(|| format!("--generate takes man, bash, zsh or fish, not `{shell}`"))?;
             clap_complete::generate(shell, &mut command, tool, &mut page);
+            // clap_complete names a command with a hyphen in one way and looks for it in another (4.6.11).
+            let text = String::from_utf8(std::mem::take(&mut page)).context("a completion is text")?;
+            page = text.replace(&tool.replace('-', "__subcmd__"), &tool.replace('-', "__")).into_bytes();
         }
     }
     std::io::stdout().write_all(&page).context("cannot write to standard output")

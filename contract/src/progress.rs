@@ -1,8 +1,8 @@
 //! How far long work is: one line on stderr, only where stderr is a terminal, and gone when the work is done.
 
 use std::io::{self, IsTerminal as _};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,7 +16,7 @@ static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// The progress of one job, to be shared between threads by reference. Without a terminal it does nothing at all.
 #[derive(Debug)]
-pub struct Progress(Option<Job>);
+pub struct Progress(Option<Arc<Job>>);
 
 #[derive(Debug)]
 struct Job {
@@ -25,21 +25,33 @@ struct Job {
     started: Instant,
     found: AtomicU64,
     done: AtomicU64,
+    over: AtomicBool,
 }
 
 impl Progress {
     /// Begins a job on things that are called `what` in the plural, such as `environments`.
     #[must_use]
     pub fn start(tool: &'static str, what: &'static str) -> Self {
-        let job = || Job { tool, what, started: Instant::now(), found: AtomicU64::new(0), done: AtomicU64::new(0) };
-        Self(io::stderr().is_terminal().then(job))
+        if !io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let job = Arc::new(Job::new(tool, what));
+        let waiting = Arc::downgrade(&job);
+        // By the clock and not by events: the longest wait is the one in which nothing happens.
+        std::thread::spawn(move || {
+            std::thread::sleep(PATIENCE);
+            if let Some(job) = waiting.upgrade() {
+                job.show(true);
+            }
+        });
+        Self(Some(job))
     }
 
     /// `n` more things to work on are known.
     pub fn found(&self, n: u64) {
         if let Some(job) = &self.0 {
             job.found.fetch_add(n, Ordering::Relaxed);
-            job.show();
+            job.show(false);
         }
     }
 
@@ -47,29 +59,34 @@ impl Progress {
     pub fn done(&self, n: u64) {
         if let Some(job) = &self.0 {
             job.done.fetch_add(n, Ordering::Relaxed);
-            job.show();
+            job.show(false);
         }
     }
-
-    /// Takes the line off the terminal. Dropping does the same.
-    pub fn finish(self) {}
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.0.is_some()
-            && let Some(bar) = shown().take()
-        {
+        let Some(job) = self.0.take() else { return };
+        job.over.store(true, Ordering::Relaxed);
+        if let Some(bar) = shown().take() {
             bar.finish_and_clear();
         }
     }
 }
 
 impl Job {
-    fn show(&self) {
-        if self.started.elapsed() > PATIENCE {
+    fn new(tool: &'static str, what: &'static str) -> Self {
+        Self { tool, what, started: Instant::now(), found: AtomicU64::new(0), done: AtomicU64::new(0), over: AtomicBool::new(false) }
+    }
+
+    fn show(&self, now: bool) {
+        let mut shown = shown();
+        if now && !self.over.load(Ordering::Relaxed) {
+            shown.get_or_insert_with(|| bar(self));
+        }
+        if let Some(bar) = &*shown {
             let (done, found) = (self.done.load(Ordering::Relaxed), self.found.load(Ordering::Relaxed));
-            shown().get_or_insert_with(|| bar(self)).set_message(format!("{done} of {found} {}", self.what));
+            bar.set_message(format!("{done} of {found} {}", self.what));
         }
     }
 }
@@ -103,13 +120,7 @@ mod tests {
 
     #[test]
     fn threads_share_it_and_no_count_is_lost() {
-        let progress = Progress(Some(Job {
-            tool: "test",
-            what: "things",
-            started: Instant::now(),
-            found: AtomicU64::new(0),
-            done: AtomicU64::new(0),
-        }));
+        let progress = Progress(Some(Arc::new(Job::new("test", "things"))));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| (0..1000).for_each(|_| progress.done(1)));

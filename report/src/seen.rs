@@ -191,14 +191,14 @@ impl Seen {
                     fault: Fault { code: clip::text(fault.code), text: clip::text(fault.text), ..fault },
                 });
             }
-            (VERSION, other, _) => self.other(other.to_owned()),
-            (version, other, _) => self.other(format!("{other} (version {version})")),
+            (VERSION, other, _) => self.other(other),
+            (version, other, _) => self.other(&format!("{other} (version {version})")),
         }
         Ok(())
     }
 
-    fn other(&mut self, kind: String) {
-        *self.others.entry(clip::name(&kind).into_owned()).or_default() += 1;
+    fn other(&mut self, kind: &str) {
+        *self.others.entry(clip::name(kind).into_owned()).or_default() += 1;
     }
 
     fn verdict(&mut self, probe: Probe) -> Verdict {
@@ -264,10 +264,10 @@ fn run_of(id: &str) -> &str {
 
 /// As `venv-rebuild` decides it.
 fn remedy(faults: &[Finding]) -> Remedy {
-    let mut mendable = faults.iter().filter(|fault| fault.repair.is_some()).peekable();
-    match mendable.peek() {
+    let mut mendable = faults.iter().filter(|fault| fault.repair.is_some());
+    match mendable.next() {
         None => Remedy::Nothing,
-        Some(_) if mendable.all(|fault| fault.code == MODIFIED) => Remedy::Restore,
+        Some(first) if first.code == MODIFIED && mendable.all(|fault| fault.code == MODIFIED) => Remedy::Restore,
         Some(_) => Remedy::Repair,
     }
 }

@@ -12,9 +12,15 @@ use rustix::fs::OFlags;
 /// # Errors
 /// `InvalidData` for anything else: a named pipe would keep its reader waiting, a device may have no end.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
+    open_sized(path).map(|(file, _)| file)
+}
+
+/// Opens a regular file as [`open`] does, and tells its length in bytes.
+pub(crate) fn open_sized(path: &Path) -> io::Result<(File, u64)> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(ErrorKind::InvalidData, "is not a regular file")) }
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::Error::new(ErrorKind::InvalidData, "is not a regular file")) }
 }
 
 /// Reads a whole file of at most `limit` bytes.

@@ -148,6 +148,10 @@ pub(crate) struct Patient<'a> {
 /// Starts what must be started, and judges the answer.
 fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Findings) -> Option<Answer> {
     let real = subject.interpreter.real.as_ref()?;
+    let breach = subject.breach(real, court);
+    if let Some(why) = &breach {
+        found.add(&interpreter_catalogue::NOT_TRUSTED, why.clone(), None);
+    }
     if found
         .faults
         .iter()
@@ -155,7 +159,7 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
     {
         return None;
     }
-    if let Some(why) = subject.reason_not_to_start(real, court) {
+    if let Some(why) = breach.or_else(|| subject.unfit(court.options.spawn)) {
         found.add(&interpreter_catalogue::NOT_STARTED, format!("no interpreter was started: {why}"), None);
         probe.proof.why = Some(why);
         return None;
@@ -183,15 +187,18 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
 }
 
 impl Patient<'_> {
-    /// Why this interpreter is not started for this environment; `None` where it may be.
-    pub(crate) fn reason_not_to_start(&self, real: &Path, court: &Court) -> Option<String> {
-        match court.options.spawn {
+    /// Who else decides what a start of this interpreter runs; not asked under `--spawn each`, which is the caller's word for it.
+    pub(crate) fn breach(&self, real: &Path, court: &Court) -> Option<String> {
+        let asked = court.options.spawn != Spawn::Each;
+        asked.then(|| court.trust.breach(self.executed(real).iter().map(PathBuf::as_path)))?
+    }
+
+    fn unfit(&self, spawn: Spawn) -> Option<String> {
+        let old = self.places.minors.iter().any(|minor| *minor < (3, 4));
+        match spawn {
             Spawn::Never => Some("--spawn never".to_owned()),
-            _ if self.places.minors.iter().any(|minor| *minor < (3, 4)) => {
-                Some("a Python this old cannot be started in isolation".to_owned())
-            }
-            Spawn::Each => None,
-            Spawn::Class => court.trust.breach(self.executed(real).iter().map(PathBuf::as_path)),
+            _ if old => Some("a Python this old cannot be started in isolation".to_owned()),
+            Spawn::Each | Spawn::Class => None,
         }
     }
 

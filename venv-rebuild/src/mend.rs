@@ -43,13 +43,17 @@ fn declined(session: &Session<'_>, patient: &Patient) -> anyhow::Result<Option<V
         return skipped(session, patient, &format!("it was judged on {host}, and this is another machine"), Standing::Well).map(Some);
     }
     let text = match (layout, status) {
+        (Layout::Venv, Status::Healthy) if session.options.full && patient.is_named() => return Ok(None),
+        (_, Status::Healthy) if patient.is_named() => {
+            return skipped(session, patient, "healthy, nothing to mend; --full builds it anew all the same", Standing::Well).map(Some);
+        }
         (_, Status::Healthy) => return Ok(Some(Vec::new())),
         (Layout::Conda, _) => "a conda environment; `conda doctor --fix` mends those".to_owned(),
         (Layout::Windows, _) => "an environment of Windows, which is not mended on this system".to_owned(),
         (Layout::Redirect, _) => "a redirection that leads nowhere; make the environment that it names again, or remove it".to_owned(),
         (Layout::Other, _) => "of a kind that this version does not know".to_owned(),
         (Layout::Venv, Status::Unknown) => format!("nothing is mended on an unknown status: {}", ladder::worst(&patient.probe)),
-        (Layout::Venv, Status::Degraded | Status::Broken) => match refuse::stranger(&patient.root) {
+        (Layout::Venv, Status::Degraded | Status::Broken) => match refuse::stranger(&patient.root, &patient.probe) {
             Some(refusal) => refusal.text(),
             None => return Ok(None),
         },

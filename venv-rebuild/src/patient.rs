@@ -42,6 +42,11 @@ impl Patient {
         Ok(Self { matter: Matter { subject, cause }, root, probe: record.read()?, elsewhere, fresh })
     }
 
+    /// Whether it was asked for by its path, and not met in a stream.
+    pub(crate) fn is_named(&self) -> bool {
+        self.matter.cause.is_empty()
+    }
+
     /// Has it judged again, now.
     pub(crate) fn judge_again(&mut self, deep: bool) -> anyhow::Result<()> {
         self.probe = judge(&self.root, deep || self.probe.level == Level::Deep)?;

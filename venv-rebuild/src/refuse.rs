@@ -5,9 +5,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use contract::path::{Subject, shown};
+use contract::venv::Probe;
 use rustix::fs::Access;
 use serde_json::{Value, json};
 
+use crate::backup::marker;
 use crate::in_use::{User, users};
 use crate::swap::parent;
 
@@ -35,6 +37,10 @@ const EXPLAINED: [&str; 15] = [
 pub(crate) enum Refusal {
     /// It belongs to somebody else.
     Owner(u32),
+    /// Somebody else decides what it executes.
+    Untrusted(String),
+    /// It is what was kept of this environment.
+    Backup(PathBuf),
     /// Its root holds files of a project.
     Project(Vec<PathBuf>),
     /// These processes use it.
@@ -43,10 +49,17 @@ pub(crate) enum Refusal {
     Unwritable(PathBuf),
 }
 
-/// Refuses what belongs to neither the caller nor root: files that we would leave in it would be of the wrong owner.
-pub(crate) fn stranger(venv: &Path) -> Option<Refusal> {
+/// Refuses what belongs to neither the caller nor root (files that we would leave in it would be of the wrong owner), what would have
+/// us run a stranger's code, and our own backups, which are only good as they are.
+pub(crate) fn stranger(venv: &Path, probe: &Probe) -> Option<Refusal> {
     let owner = venv.metadata().ok()?.uid();
-    (owner != rustix::process::geteuid().as_raw() && owner != 0).then_some(Refusal::Owner(owner))
+    if owner != rustix::process::geteuid().as_raw() && owner != 0 {
+        return Some(Refusal::Owner(owner));
+    }
+    if let Ok(Some(marker)) = marker(venv) {
+        return Some(Refusal::Backup(marker.of.as_path().to_owned()));
+    }
+    probe.notes.iter().find(|note| note.code == "not-trusted").map(|note| Refusal::Untrusted(note.text.clone()))
 }
 
 /// Refuses a swap that would disturb somebody or take a project along.
@@ -78,7 +91,7 @@ impl Refusal {
         match self {
             Self::InUse(users) => Some(("in_use".to_owned(), json!(users))),
             Self::Project(names) => Some(("unexplained".to_owned(), json!(names.iter().map(Subject::from).collect::<Vec<_>>()))),
-            Self::Owner(_) | Self::Unwritable(_) => None,
+            Self::Owner(_) | Self::Untrusted(_) | Self::Backup(_) | Self::Unwritable(_) => None,
         }
     }
 
@@ -86,6 +99,8 @@ impl Refusal {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Owner(uid) => format!("it belongs to the user with the number {uid}; run as that user"),
+            Self::Untrusted(why) => format!("{why}, and a repair would execute what lies there; run as its owner"),
+            Self::Backup(of) => format!("this is a backup of {}; `venv-rebuild undo` swaps it in", shown(of)),
             Self::Project(names) => format!(
                 "its root also holds what is no part of an environment ({}); look at it, and pass --even-project to carry it over",
                 list(names.iter().map(|name| shown(name)))

@@ -6,6 +6,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 
 use contract::input::{self, Line};
 use contract::path::absolute;
+use contract::progress::Progress;
 use contract::record::{About, Fault, Record};
 use contract::run::Exit;
 use contract::signal;
@@ -35,7 +36,8 @@ struct Remedy {
 /// # Errors
 /// Nothing can be read or written, or `venv-probe` cannot be asked.
 pub(crate) fn run(session: &Session<'_>, paths: &[PathBuf]) -> anyhow::Result<Exit> {
-    let mut ward = Ward { session, tally: Tally::default(), seen: HashSet::new() };
+    let progress = Progress::start(env!("CARGO_PKG_NAME"), "environments");
+    let mut ward = Ward { session, progress, tally: Tally::default(), seen: HashSet::new() };
     thread::scope(|scope| {
         let mut queue = VecDeque::new();
         if paths.is_empty() { ward.records(scope, &mut queue) } else { ward.paths(scope, &mut queue, paths) }?;
@@ -58,6 +60,7 @@ type Queue<'scope> = VecDeque<Item<'scope>>;
 
 struct Ward<'a, 's> {
     session: &'a Session<'s>,
+    progress: Progress,
     tally: Tally,
     seen: HashSet<PathBuf>,
 }
@@ -133,6 +136,7 @@ impl<'a> Ward<'a, '_> {
     fn admit<'scope>(&mut self, scope: &'scope Scope<'scope, 'a>, queue: &mut Queue<'scope>, patient: Patient) -> anyhow::Result<()> {
         if self.seen.insert(patient.root.clone()) {
             let session = self.session;
+            self.progress.found(1);
             queue.push_back(Item::Treatment(scope.spawn(move || mend::attend(session, patient))));
         }
         self.make_room(queue)
@@ -155,14 +159,18 @@ impl<'a> Ward<'a, '_> {
         match item {
             Item::Bad(number, why) => self.session.with_output(|out| out.error("input.not-a-record", About::default(), Some(number), &why)),
             Item::Pass(line) => self.session.with_output(|out| out.pass(&line)),
-            Item::Treatment(treatment) => match treatment.join() {
-                Ok(Ok(told)) => self.emit(&told),
-                Ok(Err(e)) => {
-                    self.tally.ill += 1;
-                    self.session.with_output(|out| out.error("repair.failed", About::default(), None, &format!("{e:#}")))
+            Item::Treatment(treatment) => {
+                let ended = treatment.join();
+                self.progress.done(1);
+                match ended {
+                    Ok(Ok(told)) => self.emit(&told),
+                    Ok(Err(e)) => {
+                        self.tally.ill += 1;
+                        self.session.with_output(|out| out.error("repair.failed", About::default(), None, &format!("{e:#}")))
+                    }
+                    Err(panic) => std::panic::resume_unwind(panic),
                 }
-                Err(panic) => std::panic::resume_unwind(panic),
-            },
+            }
         }
     }
 

@@ -22,6 +22,7 @@ pub(crate) const ALL: &[&Entry] = &[
     &BASE_IS_VENV,
     &PATCH_DRIFT,
     &NOT_STARTED,
+    &NOT_TRUSTED,
     &ESCAPES,
     &UNREADABLE,
 ];
@@ -72,7 +73,7 @@ pub(crate) const HANGS: Entry = Entry {
     repair: None,
     means: "The interpreter was started and gave no answer in time (--timeout); its whole process group was ended.",
     arises: "A dead network file system below it, a virus scanner, or a wrapper that waits for something.",
-    mends: "Nothing automatic: find what it waits for. `venv-rebuild --full` builds a new environment beside it.",
+    mends: "Nothing automatic: find what it waits for. `venv-rebuild --full` builds a new environment in its place and keeps the old one.",
 };
 pub(crate) const FAILS: Entry = Entry {
     code: "interpreter-fails",
@@ -154,12 +155,20 @@ pub(crate) const PATCH_DRIFT: Entry = Entry {
     arises: "Ordinary upgrades.",
     mends: "Nothing needs mending.",
 };
+pub(crate) const NOT_TRUSTED: Entry = Entry {
+    code: "not-trusted",
+    severity: None,
+    repair: None,
+    means: "Somebody else than you and root could have written, or could exchange, something that a start of this environment executes. Nothing of it is executed, and nothing in it is mended.",
+    arises: "The environment, its interpreter, or a folder on the way to them belongs to another user or can be written by others.",
+    mends: "Running the tools as its owner; or taking it over, once you have looked at what is in it.",
+};
 pub(crate) const NOT_STARTED: Entry = Entry {
     code: "not-started",
     severity: None,
     repair: None,
     means: "No interpreter was started for this environment, so the verdict rests on files alone. Starting one runs code that lies in the environment.",
-    arises: "--spawn never; or the environment or its interpreter belongs to neither you nor root.",
+    arises: "--spawn never; an old Python; or the note `not-trusted`.",
     mends: "`--spawn each` starts it all the same, if you trust its owner.",
 };
 pub(crate) const ESCAPES: Entry = Entry {

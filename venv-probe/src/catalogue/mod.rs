@@ -46,7 +46,23 @@ pub(crate) fn explain(code: &str) -> Option<String> {
         Some(Status::Healthy) | None => "a note, no fault",
     };
     let Entry { code, means, arises, mends, .. } = entry;
-    Some(format!("{code} ({severity})\n\n{means}\n\nHow it arises: {arises}\n\nWhat mends it: {mends}\n"))
+    let paragraphs = [means.to_owned(), format!("How it arises: {arises}"), format!("What mends it: {mends}")];
+    Some(paragraphs.iter().fold(format!("{code} ({severity})\n"), |page, text| format!("{page}\n{}", wrapped(text))))
+}
+
+/// A paragraph in lines that fit any terminal.
+fn wrapped(text: &str) -> String {
+    let (mut lines, mut width) = (String::new(), 0);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if width > 0 {
+            lines.push(if width + length < 80 { ' ' } else { '\n' });
+            width = if width + length < 80 { width + 1 } else { 0 };
+        }
+        lines.push_str(word);
+        width += length;
+    }
+    lines + "\n"
 }
 
 #[cfg(test)]
@@ -69,6 +85,7 @@ mod tests {
     #[test]
     fn an_unknown_code_has_no_explanation() {
         assert!(explain("no-such-code").is_none());
-        assert!(explain("interpreter-missing").unwrap().contains("How it arises"));
+        let page = explain("interpreter-missing").unwrap();
+        assert!(page.contains("How it arises") && page.lines().all(|line| line.len() <= 80), "{page}");
     }
 }

@@ -11,7 +11,7 @@ use csv::ByteRecord;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::{Dist, Kind};
-use crate::bounded::{is_gone, open, too_long};
+use crate::bounded::{is_gone, open_sized, too_long};
 
 /// One installed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +57,9 @@ const UNSIZED: u64 = 1 << 30;
 /// It is there and cannot be read, or is longer than 64 MiB.
 pub(crate) fn read(dist: &Dist) -> io::Result<Option<Vec<Line>>> {
     let Some(path) = file_of(dist) else { return Ok(None) };
-    let file = match open(&path) {
-        Ok(file) if file.metadata()?.len() > LIMIT as u64 => return Err(too_long(LIMIT)),
-        Ok(file) => file,
+    let file = match open_sized(&path) {
+        Ok((_, length)) if length > LIMIT as u64 => return Err(too_long(LIMIT)),
+        Ok((file, _)) => file,
         Err(error) if is_gone(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -147,19 +147,18 @@ impl Line {
 
     /// Whether the file is as recorded but for something added at its end.
     pub(crate) fn is_extended(&self, buffer: &mut [u8]) -> bool {
-        let (Some(hash), Some(size), Ok(file)) = (&self.hash, self.size, open(&self.path)) else { return false };
-        file.metadata().is_ok_and(|metadata| metadata.len() > size) && hash.is_of(file.take(size), buffer).unwrap_or(false)
+        let (Some(hash), Some(size), Ok((file, length))) = (&self.hash, self.size, open_sized(&self.path)) else { return false };
+        length > size && hash.is_of(file.take(size), buffer).unwrap_or(false)
     }
 
     fn is_same(&self, buffer: &mut [u8]) -> io::Result<bool> {
         let Some(hash) = &self.hash else { return self.path.metadata().map(|_there| true) };
-        let file = open(&self.path)?;
-        let length = file.metadata()?.len();
+        let (file, length) = open_sized(&self.path)?;
         match self.size {
             Some(size) if size != length => Ok(false),
             None if length > UNSIZED => Err(io::ErrorKind::FileTooLarge.into()),
-            // One that grows meanwhile has no end.
-            Some(_) | None => hash.is_of(file.take(length + 1), buffer),
+            // One that grows meanwhile has no end; and a length that is known saves a read, which counts over thousands of files.
+            Some(_) | None => hash.is_of(file.take(length), buffer),
         }
     }
 }
