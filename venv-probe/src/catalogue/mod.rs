@@ -46,7 +46,7 @@ pub(crate) fn explain(code: &str) -> Option<String> {
         Some(Status::Healthy) | None => "a note, no fault",
     };
     let Entry { code, means, arises, mends, .. } = entry;
-    let paragraphs = [means.to_owned(), format!("How it arises: {arises}"), format!("What mends it: {mends}")];
+    let paragraphs = [(*means).to_owned(), format!("How it arises: {arises}"), format!("What mends it: {mends}")];
     Some(paragraphs.iter().fold(format!("{code} ({severity})\n"), |page, text| format!("{page}\n{}", wrapped(text))))
 }
 
