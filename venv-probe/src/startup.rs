@@ -139,15 +139,15 @@ impl Reader {
             if by_itself {
                 self.startup.files.push(file.clone());
             }
-            self.module(file, name);
+            self.module(&file, name);
         }
     }
 
-    fn module(&mut self, file: PathBuf, name: &str) {
-        if self.startup.solitary || !self.taken.insert(file.clone()) {
+    fn module(&mut self, file: &Path, name: &str) {
+        if self.startup.solitary || !self.taken.insert(file.to_owned()) {
             return;
         }
-        let Some(bytes) = self.bytes(&file) else { return };
+        let Some(bytes) = self.bytes(file) else { return };
         match String::from_utf8(bytes) {
             // These two name packages that they patch when those are imported, and import none at the start.
             Ok(code) if ["_distutils_hack", "_virtualenv"].contains(&name) => self.take(code.as_bytes()),
