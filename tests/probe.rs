@@ -114,7 +114,7 @@ fn a_strangers_environment_is_judged_from_files_unless_asked_for() {
     let record = sandbox.tool("venv-probe", [&root]).run().code(0).of("venv.probe").remove(0);
     assert_eq!(record["data"]["proof"]["by"], "files");
     assert!(record["data"]["proof"]["why"].as_str().unwrap().contains("neither you nor root"), "{record}");
-    assert_eq!(record["data"]["notes"][0]["code"], "not-started");
+    assert_eq!(record["data"]["notes"][0]["code"], "not-trusted");
     assert!(!witness.exists(), "a stranger's code ran");
     let record = sandbox.tool("venv-probe", [arg(&root), arg("--spawn"), arg("each")]).run().code(0).of("venv.probe").remove(0);
     assert_eq!(record["data"]["proof"]["by"], "start");

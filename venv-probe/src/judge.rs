@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use contract::path::{Subject, shown};
 use contract::record::Status;
-use contract::venv::{Layout, Level, Probe, Proof, ProofKind};
+use contract::venv::{Finding, Layout, Level, Probe, Proof, ProofKind};
 
 use crate::catalogue::{identity, interpreter as interpreter_catalogue};
 use crate::classes::{Class, Classes};
@@ -145,6 +145,13 @@ pub(crate) struct Patient<'a> {
     startup: Startup,
 }
 
+/// Whether files alone have shown that a start cannot succeed.
+fn is_dead(fault: &Finding) -> bool {
+    let of_interpreter =
+        fault.code.starts_with("interpreter-") || ["stdlib-missing", "minor-version-moved", "unreadable"].contains(&fault.code.as_str());
+    of_interpreter && fault.severity != Some(Status::Degraded)
+}
+
 /// Starts what must be started, and judges the answer.
 fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Findings) -> Option<Answer> {
     let real = subject.interpreter.real.as_ref()?;
@@ -152,11 +159,7 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
     if let Some(why) = &breach {
         found.add(&interpreter_catalogue::NOT_TRUSTED, why.clone(), None);
     }
-    if found
-        .faults
-        .iter()
-        .any(|fault| fault.code.starts_with("interpreter-") || fault.code == "stdlib-missing" || fault.code == "minor-version-moved")
-    {
+    if found.faults.iter().any(is_dead) {
         return None;
     }
     if let Some(why) = breach.or_else(|| subject.unfit(court.options.spawn)) {
