@@ -158,19 +158,23 @@ fn what_could_not_be_seen_is_never_well() {
     fs::copy(binary("venv-rebuild"), alone.join("venv-rebuild")).unwrap();
     let unsure = json!({"v": 1, "type": "venv.probe", "id": "a.1", "tool": "venv-probe", "host": "h", "ts": "2026-08-23T10:11:12.345Z",
         "subject": venv, "data": {"status": "unknown", "layout": "venv", "level": "default", "proof": {"by": "files"}, "faults": [], "took_ms": 1}});
-    for (probe, code) in
-        [(None, 2), (Some("kill -9 $$".to_owned()), 2), (Some("echo all is well".to_owned()), 2), (Some(format!("echo '{unsure}'")), 0)]
-    {
+    let end = json!({"v": 1, "type": "end", "id": "a.2", "tool": "venv-probe", "host": "h", "ts": "2026-08-23T10:11:12.345Z",
+        "data": {"ok": true, "read": 0, "wrote": 1}});
+    let unsure = format!("echo '{unsure}'");
+    let whole = format!("{unsure}; echo '{end}'");
+    let probes = [None, Some("kill -9 $$"), Some("echo all is well"), Some(unsure.as_str()), Some(whole.as_str())];
+    for probe in probes {
+        let is_told = probe == Some(whole.as_str());
         drop(fs::remove_file(alone.join("venv-probe")));
-        if let Some(lines) = &probe {
+        if let Some(lines) = probe {
             ward::program(&alone.join("venv-probe"), lines);
         }
         let words = [arg("--force"), arg("--full"), arg("--format"), arg("json"), arg(&venv)];
         let ran = sandbox.command(alone.join("venv-rebuild"), words).env("PATH", "/usr/bin:/bin").run();
-        assert_eq!(ran.code, Some(code), "{probe:?}: {}\n{}", ran.text(), ran.stderr);
+        assert_eq!(ran.code, Some(if is_told { 0 } else { 2 }), "{probe:?}: {}\n{}", ran.text(), ran.stderr);
         let outcomes: Vec<Value> = ran.of("action").iter().map(|action| action["data"]["outcome"].clone()).collect();
-        assert_eq!(outcomes, if code == 0 { vec![json!("skipped")] } else { vec![] }, "{probe:?}");
-        assert_eq!(ran.of("end")[0]["data"]["ok"], code == 0, "{probe:?}: {}", ran.text());
+        assert_eq!(outcomes, if is_told { vec![json!("skipped")] } else { vec![] }, "{probe:?}");
+        assert_eq!(ran.of("end")[0]["data"]["ok"], is_told, "{probe:?}: {}", ran.text());
         ward::same(&old, &ward::contents(&venv));
     }
 }

@@ -45,21 +45,22 @@ const MENDED: &[(&str, &[&str])] = &[
     ("symcache", &["rebuild"]),
 ];
 
-/// Name, verb, outcome with `--force`, what is said about it, and the fault that stays: these want a person.
-const LEFT: &[(&str, &str, &str, &str, &str)] = &[
-    ("hang", "mend", "skipped", "nothing automatic mends interpreter-hangs: ", "interpreter-hangs"),
-    ("sitehang", "mend", "skipped", "nothing automatic mends startup-hangs: ", "startup-hangs"),
-    ("siteraise", "mend", "skipped", "nothing automatic mends startup-raises: ", "startup-raises"),
-    ("editgone", "mend", "skipped", "nothing automatic mends editable-gone: ", "editable-gone"),
-    ("conflict", "mend", "skipped", "nothing automatic mends dependency-conflict: ", "dependency-conflict"),
-    ("extras", "mend", "skipped", "nothing automatic mends dependency-missing: ", "dependency-missing"),
-    ("clobber", "mend", "skipped", "nothing automatic mends package-clobbered: ", "package-clobbered"),
-    ("corrupt", "mend", "skipped", "nothing automatic mends package-modified: ", "package-modified"),
-    ("poison", "mend", "skipped", "nothing automatic mends package-modified: ", "package-modified"),
-    ("dotgone", "mend", "skipped", "a redirection that leads nowhere; ", "redirect-dangling"),
-    // Nothing is left to read the packages from, and no file of a project says which they were.
-    ("nosite", "rebuild", "failed", "", "site-packages-missing"),
+/// Name, what is said about it, and the fault that stays: these want a person.
+const LEFT: &[(&str, &str, &str)] = &[
+    ("hang", "nothing automatic mends interpreter-hangs: ", "interpreter-hangs"),
+    ("sitehang", "nothing automatic mends startup-hangs: ", "startup-hangs"),
+    ("siteraise", "nothing automatic mends startup-raises: ", "startup-raises"),
+    ("editgone", "nothing automatic mends editable-gone: ", "editable-gone"),
+    ("conflict", "nothing automatic mends dependency-conflict: ", "dependency-conflict"),
+    ("extras", "nothing automatic mends dependency-missing: ", "dependency-missing"),
+    ("clobber", "nothing automatic mends package-clobbered: ", "package-clobbered"),
+    ("corrupt", "nothing automatic mends package-modified: ", "package-modified"),
+    ("poison", "nothing automatic mends package-modified: ", "package-modified"),
+    ("dotgone", "a redirection that leads nowhere; ", "redirect-dangling"),
 ];
+
+/// Nothing is left to read its packages from, and no file of a project says which they were: the new one works, and is empty.
+const EMPTIED: &str = "nosite";
 
 /// Named for what they are, and not for us.
 const OTHERS: &[(&str, &str)] = &[("conda", "a conda environment; "), ("win", "an environment of Windows, ")];
@@ -90,7 +91,7 @@ fn night() -> &'static Night {
     NIGHT.get_or_init(|| {
         let sandbox = Sandbox::new();
         let folder = sandbox.work("corpus");
-        let modes = MENDED.iter().map(|(name, _)| *name).chain(LEFT.iter().map(|(name, ..)| *name));
+        let modes = MENDED.iter().map(|(name, _)| *name).chain(LEFT.iter().map(|(name, ..)| *name)).chain([EMPTIED]);
         // `copied` makes `copy_src` itself.
         let others = OTHERS.iter().map(|(name, _)| *name).chain(CONTROLS.iter().copied().filter(|name| *name != "copy_src"));
         corpus::make(&folder, &modes.chain(others).collect::<Vec<_>>());
@@ -98,6 +99,7 @@ fn night() -> &'static Night {
         share(&folder, &shared);
 
         let judged = judge(&sandbox, &folder);
+        ward::wheels(&sandbox);
         let before_plan = ward::traces(sandbox.root());
         let plan = ward::rebuild::<&str>(&sandbox, []).input(judged.stdout.clone()).run().code(0);
         let after_plan = ward::traces(sandbox.root());
@@ -207,14 +209,14 @@ fn the_rung_that_was_planned_mends_it_and_was_seen_to() {
 #[test]
 fn what_wants_a_person_is_left_as_it_is_with_the_reason() {
     let night = night();
-    for (name, verb, outcome, text, code) in LEFT {
-        for (ran, expected) in [(&night.plan, "skipped"), (&night.force, outcome)] {
+    for (name, text, code) in LEFT {
+        for ran in [&night.plan, &night.force] {
             let actions = night.actions(ran, name);
-            assert_eq!(verbs(&actions), [*verb], "{name}: {actions:#?}");
+            assert_eq!(verbs(&actions), ["mend"], "{name}: {actions:#?}");
             let data = &actions[0]["data"];
             assert_eq!(
                 (&data["outcome"], &data["changed"], &data["verified"]),
-                (&(*expected).into(), &false.into(), &false.into()),
+                (&"skipped".into(), &false.into(), &false.into()),
                 "{name}"
             );
             assert!(data["text"].as_str().unwrap().starts_with(text), "{name}: {data}");
@@ -236,6 +238,16 @@ fn unchanged(night: &Night, name: &str) {
         all.iter().filter(|(path, _)| path.starts_with(name)).map(|(p, w)| (p.clone(), w.clone())).collect()
     };
     ward::same(&of(&night.before_force), &of(&night.after_force));
+}
+
+#[test]
+fn an_environment_whose_packages_nobody_knows_any_more_works_again_and_is_no_success() {
+    let night = night();
+    let data = &night.actions(&night.force, EMPTIED)[0]["data"];
+    assert_eq!((&data["verb"], &data["outcome"], &data["verified"]), (&"rebuild".into(), &"failed".into(), &false.into()), "{data}");
+    assert_eq!((&data["partial"], &data["changed"]), (&true.into(), &true.into()), "{data}");
+    assert_eq!(data["detail"]["missing"][0]["name"], "every package", "{data}");
+    assert_eq!(night.of(&night.again, EMPTIED, "venv.probe")[0]["data"]["status"], "healthy");
 }
 
 #[test]
@@ -293,6 +305,7 @@ fn trees_that_were_replaced_stay_as_backups_and_nothing_else_is_left_behind() {
         .iter()
         .filter(|(_, rungs)| rungs.iter().any(|rung| ["litter", "pip", "packages", "rebuild"].contains(rung)))
         .map(|(name, _)| PathBuf::from(name))
+        .chain([PathBuf::from(EMPTIED)])
         .collect();
     let new = |path: &&PathBuf| path.components().count() == 2 && !night.before_force.contains_key(*path);
     let made: Vec<&PathBuf> = night.after_force.keys().filter(new).collect();
@@ -312,8 +325,7 @@ fn the_audit_log_has_every_change_begun_and_ended() {
     let records: Vec<Value> = night.audit.lines().map(tests::schema::check).collect();
     let count = |outcome: &str| records.iter().filter(|record| record["data"]["outcome"] == outcome).count();
     let changes: usize = MENDED.iter().map(|(_, rungs)| rungs.len()).sum();
-    // `nosite` was begun as well.
-    assert_eq!((count("started"), count("done"), count("failed")), (changes + 2, changes, 2));
+    assert_eq!((count("started"), count("done"), count("failed")), (changes + 1, changes, 1));
     for told in night.force.of("action").iter().filter(|action| action["data"]["outcome"] == "done") {
         assert!(records.contains(told), "{told}");
     }
@@ -323,7 +335,7 @@ fn the_audit_log_has_every_change_begun_and_ended() {
 fn a_second_run_has_nothing_to_do() {
     let night = night();
     let outcomes: BTreeSet<_> = night.second.of("action").iter().map(|action| action["data"]["outcome"].to_string()).collect();
-    assert_eq!(outcomes, BTreeSet::from(["\"failed\"".to_owned(), "\"skipped\"".to_owned()]));
+    assert_eq!(outcomes, BTreeSet::from(["\"skipped\"".to_owned()]));
     assert_eq!(night.second.of("action").len(), LEFT.len() + OTHERS.len() + 1, "the sibling of `poison` is another");
 }
 
@@ -338,6 +350,7 @@ fn the_table_names_every_fault_of_the_corpus() {
         .map(|(name, _)| *name)
         .chain(LEFT.iter().map(|(name, ..)| *name))
         .chain(OTHERS.iter().map(|(name, _)| *name))
+        .chain([EMPTIED])
         .collect();
     // A redirection to an environment that is well.
     assert_eq!(faults.filter(|name| *name != "dotfile").collect::<BTreeSet<_>>(), known);

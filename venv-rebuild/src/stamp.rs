@@ -2,12 +2,11 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-/// Local time, `YYYYMMDD_HHMMSS`.
-pub(crate) fn now() -> String {
-    chrono::Local::now().format("%Y%m%d_%H%M%S").to_string()
-}
-
-/// [`now`] and four random hexadecimal digits: two runs within one second do not meet.
+/// Local time as `YYYYMMDD_HHMMSS`, and six hexadecimal digits: four of the fraction of the second, so that ids sort by time, and two at random, so that two
+/// runs do not meet.
 pub(crate) fn id() -> String {
-    format!("{}-{:04x}", now(), RandomState::new().hash_one(std::process::id()) & 0xffff)
+    let now = chrono::Local::now();
+    let fraction = (u64::from(now.timestamp_subsec_nanos()) << 16) / 1_000_000_000;
+    let random = RandomState::new().hash_one(std::process::id()) & 0xff;
+    format!("{}-{:04x}{random:02x}", now.format("%Y%m%d_%H%M%S"), fraction.min(0xffff))
 }

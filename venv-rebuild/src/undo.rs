@@ -36,9 +36,10 @@ impl Way {
         }
     }
 
-    fn stamp(&self) -> String {
+    /// Sorts by time.
+    fn id(&self) -> String {
         match self {
-            Self::Backup(path) => backup::stamp(path).unwrap_or_default(),
+            Self::Backup(path) => backup::marker(path).ok().flatten().map_or_else(String::new, |marker| marker.id),
             Self::Patch(patch) => patch.id.clone(),
         }
     }
@@ -108,7 +109,7 @@ fn way(state: &Path, root: &Path, to: Option<&str>) -> anyhow::Result<Way> {
     let patches = patch::all(state)?.into_iter().filter(|patch| patch.venv.as_path() == root);
     // One whose files were changed since would lose that change.
     let mut ways: Vec<Way> = backups.chain(patches.filter(Patch::is_untouched).map(Way::Patch)).collect();
-    ways.sort_by_key(Way::stamp);
+    ways.sort_by_key(Way::id);
     match to {
         Some(name) => ways
             .into_iter()
