@@ -158,6 +158,24 @@ fn nothing_is_started_that_a_stranger_could_have_written() {
 }
 
 #[test]
+fn packages_where_python_does_not_look_are_missing() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("two");
+    for name in ["good", "moved"] {
+        bare(&work.join(name));
+    }
+    let moved = work.join("moved");
+    drop(fs::remove_file(moved.join("lib64")));
+    fs::rename(moved.join("lib"), moved.join("lib64")).unwrap();
+    let records = sandbox.tool("venv-probe", [&work]).run().code(0).of("venv.probe");
+    for record in records {
+        let is_moved = record["subject"] == moved.to_str().unwrap();
+        let codes: Vec<_> = record["data"]["faults"].as_array().unwrap().iter().map(|fault| fault["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, if is_moved { vec!["site-packages-missing"] } else { vec![] }, "{record}");
+    }
+}
+
+#[test]
 fn a_hang_is_nobody_elses_verdict() {
     let sandbox = Sandbox::new();
     let work = sandbox.work("many");

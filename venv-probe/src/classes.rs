@@ -17,6 +17,8 @@ pub(crate) struct Class {
     pub(crate) home: Option<PathBuf>,
     pub(crate) system_site: bool,
     pub(crate) minors: BTreeSet<(u8, u8)>,
+    /// Where the packages are, from the root.
+    pub(crate) sites: Vec<PathBuf>,
     /// Digest of the start-up code.
     pub(crate) digest: [u8; 32],
     /// Set where nothing but a start of its own proves anything: then the class has one member.

@@ -130,7 +130,9 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     if site.folders.is_empty() {
         return;
     }
-    probe.pip = Some(packages::pip(&site, &installed, subject.config.seeded, scripts.pip, found));
+    let pip = packages::pip(&site, &installed, subject.config.seeded, scripts.pip, found);
+    // What could not be read is neither there nor missing.
+    probe.pip = (!found.has(&interpreter_catalogue::UNREADABLE)).then_some(pip);
     if court.options.deep {
         deep::judge(&site, &installed, found);
     }
@@ -179,6 +181,9 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
         let text = format!("the interpreter takes {} for its environment", shown(&answer.prefix));
         found.add(&interpreter_catalogue::ESCAPES, text, Some(Subject::from(&answer.prefix)));
     }
+    if own && !found.has(&identity::CONFIG_MISSING) {
+        places::judge_path(&subject.places, &answer, found);
+    }
     startup::complaints(&answer.stderr, &proven.of, subject.root, &subject.startup, found);
     match base::minor_of(&answer.version) {
         Some(version) if !subject.places.minors.is_empty() && !subject.places.minors.contains(&version) => {
@@ -224,6 +229,7 @@ impl Patient<'_> {
             home: self.config.home.clone(),
             system_site: self.config.system_site,
             minors: self.places.minors.clone(),
+            sites: self.places.sites.iter().filter_map(|(_, site)| site.strip_prefix(self.root).ok()).map(Path::to_owned).collect(),
             digest: self.startup.digest,
             alone: (spawn == Spawn::Each || self.startup.solitary || self.config.home.is_none()).then(|| self.root.to_owned()),
         }

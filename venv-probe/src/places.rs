@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 
 use contract::path::{Subject, shown};
 
+use crate::base::minor_of;
 use crate::bounded;
 use crate::catalogue::identity as catalogue;
 use crate::catalogue::interpreter::UNREADABLE;
 use crate::findings::Findings;
 use crate::layout::minor;
+use crate::start::Answer;
 
 /// Where packages are or should be.
 #[derive(Debug, Default)]
@@ -65,6 +67,18 @@ pub(crate) fn judge(root: &Path, found: &mut Findings) -> Places {
         found.add(&catalogue::SITE_PACKAGES_MISSING, "there is no lib/pythonX.Y/site-packages", Some(Subject::from(&root.join("lib"))));
     }
     places
+}
+
+/// Says when Python looks in none of the folders that hold its packages: a build for `lib` does not look in `lib64`.
+pub(crate) fn judge_path(places: &Places, answer: &Answer, found: &mut Findings) {
+    let Some(version) = minor_of(&answer.version) else { return };
+    let sites = places.of(version);
+    let looked: Vec<PathBuf> = answer.path.iter().filter_map(|folder| fs::canonicalize(folder).ok()).collect();
+    let seen = |site: &PathBuf| fs::canonicalize(site).is_ok_and(|site| looked.contains(&site));
+    if let Some(site) = sites.first().filter(|_| !sites.iter().any(seen)) {
+        let text = format!("Python does not look for packages in {}", shown(site));
+        found.add(&catalogue::SITE_PACKAGES_MISSING, text, Some(Subject::from(site)));
+    }
 }
 
 fn libraries(root: &Path, unreadable: &mut impl FnMut(&Path, io::Error)) -> Vec<PathBuf> {
