@@ -20,6 +20,7 @@ mod rebuild_interrupted;
 mod rebuild_places;
 mod rebuild_poison;
 mod rebuild_rungs;
+mod rebuild_stream;
 mod rebuild_undo;
 mod verdicts;
 mod ward;

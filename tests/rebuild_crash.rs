@@ -59,6 +59,7 @@ impl Victim {
         fs::create_dir_all(venv.parent().unwrap()).unwrap();
         prepare(&sandbox, &venv);
         fs::create_dir_all(sandbox.root().join("state/mendline")).unwrap();
+        fs::create_dir(sandbox.root().join("tmp")).unwrap();
         copy(&sandbox.root().join("work"), &sandbox.root().join("work.kept"));
         copy(&sandbox.root().join("state"), &sandbox.root().join("state.kept"));
         let (old, old_backups) = (ward::contents(&venv), backed_up(&venv));
@@ -110,7 +111,9 @@ impl Victim {
         let words =
             ["-f", "-qq", "-b", "execve", "-e", expression, "-o"].map(arg).into_iter().chain([arg(log), arg(binary("venv-rebuild"))]);
         let rest = self.args.iter().map(arg).chain([arg("--force"), arg(self.venv())]);
-        ward::at_wheels(&self.sandbox, self.sandbox.command("strace", words.chain(rest))).run()
+        ward::at_wheels(&self.sandbox, self.sandbox.command("strace", words.chain(rest)))
+            .env("TMPDIR", self.sandbox.root().join("tmp"))
+            .run()
     }
 
     fn kill_at_every_point(&self) {
@@ -158,7 +161,7 @@ impl Victim {
         let now = (ward::contents(&venv), backed_up(&venv));
         let (is_old, is_new) = (now.0 == self.old && now.1 == self.old_backups, now.0 == self.new && now.1 == self.new_backups);
         assert!(is_old || is_new, "{at}: {actions:#?}\n{now:#?}");
-        let mut temporary = Vec::new();
+        let mut temporary: Vec<PathBuf> = left_in(&self.sandbox.root().join("tmp")).collect();
         ward::walk(venv.parent().unwrap(), &mut |path, _| {
             temporary.extend(path.file_name().filter(|name| name.to_string_lossy().contains(".mendline-")).map(|_| path.to_owned()));
         });
@@ -188,6 +191,11 @@ impl Victim {
         assert_eq!(ran.code, Some(0), "{at}: {}\n{}", ran.stderr, ran.text());
         ward::same(&self.new, &ward::contents(&self.venv()));
     }
+}
+
+/// Files of ours in a folder for temporary ones; installers leave their own there.
+fn left_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    ward::names(folder).into_iter().filter(|name| name.contains("mendline-")).map(|name| folder.join(name))
 }
 
 /// What the backups of an environment hold, but for what says that they are backups.

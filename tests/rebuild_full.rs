@@ -88,7 +88,16 @@ fn uvs_and_virtualenvs_stay_what_they_were() {
     assert_eq!(ward::verdict(&sandbox, &seeded)["pip"], "present");
 
     let other = project(&sandbox).with_file_name("other");
-    let args = ["-q", "--no-download", "--prompt", "shop", "-p", ward::python().to_str().unwrap(), other.to_str().unwrap()];
+    let args = [
+        "-q",
+        "--no-download",
+        "--no-periodic-update",
+        "--prompt",
+        "shop",
+        "-p",
+        ward::python().to_str().unwrap(),
+        other.to_str().unwrap(),
+    ];
     drop(sandbox.command("virtualenv", args).run().code(0));
     rebuilt(&sandbox, &[], &other);
     assert_eq!(ward::verdict(&sandbox, &other)["pip"], "present");

@@ -164,6 +164,10 @@ mod tests {
         setup(command.arg("60").stdout(Stdio::null()), &root);
         // A group of its own: as a member of ours it would be a neighbour in the pipeline.
         let mut child = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap();
+        // The program is there a moment before its arguments are.
+        while std::fs::read(format!("/proc/{}/cmdline", child.id())).is_ok_and(|words| words.is_empty()) {
+            std::thread::yield_now();
+        }
         let users = users(&root);
         child.kill().unwrap();
         child.wait().unwrap();

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use contract::child::{Ended, Finished};
+use contract::path::shown;
 use tempfile::NamedTempFile;
 
 use super::pin::{Pin, normalised};
@@ -145,15 +146,28 @@ impl<'a, 'b> Session<'a, 'b> {
     }
 
     fn call(&mut self, pins: &[Pin], way: Way) -> anyhow::Result<Result<(), String>> {
-        let wanted = file(self.options.iter().filter(|line| !is_argument(line)).cloned().chain(pins.iter().map(Pin::lines)))?;
+        let wanted = self.file(self.options.iter().filter(|line| !is_argument(line)).cloned().chain(pins.iter().map(Pin::lines)))?;
         let kept = self.kept.iter().filter(|_| way.as_it_was);
-        let constraints = file(self.limits.iter().chain(kept).map(Pin::lines))?;
+        let constraints = self.file(self.limits.iter().chain(kept).map(Pin::lines))?;
         let mut command = self.command(wanted.path(), way);
         if way.resolve {
             command.arg("-c").arg(constraints.path());
         }
         let finished = (self.run)(&mut command)?;
         self.judge(&finished)
+    }
+
+    /// A file that nobody else can read: addresses in it may hold passwords. It lies in the new tree, with which it goes even where we
+    /// are killed.
+    fn file(&self, lines: impl Iterator<Item = String>) -> anyhow::Result<NamedTempFile> {
+        let folder = self.python.ancestors().nth(2).unwrap_or(&self.folder);
+        let write = || {
+            let mut file = tempfile::Builder::new().prefix(".mendline-").suffix(".txt").tempfile_in(folder)?;
+            lines.into_iter().try_for_each(|line| writeln!(file, "{line}"))?;
+            file.flush()?;
+            std::io::Result::Ok(file)
+        };
+        write().with_context(|| format!("cannot write the list of packages for the installer to {}", shown(folder)))
     }
 
     fn command(&self, wanted: &Path, way: Way) -> Command {
@@ -204,17 +218,6 @@ fn is_argument(line: &str) -> bool {
     matches!(line, "--pre" | "--require-hashes")
 }
 
-/// A file that nobody else can read: addresses in it may hold passwords.
-fn file(lines: impl Iterator<Item = String>) -> anyhow::Result<NamedTempFile> {
-    let write = || {
-        let mut file = tempfile::Builder::new().prefix("mendline-").suffix(".txt").tempfile()?;
-        lines.into_iter().try_for_each(|line| writeln!(file, "{line}"))?;
-        file.flush()?;
-        std::io::Result::Ok(file)
-    };
-    write().context("cannot write the list of packages for the installer to the temporary folder")
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -242,7 +245,8 @@ mod tests {
             Ok(Finished { ended, stdout: Vec::new(), stderr: stderr.into_bytes() })
         };
         let pin = |name: &&str| if name.contains(':') { Pin::at_url("u", name) } else { Pin::exact(name, "1") }.unwrap();
-        let mut session = Session::plain(Tool::Uv("uv".into()), "/v/bin/python".into(), "/".into(), &mut run);
+        let venv = tempfile::tempdir().unwrap();
+        let mut session = Session::plain(Tool::Uv("uv".into()), venv.path().join("bin/python"), "/".into(), &mut run);
         session.kept = names.iter().filter(|_| kept).map(pin).collect();
         let failed = session.install(names.iter().map(pin).collect(), ways).unwrap();
         (calls, failed.into_iter().map(|(pin, reason)| (pin.name, reason)).collect())
