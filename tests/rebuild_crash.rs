@@ -256,6 +256,8 @@ fn killed_while_it_exchanges_a_clone() {
 fn killed_while_it_builds_anew() {
     let victim = Victim::new(&["--full"], true, |sandbox, venv| {
         ward::by_uv(sandbox, venv, &["--prompt", "before"]);
+        ward::wheel(sandbox, "gadget", "1.0");
+        ward::install(sandbox, venv, &["gadget"]);
         ward::kill(venv);
     });
     victim.kill_at_every_point();
