@@ -3,16 +3,28 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use glob::Pattern;
 
 use crate::path::shown;
 
-/// Reads a path set and expands it, relative patterns against the current folder; returns the paths in order and the patterns that matched nothing.
+/// A path set, expanded.
+#[derive(Debug, Default)]
+pub struct PathSet {
+    /// What is there, in the order of the lines.
+    pub paths: Vec<PathBuf>,
+    /// The patterns that matched nothing, as they stand in the file but for `~/`.
+    pub empty: Vec<String>,
+    /// What is taken out again, for a tool that looks below the paths.
+    pub excluded: Vec<Pattern>,
+}
+
+/// Reads a path set and expands it, relative patterns against the current folder.
 ///
 /// # Errors
 /// The file cannot be read, or a line is no glob; the error names the line.
-pub fn read(file: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<String>)> {
+pub fn read(file: &Path) -> anyhow::Result<PathSet> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the path set {}", shown(file)))?;
-    let (mut paths, mut empty) = (Vec::new(), Vec::new());
+    let mut set = PathSet::default();
     for (number, line) in text.lines().enumerate() {
         let pattern = line.trim();
         if pattern.is_empty() || pattern.starts_with('#') {
@@ -20,17 +32,18 @@ pub fn read(file: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<String>)> {
         }
         let place = || format!("{} line {}", shown(file), number + 1);
         if let Some(excluded) = pattern.strip_prefix('!') {
-            let excluded = glob::Pattern::new(&home(excluded)).with_context(place)?;
-            paths.retain(|path: &PathBuf| !excluded.matches_path(path));
+            let excluded = Pattern::new(&home(excluded)).with_context(place)?;
+            set.paths.retain(|path| !excluded.matches_path(path));
+            set.excluded.push(excluded);
             continue;
         }
         let found = expand(pattern).with_context(place)?;
         if found.is_empty() {
-            empty.push(pattern.to_owned());
+            set.empty.push(home(pattern));
         }
-        paths.extend(found);
+        set.paths.extend(found);
     }
-    Ok((paths, empty))
+    Ok(set)
 }
 
 /// Expands one glob. Folders that cannot be read are passed over, as a shell does.
@@ -65,9 +78,10 @@ mod tests {
         let set = root.join("set");
         let text = format!("# seed\n{0}/agents/**/.venv\n!{0}/agents/b/*\n\n{0}/none/*\n", root.display());
         crate::replace::write(&set, text.as_bytes()).unwrap();
-        let (paths, empty) = read(&set).unwrap();
+        let PathSet { paths, empty, excluded } = read(&set).unwrap();
         assert_eq!(paths, [root.join("agents/a/.venv"), root.join("agents/c/.venv")]);
         assert_eq!(empty, [format!("{}/none/*", root.display())]);
+        assert!(excluded[0].matches_path(&root.join("agents/b/.venv/bin")));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use contract::output::Output;
 use contract::path::{Subject, absolute, shown};
-use contract::pathset;
+use contract::pathset::{self, PathSet};
 use contract::record::About;
 
 use crate::redirect;
@@ -17,11 +17,11 @@ pub(crate) fn roots(paths: &[PathBuf], sets: &[PathBuf], out: &mut Output) -> an
         roots.extend(one(path, out)?);
     }
     for set in sets {
-        let (found, empty) = pathset::read(set)?;
+        let PathSet { paths, empty, .. } = pathset::read(set)?;
         for pattern in empty {
             out.hint(&format!("{}: `{pattern}` matches nothing", shown(set)));
         }
-        roots.extend(found);
+        roots.extend(paths);
     }
     let mut seen = HashSet::with_capacity(roots.len());
     let absolutes: Vec<_> = roots.iter().map(|root| absolute(root)).collect::<Result<_, _>>()?;

@@ -1,0 +1,115 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use contract::output;
+use contract::record::Record;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::capture::roots::Request;
+use crate::create::Words;
+use crate::store;
+
+const EXAMPLES: &str = "\
+Examples:
+  snapshot create 'before the upgrade' --label upgrade ~/.mcp.json ~/agents
+  snapshot list
+  snapshot diff latest                  what has changed since
+  snapshot restore upgrade              what a restore would do
+  snapshot restore upgrade --force      do it: all of it or nothing, with a snapshot of what it replaces
+  snapshot cat upgrade ~/.mcp.json
+  venv-probe ~/agents | snapshot create --label venvs -";
+
+/// Keeps files as they are now, and brings them back exactly.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) store: store::Options,
+    #[command(flatten)]
+    pub(crate) output: output::Options,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Keep everything at and below some paths
+    Create(Create),
+    /// Show all snapshots
+    List,
+    /// Show one snapshot and every path in it
+    Show {
+        /// Its id, the beginning of it, its label, or `latest`
+        id: String,
+    },
+    /// Write what was in a file to standard output
+    Cat {
+        /// The snapshot
+        id: String,
+        /// The file
+        path: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Create {
+    /// What it is for, where it is followed by paths; then the paths. `-` reads paths or records from standard input
+    #[arg(value_name = "[DESCRIPTION] PATH", required_unless_present_any = ["paths_from", "from_plan"])]
+    pub(crate) words: Vec<PathBuf>,
+    /// A name to find it by
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) label: Option<String>,
+    /// Also the paths of this path set
+    #[arg(long, value_name = "FILE")]
+    pub(crate) paths_from: Vec<PathBuf>,
+    /// Also the subjects of the diagnoses on standard input that have a remedy
+    #[arg(long)]
+    pub(crate) from_plan: bool,
+    /// Leave out what matches this glob
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Read every file, even if it looks as it did the last time
+    #[arg(long)]
+    pub(crate) rehash: bool,
+}
+
+impl Create {
+    /// What is asked for. The first word is a description where it is no path that is there and other paths follow or come otherwise.
+    pub(crate) fn request(&self) -> anyhow::Result<(Request, Words)> {
+        let mut request = Request::new()?;
+        let others = self.words.len() > 1 || !self.paths_from.is_empty() || self.from_plan;
+        let described = others && self.words.first().is_some_and(|word| word.as_os_str() != "-" && is_prose(word));
+        let (description, paths) = if described { self.words.split_at(1) } else { self.words.split_at(0) };
+        for path in paths {
+            if path.as_os_str() == "-" { request.add_stdin(|_| true)? } else { request.add(path)? }
+        }
+        if self.from_plan {
+            request.add_stdin(has_remedy)?;
+        }
+        for set in &self.paths_from {
+            request.add_set(set)?;
+        }
+        for glob in &self.exclude {
+            request.exclude(glob)?;
+        }
+        let description = description.first().map(|word| word.to_string_lossy().into_owned());
+        Ok((request, Words { description, label: self.label.clone() }))
+    }
+}
+
+/// A path has a slash, or is there.
+fn is_prose(word: &Path) -> bool {
+    !word.as_os_str().as_encoded_bytes().contains(&b'/') && word.symlink_metadata().is_err()
+}
+
+fn has_remedy(record: &Record) -> bool {
+    #[derive(Deserialize)]
+    struct Diagnosis {
+        #[serde(default)]
+        remedy: Option<IgnoredAny>,
+    }
+    record.is("diagnosis") && record.read::<Diagnosis>().is_ok_and(|diagnosis| diagnosis.remedy.is_some())
+}

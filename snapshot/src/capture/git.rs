@@ -1,0 +1,84 @@
+//! The state of every git work tree that a snapshot touches: restoring files does not move HEAD, so somebody will want to know where it was.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use contract::child::{self, Ended};
+use rayon::prelude::*;
+
+use crate::store::manifest::WorkTree;
+
+/// A status that takes longer than this is done without: the file system monitor of git is known to hang.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// As many bytes of an answer are counted.
+const KEEP: usize = 16 << 20;
+
+/// The state of the work trees with these top folders.
+pub(crate) fn states(tops: &[PathBuf]) -> Vec<WorkTree> {
+    tops.par_iter().map(|top| state(top)).collect()
+}
+
+/// The top folder of the work tree that a path is in.
+pub(crate) fn top(path: &Path) -> Option<PathBuf> {
+    path.ancestors().find(|above| above.join(".git").exists()).map(Path::to_owned)
+}
+
+fn state(top: &Path) -> WorkTree {
+    let path = top.to_string_lossy().into_owned();
+    let mut git = Command::new("git");
+    git.arg("-C").arg(top).args(["-c", "core.fsmonitor=false", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--show-stash", "-z"]);
+    // A hook's variables are about another work tree, and no file of this one may name a program to run.
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"] {
+        git.env_remove(name);
+    }
+    let failed = |why: String| WorkTree { path: path.clone(), error: Some(why), ..WorkTree::default() };
+    match child::run(&mut git, PATIENCE, KEEP) {
+        Err(e) => failed(format!("cannot start git: {e}")),
+        Ok(finished) => match finished.ended {
+            Ended::Exited(status) if status.success() => parse(&path, &finished.stdout),
+            Ended::Exited(_) => failed(String::from_utf8_lossy(finished.stderr.trim_ascii()).into_owned()),
+            Ended::TimedOut => failed(format!("git gave no status within {} s", PATIENCE.as_secs())),
+            Ended::Interrupted => failed("interrupted".to_owned()),
+        },
+    }
+}
+
+/// git-status(1), "Porcelain Format Version 2", with `-z`.
+fn parse(path: &str, output: &[u8]) -> WorkTree {
+    let mut tree = WorkTree { path: path.to_owned(), ..WorkTree::default() };
+    let mut items = output.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    while let Some(item) = items.next() {
+        match item.split_once(' ') {
+            Some(("#", header)) => match header.split_once(' ') {
+                Some(("branch.oid", oid)) if oid != "(initial)" => tree.commit = Some(oid.to_owned()),
+                Some(("branch.head", head)) if head != "(detached)" => tree.branch = Some(head.to_owned()),
+                Some(("stash", count)) => tree.stashes = count.parse().unwrap_or(0),
+                _ => {}
+            },
+            Some(("2", _)) => {
+                tree.dirty += 1;
+                // The old name of a renamed file.
+                items.next();
+            }
+            Some(("1" | "u" | "?", _)) => tree.dirty += 1,
+            _ => {}
+        }
+    }
+    tree
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read() {
+        let output = b"# branch.oid 0123abcd\0# branch.head main\0# branch.upstream origin/main\0# stash 2\0\
+            1 .M N... 100644 100644 100644 a b file name\0002 R. N... 100644 100644 100644 a b R100 new\0old\0? untracked\0";
+        let tree = parse("/p", output);
+        assert_eq!((tree.commit.as_deref(), tree.branch.as_deref(), tree.dirty, tree.stashes), (Some("0123abcd"), Some("main"), 3, 2));
+        let fresh = parse("/p", b"# branch.oid (initial)\0# branch.head (detached)\0");
+        assert_eq!((fresh.commit, fresh.branch, fresh.dirty), (None, None, 0));
+    }
+}

@@ -1,0 +1,264 @@
+//! Capturing: what stands below the roots becomes entries, and what the files hold goes into a pack.
+
+mod adder;
+mod attributes;
+mod cache;
+mod git;
+mod pythons;
+mod read;
+pub(crate) mod roots;
+mod walk;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::path::{Subject, shown};
+use contract::progress::Progress;
+use contract::signal;
+use rayon::prelude::*;
+
+pub(crate) use crate::capture::attributes::xattrs;
+pub(crate) use crate::capture::cache::{Cache, Look};
+pub(crate) use crate::capture::read::is_sparse;
+use crate::capture::adder::{Adder, Hand};
+use crate::capture::roots::Request;
+use crate::capture::walk::{Found, Walk, inode};
+use crate::store::Store;
+use crate::store::address::Address;
+use crate::store::contents::Contents;
+use crate::store::manifest::{Entry, Kind, Piece, Python, Root, WorkTree};
+use crate::store::pack::Writer;
+
+/// What could not be held as it should be.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    /// Stable: `unreadable`, `changed-while-read`, `not-kept`.
+    pub(crate) code: &'static str,
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// All that stood below the roots.
+pub(crate) struct Captured {
+    pub(crate) roots: Vec<Root>,
+    pub(crate) above: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) git: Vec<WorkTree>,
+    pub(crate) pythons: Vec<Python>,
+    pub(crate) troubles: Vec<Trouble>,
+    /// Files that hold what looks like a private key.
+    pub(crate) keys: Vec<PathBuf>,
+    /// Bytes that the store grew by.
+    pub(crate) added: u64,
+}
+
+/// What is known of a file without its being read, or from reading it.
+struct Content {
+    sha256: Address,
+    pieces: Vec<Piece>,
+    size: u64,
+    /// Its look and the time of reading, where it was read and may be remembered.
+    fresh: Option<(Look, i64)>,
+    stable: bool,
+    key: bool,
+}
+
+/// Captures what is asked for, into a pack called `id`.
+///
+/// # Errors
+/// The store cannot be written, or has too little room. What of the files cannot be read is a trouble in the result.
+pub(crate) fn capture(request: &Request, store: &Store, id: &str, rehash: bool) -> anyhow::Result<Captured> {
+    let progress = Progress::start(env!("CARGO_PKG_NAME"), "files");
+    let roots = request.roots();
+    let paths: Vec<PathBuf> = roots.iter().map(|root| root.path.as_path().to_owned()).collect();
+    let walk = Walk::new(request, store, &progress);
+    let ((found, mut troubles), (contents, mut cache)) = rayon::join(
+        || walk.run(&paths),
+        || rayon::join(|| store.contents(), || if rehash { Cache::default() } else { Cache::load(&store.cache()) }),
+    );
+    let contents = contents?;
+    anyhow::ensure!(!signal::interrupted(), "interrupted");
+    room(store, &found, &cache, &contents)?;
+
+    let adder = Adder::new(&contents, Writer::create(&store.packs(), id)?);
+    let (read, (git, pythons)) = rayon::join(|| read_all(&found, &cache, &contents, &adder, &progress), || surroundings(&paths, &found));
+    let pack = adder.into_pack();
+    let (entries, more, keys) = match read.and_then(|read| entries(&found, read, &mut cache)) {
+        Ok(captured) => captured,
+        Err(e) => return Err(pack.discard().err().unwrap_or(e)),
+    };
+    troubles.extend(more);
+    let added = pack.finish()?;
+    let seen: Vec<&Path> = found.iter().map(|found| found.path.as_path()).collect();
+    cache.forget_gone(&paths, &seen);
+    cache.save(&store.cache())?;
+    Ok(Captured { above: above(&roots), roots, entries, git, pythons, troubles, keys, added })
+}
+
+/// Whether what must be read fits, even if nothing of it can be compressed.
+fn room(store: &Store, found: &[Found], cache: &Cache, contents: &Contents) -> anyhow::Result<()> {
+    let unknown = found.iter().filter(|found| known(found, cache, contents).is_none());
+    let needed: u64 = unknown.filter_map(|found| found.meta.as_ref()).filter(|meta| meta.is_file()).map(|meta| meta.blocks() * 512).sum();
+    let disk = rustix::fs::statvfs(&store.folder).with_context(|| format!("cannot look at the disk of {}", shown(&store.folder)))?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    anyhow::ensure!(
+        needed < free,
+        "there may be too little room: up to {needed} bytes are new and {free} are free at {}; make room, or choose another place with --store",
+        shown(&store.folder)
+    );
+    Ok(())
+}
+
+fn known(found: &Found, cache: &Cache, contents: &Contents) -> Option<Content> {
+    let meta = found.meta.as_ref().filter(|meta| meta.is_file())?;
+    let known = cache.known(&found.path, meta)?;
+    let mut parts = known.pieces.iter().filter_map(|piece| piece.sha256);
+    let held = if known.pieces.is_empty() { contents.has(&known.sha256) } else { parts.all(|part| contents.has(&part)) };
+    held.then(|| Content { sha256: known.sha256, pieces: known.pieces.clone(), size: meta.size(), fresh: None, stable: true, key: false })
+}
+
+type Reading = Option<Result<(Option<Metadata>, Content), std::io::Error>>;
+
+fn read_all(found: &[Found], cache: &Cache, contents: &Contents, adder: &Adder<'_>, progress: &Progress) -> anyhow::Result<Vec<Reading>> {
+    let one = |hand: &mut anyhow::Result<Hand>, found: &Found| -> anyhow::Result<Reading> {
+        let Some(_) = found.meta.as_ref().filter(|meta| meta.is_file()) else { return Ok(None) };
+        if let Some(known) = known(found, cache, contents) {
+            return Ok(Some(Ok((None, known))));
+        }
+        anyhow::ensure!(!signal::interrupted(), "interrupted");
+        let hand = hand.as_mut().map_err(|e| anyhow::anyhow!("{e:#}"))?;
+        let read = read::file(&found.path, adder, hand)?;
+        progress.done(1);
+        Ok(Some(read.map(|read| {
+            let content = Content {
+                sha256: read.sha256,
+                pieces: read.pieces,
+                size: read.size,
+                fresh: read.stable.then(|| (Look::of(&read.meta), read.at)),
+                stable: read.stable,
+                key: read.key,
+            };
+            (Some(read.meta), content)
+        })))
+    };
+    found.par_iter().map_init(Hand::new, one).collect()
+}
+
+type Entries = (Vec<Entry>, Vec<Trouble>, Vec<PathBuf>);
+
+fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Result<Entries> {
+    let attributes: Vec<_> = found.par_iter().map(|found| attributes_of(found)).collect();
+    let (mut entries, mut troubles, mut keys) = (Vec::with_capacity(found.len()), Vec::new(), Vec::new());
+    let mut first_names: HashMap<((u64, u64), Address), &Path> = HashMap::new();
+    for ((found, read), attributes) in found.iter().zip(read).zip(attributes) {
+        let path = &found.path;
+        let mut trouble = |code, text| troubles.push(Trouble { code, path: path.clone(), text });
+        let Some(meta) = &found.meta else {
+            entries.push(Entry::new(path, Kind::Absent));
+            continue;
+        };
+        let mut entry = Entry::new(path, kind(meta));
+        let mut meta = meta.clone();
+        match read {
+            None => {}
+            Some(Err(e)) => {
+                trouble("unreadable", format!("cannot read {}: {e}", shown(path)));
+                // It was there: a restore must not take its absence for a fact.
+                entry.kind = Kind::Special;
+            }
+            Some(Ok((newer, mut content))) => {
+                meta = newer.unwrap_or(meta);
+                if !content.stable {
+                    trouble("changed-while-read", format!("{} changed each time that it was read; what is kept may be of no one moment", shown(path)));
+                }
+                if let Some((look, at)) = content.fresh.take() {
+                    cache.remember(path, look, at, content.sha256, &content.pieces);
+                }
+                if content.key {
+                    keys.push(path.clone());
+                }
+                hold(&mut entry, &meta, content);
+                if meta.nlink() > 1 {
+                    let name = entry.sha256.map(|sha256| *first_names.entry((inode(&meta), sha256)).or_insert(path));
+                    entry.same_as = name.filter(|first| first != path).map(Subject::from);
+                }
+            }
+        }
+        match entry.kind {
+            Kind::Link => entry.target = Some(Subject::from(&path.read_link().with_context(|| format!("cannot read the link {}", shown(path)))?)),
+            Kind::Folder => entry.complete = found.complete,
+            Kind::Special if meta.is_file() => {}
+            Kind::Special => trouble("not-kept", format!("{} is {} and cannot be kept", shown(path), special(&meta))),
+            _ => {}
+        }
+        attributes::fill(&mut entry, &meta);
+        match attributes {
+            Ok(attributes) => entry.xattrs = attributes,
+            Err(e) => trouble("unreadable", format!("cannot read the extended attributes of {}: {e}", shown(path))),
+        }
+        entries.push(entry);
+    }
+    Ok((entries, troubles, keys))
+}
+
+fn hold(entry: &mut Entry, meta: &Metadata, content: Content) {
+    entry.size = Some(content.size);
+    entry.sha256 = Some(content.sha256);
+    entry.pieces = content.pieces;
+    entry.sparse = is_sparse(meta);
+    entry.changed_while_read = !content.stable;
+}
+
+fn attributes_of(found: &Found) -> std::io::Result<Vec<crate::store::manifest::Attribute>> {
+    match &found.meta {
+        Some(meta) if meta.is_file() || meta.is_dir() => xattrs(&found.path),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn kind(meta: &Metadata) -> Kind {
+    if meta.is_file() {
+        Kind::File
+    } else if meta.is_dir() {
+        Kind::Folder
+    } else if meta.is_symlink() {
+        Kind::Link
+    } else {
+        Kind::Special
+    }
+}
+
+fn special(meta: &Metadata) -> &'static str {
+    let kind = meta.file_type();
+    if kind.is_socket() {
+        "a socket"
+    } else if kind.is_fifo() {
+        "a named pipe"
+    } else {
+        "a device"
+    }
+}
+
+/// The folders above the roots.
+fn above(roots: &[Root]) -> Vec<Entry> {
+    let folders: BTreeSet<&Path> = roots.iter().flat_map(|root| root.real.as_path().ancestors().skip(1)).filter(|folder| folder.parent().is_some()).collect();
+    let entry = |folder: &Path| {
+        let meta = folder.symlink_metadata().ok().filter(Metadata::is_dir)?;
+        let mut entry = Entry::new(folder, Kind::Folder);
+        attributes::fill(&mut entry, &meta);
+        Some(entry)
+    };
+    folders.into_iter().filter_map(entry).collect()
+}
+
+fn surroundings(paths: &[PathBuf], found: &[Found]) -> (Vec<WorkTree>, Vec<Python>) {
+    let within = found.iter().filter(|found| found.path.file_name().is_some_and(|name| name == ".git"));
+    let tops: BTreeSet<PathBuf> = paths.iter().filter_map(|path| git::top(path)).chain(within.filter_map(|found| found.path.parent().map(Path::to_owned))).collect();
+    let folders: BTreeSet<PathBuf> = paths.iter().filter_map(|path| if path.is_dir() { Some(path.clone()) } else { path.parent().map(Path::to_owned) }).collect();
+    let configs = found.iter().filter(|found| pythons::is_config(&found.path)).filter_map(|found| found.path.parent().map(Path::to_owned));
+    let environments: BTreeSet<PathBuf> = pythons::beside(&Vec::from_iter(folders)).into_iter().chain(configs).collect();
+    (git::states(&Vec::from_iter(tops)), environments.iter().map(|environment| pythons::describe(environment)).collect())
+}

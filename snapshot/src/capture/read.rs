@@ -1,0 +1,191 @@
+//! Reading one file so that what is kept is what it was at one moment.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fastcdc::v2020::StreamCDC;
+use rustix::fs::{OFlags, SeekFrom, seek};
+use sha2::{Digest as _, Sha256};
+
+use crate::capture::adder::{Adder, Hand};
+use crate::capture::cache::Look;
+use crate::store::address::Address;
+use crate::store::manifest::Piece;
+
+/// Files up to this size are one content; longer ones are cut where their bytes say so, so that an insertion moves no later cut.
+const WHOLE: u64 = 4 << 20;
+/// Sizes of pieces in bytes: a change costs about two of them.
+const PIECE: (usize, usize, usize) = (256 << 10, 1 << 20, 4 << 20);
+/// How often a file that changes meanwhile is read again.
+const ATTEMPTS: u32 = 5;
+/// A file changed this lately may change once more without looking any different (see [`Look::is_settled`]).
+const TICK: Duration = Duration::from_millis(12);
+
+/// What was in a file.
+pub(crate) struct Read {
+    pub(crate) meta: Metadata,
+    pub(crate) sha256: Address,
+    pub(crate) pieces: Vec<Piece>,
+    /// Bytes that were read.
+    pub(crate) size: u64,
+    /// When the reading began, in nanoseconds since 1970.
+    pub(crate) at: i64,
+    /// It looked the same before and after.
+    pub(crate) stable: bool,
+    /// It holds what looks like a private key.
+    pub(crate) key: bool,
+}
+
+/// Reads a file and adds what it holds.
+///
+/// # Errors
+/// It cannot be opened or read, or is no regular file any more; or the store cannot take it, which is an error of the outer kind.
+pub(crate) fn file(path: &Path, adder: &Adder<'_>, hand: &mut Hand) -> anyhow::Result<io::Result<Read>> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let read = match once(path, adder, hand) {
+            Ok(read) => read,
+            Err(e) => match e.downcast::<Unreadable>() {
+                Ok(Unreadable(e)) => return Ok(Err(e)),
+                Err(e) => return Err(e),
+            },
+        };
+        if read.stable || attempt == ATTEMPTS {
+            return Ok(Ok(read));
+        }
+        thread::sleep(Duration::from_millis(1 << (2 * attempt)));
+    }
+}
+
+/// The file is the trouble, not the store.
+#[derive(Debug)]
+struct Unreadable(io::Error);
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+fn once(path: &Path, adder: &Adder<'_>, hand: &mut Hand) -> anyhow::Result<Read> {
+    let (mut file, meta) = open(path).map_err(Unreadable)?;
+    let look = Look::of(&meta);
+    let at = wait_for_the_tick(&meta);
+    let (sha256, pieces, size, key) = if meta.size() <= WHOLE {
+        hand.content.clear();
+        (&mut file).take(WHOLE + 1).read_to_end(&mut hand.content).map_err(Unreadable)?;
+        let sha256 = Address::of(&hand.content);
+        adder.add_whole(sha256, hand)?;
+        (sha256, Vec::new(), hand.content.len() as u64, is_key(&hand.content))
+    } else {
+        let (sha256, pieces, size) = pieces(&file, &meta, adder, hand)?;
+        (sha256, pieces, size, false)
+    };
+    let after = Look::of(&file.metadata().map_err(Unreadable)?);
+    let stable = after == look && size == meta.size();
+    Ok(Read { meta, sha256, pieces, size, at, stable, key })
+}
+
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    // Never through a link that took the file's place, and never waiting for the other end of a pipe.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or_default()).open(path)?;
+    let meta = file.metadata()?;
+    if meta.is_file() { Ok((file, meta)) } else { Err(io::Error::other("it is no regular file any more")) }
+}
+
+/// Waits until a change from now on would show; returns now, in nanoseconds since 1970.
+fn wait_for_the_tick(meta: &Metadata) -> i64 {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let changed = Duration::new(meta.ctime().try_into().unwrap_or(0), meta.ctime_nsec().try_into().unwrap_or(0));
+    let age = now().checked_sub(changed);
+    // A change time in the future is of another clock; nothing can be concluded from it.
+    if let Some(age) = age.filter(|age| *age < TICK) {
+        thread::sleep(TICK - age);
+    }
+    i64::try_from(now().as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn pieces(file: &File, meta: &Metadata, adder: &Adder<'_>, hand: &mut Hand) -> anyhow::Result<(Address, Vec<Piece>, u64)> {
+    let (mut whole, mut pieces, mut length) = (Sha256::new(), Vec::new(), 0);
+    for segment in segments(file, meta).map_err(Unreadable)? {
+        if segment.hole {
+            hash_zeros(&mut whole, segment.length);
+            pieces.push(Piece { sha256: None, size: segment.length });
+            length += segment.length;
+            continue;
+        }
+        seek(file, SeekFrom::Start(segment.start)).map_err(|e| Unreadable(e.into()))?;
+        let (least, average, most) = PIECE;
+        for chunk in StreamCDC::new(file.take(segment.length), least, average, most) {
+            let chunk = chunk.map_err(|e| Unreadable(e.into()))?;
+            let sha256 = Address::of(&chunk.data);
+            whole.update(&chunk.data);
+            adder.add(sha256, &chunk.data, &mut hand.framer)?;
+            pieces.push(Piece { sha256: Some(sha256), size: chunk.data.len() as u64 });
+            length += chunk.data.len() as u64;
+        }
+    }
+    Ok((Address::end(whole), pieces, length))
+}
+
+struct Segment {
+    start: u64,
+    length: u64,
+    hole: bool,
+}
+
+/// Where a file has bytes and where it has holes (lseek(2), `SEEK_DATA`); all of it is bytes where the file system does not say.
+fn segments(file: &File, meta: &Metadata) -> io::Result<Vec<Segment>> {
+    let size = meta.size();
+    if !is_sparse(meta) {
+        return Ok(vec![Segment { start: 0, length: size, hole: false }]);
+    }
+    let (mut segments, mut at) = (Vec::new(), 0);
+    while at < size {
+        let data = match seek(file, SeekFrom::Data(at)) {
+            Ok(data) => data.min(size),
+            Err(rustix::io::Errno::NXIO) => size,
+            Err(rustix::io::Errno::INVAL) => return Ok(vec![Segment { start: 0, length: size, hole: false }]),
+            Err(e) => return Err(e.into()),
+        };
+        if data > at {
+            segments.push(Segment { start: at, length: data - at, hole: true });
+        }
+        if data == size {
+            break;
+        }
+        at = seek(file, SeekFrom::Hole(data))?.min(size);
+        segments.push(Segment { start: data, length: at - data, hole: false });
+    }
+    Ok(segments)
+}
+
+/// Whether a file takes less room than it has bytes (stat(2): blocks are of 512 bytes).
+pub(crate) fn is_sparse(meta: &Metadata) -> bool {
+    meta.blocks().saturating_mul(512) < meta.size()
+}
+
+fn hash_zeros(hash: &mut Sha256, mut length: u64) {
+    let zeros = vec![0; 1 << 20];
+    while length > 0 {
+        let now = length.min(zeros.len() as u64);
+        hash.update(&zeros[..usize::try_from(now).unwrap_or(zeros.len())]);
+        length -= now;
+    }
+}
+
+/// Whether a file begins with a private key: in PEM (RFC 7468), as OpenSSH and OpenSSL write it and as cloud providers hand it out within
+/// JSON, or in the form of age.
+fn is_key(content: &[u8]) -> bool {
+    let head = &content[..content.len().min(4096)];
+    let has = |text: &[u8]| head.windows(text.len()).any(|window| window == text);
+    has(b"PRIVATE KEY-----") || has(b"AGE-SECRET-KEY-")
+}

@@ -1,0 +1,143 @@
+//! What a snapshot is asked to hold: paths from the command line, path sets, and standard input.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::input::{self, Line};
+use contract::path::{Subject, absolute, shown};
+use contract::pathset;
+use glob::Pattern;
+
+use crate::store::manifest::Root;
+
+/// What to hold, and what to leave out below it.
+#[derive(Debug, Default)]
+pub(crate) struct Request {
+    roots: BTreeMap<PathBuf, PathBuf>,
+    excluded: Vec<Pattern>,
+    here: PathBuf,
+}
+
+impl Request {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self { here: std::env::current_dir().context("the current folder is gone")?, ..Self::default() })
+    }
+
+    /// Adds one path, which may not be there: then a snapshot says so.
+    pub(crate) fn add(&mut self, path: &Path) -> anyhow::Result<()> {
+        let path = absolute(path)?;
+        let real = real(&path);
+        // `..` behind a link is not what it looks like.
+        let plain = path.components().all(|component| component != Component::ParentDir);
+        let path = if plain { path.components().collect() } else { real.clone() };
+        anyhow::ensure!(path.file_name().is_some(), "cannot hold {}: name folders in it", shown(&path));
+        // Who names a link means what it leads to as well, and a link alone brings nothing back.
+        if path.is_symlink()
+            && let Ok(target) = path.canonicalize()
+        {
+            self.roots.insert(target.clone(), target);
+        }
+        self.roots.insert(path, real);
+        Ok(())
+    }
+
+    /// Adds a path set; a plain path in it that is not there is held as absent.
+    pub(crate) fn add_set(&mut self, file: &Path) -> anyhow::Result<()> {
+        let set = pathset::read(file)?;
+        let literal = set.empty.iter().filter(|pattern| !pattern.contains(['*', '?', '['])).map(PathBuf::from);
+        for path in set.paths.iter().cloned().chain(literal) {
+            self.add(&path)?;
+        }
+        self.excluded.extend(set.excluded);
+        Ok(())
+    }
+
+    /// Leaves out what matches a glob.
+    pub(crate) fn exclude(&mut self, pattern: &str) -> anyhow::Result<()> {
+        self.excluded.push(Pattern::new(pattern).with_context(|| format!("`{pattern}` is no glob"))?);
+        Ok(())
+    }
+
+    /// Adds the subjects of records and lines of plain paths from standard input; `subject` says which records count.
+    pub(crate) fn add_stdin(&mut self, take: fn(&contract::record::Record) -> bool) -> anyhow::Result<()> {
+        for line in input::stdin("name paths, or pipe them or records in")? {
+            match line? {
+                Line::Record(record, _) => {
+                    if let Some(subject) = record.subject.as_ref().filter(|_| take(&record)) {
+                        self.add(subject.as_path())?;
+                    }
+                }
+                Line::Other { bytes, number, why } => {
+                    anyhow::ensure!(!bytes.is_empty(), "line {number}: {why}");
+                    anyhow::ensure!(!bytes.starts_with(b"{"), "line {number} is neither a path nor a record: {why}");
+                    self.add(Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&bytes)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// Whether something below a root is left out.
+    pub(crate) fn excludes(&self, path: &Path) -> bool {
+        let below = path.strip_prefix(&self.here).ok();
+        self.excluded.iter().any(|glob| glob.matches_path(path) || below.is_some_and(|below| glob.matches_path(below)))
+    }
+
+    /// The roots in order; those within another that holds them already are left out.
+    pub(crate) fn roots(&self) -> Vec<Root> {
+        let mut roots: Vec<Root> = Vec::new();
+        for (path, real) in &self.roots {
+            let within = |root: &Root| path.starts_with(root.path.as_path()) && !self.excludes(path);
+            let held = path.symlink_metadata().is_ok() && roots.last().is_some_and(within);
+            if !held {
+                roots.push(Root { path: Subject::from(path), real: Subject::from(real) });
+            }
+        }
+        roots
+    }
+}
+
+/// A path with the links above its last component followed, as far as there is anything.
+fn real(path: &Path) -> PathBuf {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return path.to_owned() };
+    match parent.canonicalize() {
+        Ok(parent) => parent.join(name),
+        Err(_) => real(parent).join(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_root_within_another_is_held_once_and_a_link_brings_its_target() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(top.join("a/b")).unwrap();
+        symlink(top.join("a"), top.join("link")).unwrap();
+        let mut request = Request::new().unwrap();
+        for path in ["a", "a/b", "a/gone", "link"] {
+            request.add(&top.join(path)).unwrap();
+        }
+        let roots: Vec<_> = request.roots().iter().map(|root| root.path.as_path().strip_prefix(&top).unwrap().to_owned()).collect();
+        assert_eq!(roots, ["a", "a/gone", "link"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_way_to_a_root_is_followed_and_the_root_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        fs::create_dir(top.join("real")).unwrap();
+        symlink("real", top.join("way")).unwrap();
+        assert_eq!(real(&top.join("way/x/y")), top.join("real/x/y"));
+        assert_eq!(real(&top.join("way")), top.join("way"));
+    }
+}

@@ -1,0 +1,119 @@
+//! Finding everything below the roots, in parallel; nothing is read yet.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use contract::path::shown;
+use contract::progress::Progress;
+use contract::signal;
+use rayon::prelude::*;
+
+use crate::capture::Trouble;
+use crate::capture::roots::Request;
+use crate::store::Store;
+
+/// A path and what stands there.
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    /// `None` where nothing is.
+    pub(crate) meta: Option<Metadata>,
+    /// Of a folder: everything in it was found.
+    pub(crate) complete: bool,
+}
+
+/// Walks all roots.
+pub(crate) struct Walk<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) store: &'a Store,
+    pub(crate) progress: &'a Progress,
+    troubles: Mutex<Vec<Trouble>>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(request: &'a Request, store: &'a Store, progress: &'a Progress) -> Self {
+        Self { request, store, progress, troubles: Mutex::default() }
+    }
+
+    /// What stands at and below the roots, sorted by path, and what could not be seen.
+    pub(crate) fn run(self, roots: &[PathBuf]) -> (Vec<Found>, Vec<Trouble>) {
+        let mut found: Vec<Found> = roots.par_iter().flat_map(|root| self.root(root)).collect();
+        found.par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        (found, self.troubles.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn root(&self, root: &Path) -> Vec<Found> {
+        match root.symlink_metadata() {
+            Ok(meta) => self.visit(root.to_owned(), meta),
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                vec![Found { path: root.to_owned(), meta: None, complete: false }]
+            }
+            Err(e) => {
+                self.trouble("unreadable", root, &e);
+                Vec::new()
+            }
+        }
+    }
+
+    fn visit(&self, path: PathBuf, meta: Metadata) -> Vec<Found> {
+        if !meta.is_dir() || signal::interrupted() {
+            self.progress.found(1);
+            return vec![Found { path, meta: Some(meta), complete: false }];
+        }
+        let (children, mut complete) = self.children(&path);
+        let found: Vec<Option<Vec<Found>>> = children.into_par_iter().map(|child| self.child(child)).collect();
+        complete &= found.iter().all(Option::is_some);
+        let mut all = vec![Found { path, meta: Some(meta), complete }];
+        all.extend(found.into_iter().flatten().flatten());
+        all
+    }
+
+    /// `None` where it is left out, or cannot be seen.
+    fn child(&self, path: PathBuf) -> Option<Vec<Found>> {
+        if self.request.excludes(&path) || self.store.holds(&path) {
+            return None;
+        }
+        match path.symlink_metadata() {
+            Ok(meta) => Some(self.visit(path, meta)),
+            // Gone since the folder was listed: it was there and is not held.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => {
+                self.trouble("unreadable", &path, &e);
+                None
+            }
+        }
+    }
+
+    fn children(&self, path: &Path) -> (Vec<PathBuf>, bool) {
+        let mut complete = true;
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(e) => {
+                self.trouble("unreadable", path, &e);
+                return (Vec::new(), false);
+            }
+        };
+        let mut children = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) => children.push(entry.path()),
+                Err(e) => {
+                    self.trouble("unreadable", path, &e);
+                    complete = false;
+                }
+            }
+        }
+        (children, complete)
+    }
+
+    fn trouble(&self, code: &'static str, path: &Path, e: &std::io::Error) {
+        let trouble = Trouble { code, path: path.to_owned(), text: format!("cannot read {}: {e}", shown(path)) };
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).push(trouble);
+    }
+}
+
+/// The identity of a file behind its names.
+pub(crate) fn inode(meta: &Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
+}

@@ -1,0 +1,93 @@
+//! `snapshot create`: everything below some paths, as it is now.
+
+use std::time::Instant;
+
+use chrono::{SecondsFormat, Utc};
+use contract::output::Output;
+use contract::path::{Subject, shown};
+use contract::record::About;
+use contract::run::Exit;
+
+use crate::capture::roots::Request;
+use crate::capture::{self, Captured, Trouble};
+use crate::store::manifest::{Header, Kind, Manifest};
+use crate::store::{Store, names};
+use crate::summary;
+
+/// What a person says of a snapshot.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Words {
+    pub(crate) description: Option<String>,
+    pub(crate) label: Option<String>,
+}
+
+/// Makes a snapshot and says what it is.
+///
+/// # Errors
+/// Nothing is named, or the store cannot be written; then it is as before.
+pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Words, rehash: bool) -> anyhow::Result<Exit> {
+    let start = Instant::now();
+    let (header, captured) = make(store, request, words, rehash)?;
+    report(out, &captured.troubles)?;
+    warn_of_keys(out, &captured);
+    summary::emit(out, &header, false, u64::try_from(start.elapsed().as_millis()).ok())?;
+    Ok(Exit::Done)
+}
+
+/// Makes a snapshot. What of it could not be read is among what was captured.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn make(store: &Store, request: &Request, words: Words, rehash: bool) -> anyhow::Result<(Header, Captured)> {
+    anyhow::ensure!(!request.is_empty(), "nothing to hold: name paths, a path set with --paths-from, or `-` for standard input");
+    store.make()?;
+    store.sweep()?;
+    let _lock = store.share()?;
+    let now = Utc::now();
+    let id = names::id(now);
+    let mut captured = capture::capture(request, store, &id, rehash)?;
+    let header = Header {
+        v: Header::VERSION,
+        id,
+        seq: 0,
+        time: now.to_rfc3339_opts(SecondsFormat::Millis, true),
+        description: words.description,
+        label: words.label,
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        user: user(),
+        tool: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
+        roots: std::mem::take(&mut captured.roots),
+        above: std::mem::take(&mut captured.above),
+        git: std::mem::take(&mut captured.git),
+        pythons: std::mem::take(&mut captured.pythons),
+        entries: captured.entries.len() as u64,
+        size: captured.entries.iter().filter(|entry| entry.kind == Kind::File).filter_map(|entry| entry.size).sum(),
+        added: captured.added,
+        partial: !captured.troubles.is_empty(),
+    };
+    let mut manifest = Manifest { header, entries: std::mem::take(&mut captured.entries) };
+    store.commit(&mut manifest)?;
+    Ok((manifest.header, captured))
+}
+
+/// Names what could not be held as it should be; the run ends with 2.
+pub(crate) fn report(out: &mut Output, troubles: &[Trouble]) -> anyhow::Result<()> {
+    for trouble in troubles {
+        let subject = Subject::from(&trouble.path);
+        out.error(trouble.code, About { subject: Some(&subject), ..About::default() }, None, &trouble.text)?;
+    }
+    Ok(())
+}
+
+fn warn_of_keys(out: &Output, captured: &Captured) {
+    if let [first, rest @ ..] = &captured.keys[..] {
+        let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        out.hint(&format!("{}{others} looks like a private key; the store keeps it readable for you alone, and not encrypted", shown(first)));
+    }
+}
+
+/// The name of whoever runs this, else their number.
+fn user() -> String {
+    let named = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    named.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
+}

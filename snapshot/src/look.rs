@@ -1,0 +1,98 @@
+//! `list`, `show` and `cat`: what there is, what a snapshot is made of, and what was in a file.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::output::{Output, unwritable};
+use contract::path::{Subject, absolute, shown};
+use contract::record::About;
+use contract::run::Exit;
+
+use crate::store::contents::Contents;
+use crate::store::manifest::{Entry, Kind, Manifest};
+use crate::store::{Store, names};
+use crate::summary;
+
+/// The type of a record that is one path of a snapshot.
+const ENTRY: &str = "snapshot.entry";
+
+/// Tells of every snapshot, oldest first. One that cannot be read is an error and hides no other.
+///
+/// # Errors
+/// The store cannot be listed.
+pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
+    let (headers, damaged) = store.headers()?;
+    let pinned = summary::pinned(store);
+    for header in &headers {
+        summary::emit(out, header, pinned.contains(&header.id), None)?;
+    }
+    for (id, why) in damaged {
+        let subject = Subject::from(id.as_str());
+        out.error("snapshot.damaged", About { subject: Some(&subject), ..About::default() }, None, &format!("{why:#}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Tells of one snapshot and of each path in it.
+///
+/// # Errors
+/// There is no such snapshot, or it is damaged.
+pub(crate) fn show(out: &mut Output, store: &Store, name: &str) -> anyhow::Result<Exit> {
+    let Manifest { header, entries } = named(store, name)?;
+    summary::emit(out, &header, summary::pinned(store).contains(&header.id), None)?;
+    for entry in &entries {
+        let data = serde_json::to_value(entry).context("cannot render an entry")?;
+        let mut data = if let serde_json::Value::Object(data) = data { data } else { serde_json::Map::new() };
+        data.remove("path");
+        out.emit(ENTRY, About { subject: Some(&entry.path), ..About::default() }, &data)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes what was in a file to standard output, byte for byte.
+///
+/// # Errors
+/// The snapshot holds no such file, or the store has lost or damaged what was in it.
+pub(crate) fn cat(out: &mut Output, store: &Store, name: &str, path: &Path) -> anyhow::Result<Exit> {
+    let manifest = named(store, name)?;
+    let path = absolute(path)?;
+    let entry = manifest.at(&path).with_context(|| format!("{} is not in the snapshot {}", shown(&path), manifest.header.id))?;
+    anyhow::ensure!(entry.kind == Kind::File, "{} was no file", shown(&path));
+    out.prose("")?;
+    let mut stdout = std::io::stdout().lock();
+    each_part(entry, &store.contents()?, |part| stdout.write_all(part).map_err(unwritable))?;
+    Ok(Exit::Done)
+}
+
+/// Hands over what a file is made of, in order, each part checked.
+pub(crate) fn each_part(entry: &Entry, contents: &Contents, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    if entry.pieces.is_empty() {
+        let address = entry.sha256.context("the file has no content")?;
+        return take(&contents.read(&address)?);
+    }
+    for piece in &entry.pieces {
+        let Some(address) = piece.sha256 else {
+            let mut left = piece.size;
+            while left > 0 {
+                let now = usize::try_from(left.min(ZEROS.len() as u64))?;
+                take(&ZEROS[..now])?;
+                left -= now as u64;
+            }
+            continue;
+        };
+        take(&contents.read(&address)?)?;
+    }
+    Ok(())
+}
+
+/// The snapshot that is called so.
+pub(crate) fn named(store: &Store, name: &str) -> anyhow::Result<Manifest> {
+    store.read(&names::find(store, name)?.id)
+}
+
+/// Paths from the command line as a manifest has them.
+pub(crate) fn absolutes(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    paths.iter().map(|path| Ok(absolute(path)?.components().collect())).collect()
+}

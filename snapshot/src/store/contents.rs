@@ -1,0 +1,135 @@
+//! Every content of the store: where it is, and its bytes.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::Context as _;
+use contract::path::shown;
+use rayon::prelude::*;
+
+use crate::store::address::Address;
+use crate::store::pack::{self, INDEX, PACK, Place};
+
+/// What the packs of a store hold.
+pub(crate) struct Contents {
+    packs: Vec<Pack>,
+    places: HashMap<Address, (usize, Place)>,
+}
+
+/// One pack.
+pub(crate) struct Pack {
+    pub(crate) path: PathBuf,
+    /// What its index says, or a scan where the index is gone or damaged.
+    pub(crate) index: Vec<(Address, Place)>,
+    /// Why not all of it can be read, as far as the index shows it.
+    pub(crate) damage: Option<String>,
+    file: OnceLock<File>,
+}
+
+impl Contents {
+    /// Reads the indexes of all packs in a folder.
+    ///
+    /// # Errors
+    /// The folder cannot be listed. A pack that cannot be read is damage, and hides no other.
+    pub(crate) fn load(folder: &Path) -> anyhow::Result<Self> {
+        let mut packs: Vec<Pack> = packs(folder)?.into_par_iter().map(Pack::open).collect();
+        packs.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut places = HashMap::with_capacity(packs.iter().map(|pack| pack.index.len()).sum());
+        for (number, pack) in packs.iter().enumerate() {
+            for (address, place) in &pack.index {
+                places.entry(*address).or_insert((number, *place));
+            }
+        }
+        Ok(Self { packs, places })
+    }
+
+    pub(crate) fn has(&self, address: &Address) -> bool {
+        self.places.contains_key(address)
+    }
+
+    pub(crate) fn packs(&self) -> &[Pack] {
+        &self.packs
+    }
+
+    /// The bytes of a content, which are not checked: for a caller that hashes what it makes of them.
+    ///
+    /// # Errors
+    /// The store does not have it, or cannot read it.
+    pub(crate) fn fetch(&self, address: &Address) -> anyhow::Result<Vec<u8>> {
+        let (number, place) = self.places.get(address).with_context(|| format!("the store has lost the content {address}"))?;
+        self.packs[*number].read(place).with_context(|| format!("the content {address} is damaged"))
+    }
+
+    /// The bytes of a content, which are what its address says.
+    ///
+    /// # Errors
+    /// As [`Contents::fetch`], or they have other bytes.
+    pub(crate) fn read(&self, address: &Address) -> anyhow::Result<Vec<u8>> {
+        let bytes = self.fetch(address)?;
+        anyhow::ensure!(Address::of(&bytes) == *address, "the content {address} is damaged: its bytes have another hash");
+        Ok(bytes)
+    }
+}
+
+impl Pack {
+    fn open(path: PathBuf) -> Self {
+        let index = fs::read(index_of(&path)).ok().and_then(|bytes| pack::parse_index(&bytes));
+        let (index, damage) = match index {
+            Some(index) => (index, None),
+            None => match File::open(&path).map_err(anyhow::Error::from).and_then(|file| pack::scan(&file)) {
+                Ok((index, true)) => (index, None),
+                Ok((index, false)) => (index, Some("it has no index that can be read, and a part of it cannot be read either".to_owned())),
+                Err(e) => (Vec::new(), Some(format!("{e:#}"))),
+            },
+        };
+        Self { path, index, damage, file: OnceLock::new() }
+    }
+
+    fn read(&self, place: &Place) -> anyhow::Result<Vec<u8>> {
+        let file = match self.file.get() {
+            Some(file) => file,
+            None => {
+                let file = File::open(&self.path).with_context(|| format!("cannot open {}", shown(&self.path)))?;
+                self.file.get_or_init(|| file)
+            }
+        };
+        pack::read(file, place).with_context(|| format!("cannot read {}", shown(&self.path)))
+    }
+
+    /// Its size on the disk, the index included, in bytes.
+    pub(crate) fn stored(&self) -> u64 {
+        let size = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
+        size(&self.path) + size(&index_of(&self.path))
+    }
+
+    /// Removes it, with its index.
+    pub(crate) fn remove(&self) -> anyhow::Result<()> {
+        for path in [&self.path, &index_of(&self.path)] {
+            match fs::remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(e).with_context(|| format!("cannot remove {}", shown(path)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of packs are ours and plain, whatever the folder is called.
+fn index_of(pack: &Path) -> PathBuf {
+    let name = pack.file_name().unwrap_or_default().to_string_lossy();
+    pack.with_file_name(format!("{}{INDEX}", name.strip_suffix(PACK).unwrap_or(&name)))
+}
+
+fn packs(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e).with_context(|| format!("cannot list {}", shown(folder))),
+    };
+    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    Ok(paths.filter(|path| path.as_os_str().as_encoded_bytes().ends_with(PACK.as_bytes())).collect())
+}

@@ -1,0 +1,194 @@
+//! The store: packs of contents, manifests of snapshots, and the locks that keep writers apart.
+//!
+//! ```text
+//! README           how to get everything back without this tool
+//! packs/           ID.tar.zst and ID.index: the contents that snapshot ID added
+//! manifests/       ID.jsonl.zst: what snapshot ID is made of; with it the snapshot exists
+//! pins/            ID: that snapshot is never pruned
+//! cache/           disposable: what files looked like when they were read last
+//! journal/         a restore in hand
+//! lock             shared by those who read or add, exclusive for those who remove
+//! commit.lock      held while a snapshot gets its number
+//! ```
+
+pub(crate) mod address;
+pub(crate) mod contents;
+pub(crate) mod files;
+pub(crate) mod manifest;
+pub(crate) mod names;
+pub(crate) mod pack;
+mod secrecy;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use contract::lock::{self, Held, Lock, Mode};
+use contract::path::{absolute, shown};
+use contract::state;
+
+use crate::store::contents::Contents;
+use crate::store::files::UNFINISHED;
+use crate::store::manifest::{Header, Manifest, SUFFIX};
+
+const README: &str = include_str!("README.txt");
+
+/// Where the store is, and how long to wait for it.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct Options {
+    /// Keep snapshots here [default: snapshots in the state folder]
+    #[arg(long, value_name = "DIR", env = "MENDLINE_STORE", global = true)]
+    store: Option<PathBuf>,
+    /// How long to wait while another run adds or removes snapshots
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = crate::time::duration, global = true)]
+    wait: Duration,
+    #[command(flatten)]
+    pub(crate) state: state::Options,
+}
+
+impl Options {
+    /// The store, which may not exist yet. Nothing is created.
+    pub(crate) fn store(&self) -> anyhow::Result<Store> {
+        let folder = match &self.store {
+            Some(folder) => absolute(folder)?,
+            None => self.state.folder()?.join("snapshots"),
+        };
+        Ok(Store { folder, patience: self.wait })
+    }
+}
+
+/// A store by its folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pub(crate) folder: PathBuf,
+    patience: Duration,
+}
+
+impl Store {
+    pub(crate) fn packs(&self) -> PathBuf {
+        self.folder.join("packs")
+    }
+
+    pub(crate) fn manifests(&self) -> PathBuf {
+        self.folder.join("manifests")
+    }
+
+    pub(crate) fn pins(&self) -> PathBuf {
+        self.folder.join("pins")
+    }
+
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.folder.join("cache")
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.folder.join("journal")
+    }
+
+    pub(crate) fn manifest(&self, id: &str) -> PathBuf {
+        self.manifests().join(format!("{id}{SUFFIX}"))
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.manifests().is_dir()
+    }
+
+    /// Makes the store where it is missing.
+    ///
+    /// # Errors
+    /// It cannot be made, others could read it, or git would track it.
+    pub(crate) fn make(&self) -> anyhow::Result<()> {
+        let is_new = !self.exists();
+        state::private_folder(&self.folder)?;
+        secrecy::ignored(&self.folder)?;
+        if is_new {
+            secrecy::untracked(&self.folder)?;
+            for folder in [self.packs(), self.pins(), self.cache(), self.journal(), self.manifests()] {
+                state::private_folder(&folder)?;
+            }
+            contract::replace::write(&self.folder.join("README"), README.as_bytes())?;
+        }
+        let mode = self.folder.metadata().with_context(|| format!("cannot look at {}", shown(&self.folder)))?.permissions().mode();
+        anyhow::ensure!(mode & 0o77 == 0, "others may read the store {0}, which holds secrets; chmod 700 {0}", shown(&self.folder));
+        Ok(())
+    }
+
+    /// For those who read or add.
+    ///
+    /// # Errors
+    /// Somebody removes snapshots for longer than the caller wants to wait.
+    pub(crate) fn share(&self) -> anyhow::Result<Lock> {
+        lock::wait(&self.folder.join("lock"), Mode::Shared, self.patience)
+    }
+
+    /// For those who remove.
+    ///
+    /// # Errors
+    /// Somebody reads or adds for longer than the caller wants to wait.
+    pub(crate) fn own(&self) -> anyhow::Result<Lock> {
+        lock::wait(&self.folder.join("lock"), Mode::Exclusive, self.patience)
+    }
+
+    /// Removes what runs that died left unfinished, where nobody is at work.
+    pub(crate) fn sweep(&self) -> anyhow::Result<()> {
+        let _lock = match lock::take(&self.folder.join("lock")) {
+            Ok(lock) => lock,
+            Err(e) if e.is::<Held>() => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        for folder in [self.packs(), self.manifests()] {
+            for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", shown(&folder)))?.filter_map(Result::ok) {
+                if entry.file_name().as_encoded_bytes().ends_with(UNFINISHED.as_bytes()) {
+                    fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", shown(&entry.path())))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn contents(&self) -> anyhow::Result<Contents> {
+        Contents::load(&self.packs())
+    }
+
+    /// The headers of all snapshots, oldest first, and what could not be read, by id.
+    pub(crate) fn headers(&self) -> anyhow::Result<(Vec<Header>, Vec<(String, anyhow::Error)>)> {
+        let (mut headers, mut damaged) = (Vec::new(), Vec::new());
+        for id in manifest::ids(&self.manifests())? {
+            match manifest::read_header(&self.manifest(&id)) {
+                Ok(header) => headers.push(header),
+                Err(e) => damaged.push((id, e)),
+            }
+        }
+        headers.sort_by(|a, b| (a.seq, &a.id).cmp(&(b.seq, &b.id)));
+        damaged.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok((headers, damaged))
+    }
+
+    pub(crate) fn read(&self, id: &str) -> anyhow::Result<Manifest> {
+        Manifest::read(&self.manifest(id))
+    }
+
+    /// Gives a snapshot its number and makes it part of the store. Its contents must be on the disk.
+    pub(crate) fn commit(&self, manifest: &mut Manifest) -> anyhow::Result<()> {
+        let _lock = lock::wait(&self.folder.join("commit.lock"), Mode::Exclusive, self.patience)?;
+        let (headers, _) = self.headers()?;
+        manifest.header.seq = headers.last().map_or(0, |header| header.seq) + 1;
+        let path = self.manifest(&manifest.header.id);
+        let unfinished = self.manifests().join(format!("{}{SUFFIX}{UNFINISHED}", manifest.header.id));
+        let written = manifest.render().and_then(|bytes| files::create(&unfinished, &bytes)).and_then(|()| files::rename(&unfinished, &path));
+        if let Err(e) = written {
+            // Where even this fails, the next run sweeps it away.
+            drop(fs::remove_file(&unfinished));
+            return Err(e);
+        }
+        contract::replace::sync_folder(&self.manifests())
+    }
+
+    /// Whether a path is in the store, or is it: a snapshot never holds its own store.
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        path.starts_with(&self.folder)
+    }
+}

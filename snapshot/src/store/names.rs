@@ -1,0 +1,90 @@
+//! What a person calls a snapshot: `latest`, an id or the unique beginning of one, or a label.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+
+use crate::store::Store;
+use crate::store::manifest::Header;
+
+/// A new id: `YYYYMMDD_HHMMSS-xxxx`, UTC. That no two are the same is seen to by whoever creates its files.
+pub(crate) fn id(now: DateTime<Utc>) -> String {
+    let salt = RandomState::new().hash_one(std::process::id()) & 0xffff;
+    format!("{}-{salt:04x}", now.format("%Y%m%d_%H%M%S"))
+}
+
+/// Whether something could be an id: it becomes the name of files.
+pub(crate) fn is_id(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (1..=64).contains(&text.len()) && !text.starts_with('.') && text.chars().all(plain)
+}
+
+/// Finds the snapshot that is meant.
+///
+/// # Errors
+/// There is none, or more than one.
+pub(crate) fn find(store: &Store, name: &str) -> anyhow::Result<Header> {
+    let (headers, damaged) = store.headers()?;
+    if let Some((_, why)) = damaged.into_iter().find(|(id, _)| id == name) {
+        return Err(why);
+    }
+    choose(headers, name)
+}
+
+fn choose(mut headers: Vec<Header>, name: &str) -> anyhow::Result<Header> {
+    if name == "latest" {
+        return headers.pop().context("there is no snapshot yet; `snapshot create PATH…` makes one");
+    }
+    if let Some(at) = headers.iter().position(|header| header.id == name) {
+        return Ok(headers.swap_remove(at));
+    }
+    if let Some(at) = headers.iter().rposition(|header| header.label.as_deref() == Some(name)) {
+        return Ok(headers.swap_remove(at));
+    }
+    headers.retain(|header| !name.is_empty() && header.id.starts_with(name));
+    let ids = headers.iter().map(|header| header.id.clone()).collect::<Vec<_>>().join(", ");
+    anyhow::ensure!(headers.len() <= 1, "`{name}` could be any of {ids}");
+    headers.pop().with_context(|| format!("no snapshot is called `{name}`; `snapshot list` shows them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(id: &str, label: Option<&str>) -> Header {
+        serde_json::from_value(serde_json::json!({
+            "v": 1, "id": id, "seq": 1, "time": "", "label": label, "host": "h", "user": "u", "tool": "t", "roots": [],
+            "entries": 0, "size": 0, "added": 0
+        }))
+        .unwrap()
+    }
+
+    fn chosen(name: &str) -> String {
+        let all = vec![
+            header("20261101_000000-aaaa", Some("before")),
+            header("20261102_000000-bbbb", Some("before")),
+            header("20261102_000000-cccc", None),
+        ];
+        choose(all, name).map_or_else(|e| e.to_string(), |header| header.id)
+    }
+
+    #[test]
+    fn each_kind_of_name_finds_its_snapshot() {
+        assert_eq!(chosen("latest"), "20261102_000000-cccc");
+        assert_eq!(chosen("20261101"), "20261101_000000-aaaa");
+        assert_eq!(chosen("20261102_000000-bbbb"), "20261102_000000-bbbb");
+        assert_eq!(chosen("before"), "20261102_000000-bbbb");
+        assert_eq!(chosen("20261102"), "`20261102` could be any of 20261102_000000-bbbb, 20261102_000000-cccc");
+        assert_eq!(chosen(""), "no snapshot is called ``; `snapshot list` shows them");
+    }
+
+    #[test]
+    fn an_id_is_a_plain_file_name() {
+        assert!(is_id(&id(Utc::now())) && is_id("20251211_143600"));
+        for bad in ["", ".", "..", "a/b", "../x", ".hidden", "a b", "ä"] {
+            assert!(!is_id(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Packs: the contents that one snapshot added to the store, in a tar archive of which every member is a zstd frame of its own.
+//!
+//! `zstd -dc ID.tar.zst | tar x` unpacks it whole, each content under its SHA-256; beside it `ID.index` says where each frame is.
+//! The index can be made again from the pack, so a crash or a flipped bit in it loses nothing.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::path::shown;
+use zstd::bulk::{Compressor, Decompressor};
+
+use crate::store::address::Address;
+use crate::store::files;
+
+/// Fastest of zstd's regular levels: a snapshot should cost no more than a copy, and the next levels gain a tenth for twice the time.
+const LEVEL: i32 = 1;
+/// Of tar (POSIX.1-1988, ustar): headers and contents fill whole blocks.
+const BLOCK: usize = 512;
+/// The longest content that is one member; longer files are cut into pieces.
+pub(crate) const LONGEST: usize = 4 << 20;
+const BUFFER: usize = 1 << 20;
+
+/// What the name of a pack ends in.
+pub(crate) const PACK: &str = ".tar.zst";
+/// What the name of its index ends in.
+pub(crate) const INDEX: &str = ".index";
+
+/// Where one content is in a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Of the frame, in bytes from the start of the pack.
+    pub(crate) offset: u64,
+    /// Of the frame, in bytes.
+    pub(crate) stored: u64,
+    /// Of the content, in bytes.
+    pub(crate) size: u64,
+}
+
+/// Turns contents into frames; one for each thread.
+pub(crate) struct Framer {
+    compressor: Compressor<'static>,
+    member: Vec<u8>,
+}
+
+impl Framer {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let compressor = Compressor::new(LEVEL).context("cannot prepare the compression")?;
+        Ok(Self { compressor, member: Vec::new() })
+    }
+
+    /// The frame of one content of at most [`LONGEST`] bytes.
+    pub(crate) fn frame(&mut self, address: Address, content: &[u8]) -> anyhow::Result<Vec<u8>> {
+        self.member.clear();
+        self.member.extend_from_slice(header(address, content.len() as u64)?.as_bytes());
+        self.member.extend_from_slice(content);
+        self.member.resize(self.member.len().next_multiple_of(BLOCK), 0);
+        self.compressor.compress(&self.member).context("cannot compress")
+    }
+}
+
+fn header(address: Address, size: u64) -> anyhow::Result<tar::Header> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path(address.to_string()).context("a hash is a name")?;
+    header.set_mode(0o600);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_cksum();
+    Ok(header)
+}
+
+/// A pack that grows. It gets its name, and so becomes part of the store, when it is finished.
+pub(crate) struct Writer {
+    folder: PathBuf,
+    id: String,
+    file: BufWriter<File>,
+    end: u64,
+    index: Vec<(Address, Place)>,
+}
+
+impl Writer {
+    /// Begins `id` in the folder of packs.
+    pub(crate) fn create(folder: &Path, id: &str) -> anyhow::Result<Self> {
+        let path = folder.join(format!("{id}{PACK}{}", files::UNFINISHED));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = BufWriter::with_capacity(BUFFER, file.with_context(|| format!("cannot create {}", shown(&path)))?);
+        Ok(Self { folder: folder.to_owned(), id: id.to_owned(), file, end: 0, index: Vec::new() })
+    }
+
+    pub(crate) fn append(&mut self, address: Address, size: u64, frame: &[u8]) -> anyhow::Result<()> {
+        self.file.write_all(frame).with_context(|| format!("cannot write to the pack {}", self.id))?;
+        let stored = frame.len() as u64;
+        self.index.push((address, Place { offset: self.end, stored, size }));
+        self.end += stored;
+        Ok(())
+    }
+
+    /// Syncs it and gives it its name; returns how many bytes it has. One without any content vanishes.
+    pub(crate) fn finish(mut self) -> anyhow::Result<u64> {
+        if self.index.is_empty() {
+            self.discard()?;
+            return Ok(0);
+        }
+        let end = zstd::bulk::compress(&[0; 2 * BLOCK], LEVEL).context("cannot compress")?;
+        self.file.write_all(&end).and_then(|()| self.file.flush()).with_context(|| format!("cannot write to the pack {}", self.id))?;
+        self.file.get_ref().sync_data().with_context(|| format!("cannot sync the pack {}", self.id))?;
+        files::create(&self.folder.join(format!("{}{INDEX}", self.id)), &index_file(&mut self.index))?;
+        let path = self.folder.join(format!("{}{PACK}", self.id));
+        files::rename(&self.unfinished(), &path)?;
+        contract::replace::sync_folder(&self.folder)?;
+        Ok(self.end + end.len() as u64)
+    }
+
+    /// Throws it away.
+    pub(crate) fn discard(&self) -> anyhow::Result<()> {
+        let path = self.unfinished();
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", shown(&path)))
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        self.folder.join(format!("{}{PACK}{}", self.id, files::UNFINISHED))
+    }
+}
+
+/// `SHA-256 offset stored size`, one content a line and sorted; the last line is `SHA-256 end` of the lines before it.
+fn index_file(index: &mut [(Address, Place)]) -> Vec<u8> {
+    index.sort_unstable_by_key(|(address, _)| *address);
+    let mut text = Vec::with_capacity(index.len() * 96);
+    for (address, Place { offset, stored, size }) in index.iter() {
+        // Writing to memory cannot fail.
+        let _ = writeln!(text, "{address} {offset} {stored} {size}");
+    }
+    let sum = Address::of(&text);
+    let _ = writeln!(text, "{sum} end");
+    text
+}
+
+/// Reads an index file; `None` where it is damaged.
+pub(crate) fn parse_index(bytes: &[u8]) -> Option<Vec<(Address, Place)>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let body = text.strip_suffix(" end\n")?;
+    let (body, sum) = body.split_at_checked(body.len().checked_sub(64)?)?;
+    if sum.parse::<Address>().ok()? != Address::of(body.as_bytes()) {
+        return None;
+    }
+    body.lines()
+        .map(|line| {
+            let (address, rest) = line.split_once(' ')?;
+            let mut numbers = rest.split(' ').map(str::parse::<u64>);
+            let mut number = || numbers.next()?.ok();
+            Some((address.parse().ok()?, Place { offset: number()?, stored: number()?, size: number()? }))
+        })
+        .collect()
+}
+
+/// Makes the index again by reading the whole pack; stops at the first byte that is no frame, and says so.
+pub(crate) fn scan(pack: &File) -> anyhow::Result<(Vec<(Address, Place)>, bool)> {
+    let length = pack.metadata()?.len();
+    let mut window = vec![0; LONGEST + 2 * BUFFER];
+    let (mut offset, mut found) = (0, Vec::new());
+    while offset < length {
+        let have = usize::try_from((length - offset).min(window.len() as u64))?;
+        pack.read_exact_at(&mut window[..have], offset)?;
+        let Ok(stored) = zstd::zstd_safe::find_frame_compressed_size(&window[..have]) else { return Ok((found, false)) };
+        let Ok(member) = unframe(&window[..stored], LONGEST as u64) else { return Ok((found, false)) };
+        if member.iter().all(|byte| *byte == 0) {
+            return Ok((found, offset + stored as u64 == length));
+        }
+        let Some((address, size)) = read_header(&member) else { return Ok((found, false)) };
+        found.push((address, Place { offset, stored: stored as u64, size }));
+        offset += stored as u64;
+    }
+    Ok((found, false))
+}
+
+fn read_header(member: &[u8]) -> Option<(Address, u64)> {
+    let header = tar::Header::from_byte_slice(member.get(..BLOCK)?);
+    let address = std::str::from_utf8(&header.path_bytes()).ok()?.parse().ok()?;
+    Some((address, header.entry_size().ok()?))
+}
+
+/// The content at a place. Its hash is for the caller to check.
+///
+/// # Errors
+/// The pack cannot be read there, or what is there is no frame of that size.
+pub(crate) fn read(pack: &File, place: &Place) -> anyhow::Result<Vec<u8>> {
+    anyhow::ensure!(place.size <= LONGEST as u64 && place.stored <= (LONGEST + BUFFER) as u64, "the index names an impossible size");
+    let mut frame = vec![0; usize::try_from(place.stored)?];
+    pack.read_exact_at(&mut frame, place.offset)?;
+    let mut member = unframe(&frame, place.size)?;
+    anyhow::ensure!(member.len() >= BLOCK, "a frame of the pack is too short");
+    member.drain(..BLOCK);
+    anyhow::ensure!(member.len() as u64 >= place.size, "a frame of the pack is too short");
+    member.truncate(usize::try_from(place.size)?);
+    Ok(member)
+}
+
+/// A frame is never trusted to say how much memory it wants.
+fn unframe(frame: &[u8], size: u64) -> anyhow::Result<Vec<u8>> {
+    let most = BLOCK + usize::try_from(size)?.next_multiple_of(BLOCK) + BLOCK;
+    Decompressor::new().and_then(|mut decompressor| decompressor.decompress(frame, most)).context("a frame of the pack is damaged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(contents: &[&[u8]]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::create(folder.path(), "p").unwrap();
+        let mut framer = Framer::new().unwrap();
+        for content in contents {
+            let address = Address::of(content);
+            let frame = framer.frame(address, content).unwrap();
+            writer.append(address, content.len() as u64, &frame).unwrap();
+        }
+        writer.finish().unwrap();
+        let pack = folder.path().join("p.tar.zst");
+        (folder, pack)
+    }
+
+    #[test]
+    fn what_was_packed_is_read_by_the_index_and_by_a_scan() {
+        let contents: [&[u8]; 4] = [b"", b"a", &[7; 512], &[9; 100_000]];
+        let (folder, pack) = written(&contents);
+        let index = parse_index(&fs::read(folder.path().join("p.index")).unwrap()).unwrap();
+        let pack = File::open(pack).unwrap();
+        let (mut scanned, whole) = scan(&pack).unwrap();
+        scanned.sort_unstable_by_key(|(address, _)| *address);
+        assert!(whole);
+        assert_eq!(scanned, index);
+        for (address, place) in index {
+            assert_eq!(Address::of(&read(&pack, &place).unwrap()), address);
+        }
+    }
+
+    #[test]
+    fn a_damaged_index_is_noticed() {
+        let (folder, _) = written(&[b"one", b"two"]);
+        let bytes = fs::read(folder.path().join("p.index")).unwrap();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(parse_index(&damaged).is_none(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_scan_keeps_what_stands_before_the_damage() {
+        let (_folder, path) = written(&[b"one", b"two", b"three"]);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes.truncate(middle);
+        fs::write(&path, bytes).unwrap();
+        let (found, whole) = scan(&File::open(path).unwrap()).unwrap();
+        assert!(!whole && !found.is_empty() && found.len() < 3);
+    }
+
+    proptest! {
+        #[test]
+        fn no_index_makes_it_fail(bytes: Vec<u8>) {
+            prop_assert!(parse_index(&bytes).is_none());
+        }
+    }
+}

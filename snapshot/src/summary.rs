@@ -1,0 +1,66 @@
+//! Payload of `snapshot`: what one snapshot is, as `create` and `list` tell it.
+
+use std::collections::HashSet;
+
+use contract::output::Output;
+use contract::path::Subject;
+use contract::record::About;
+use serde::Serialize;
+
+use crate::store::Store;
+use crate::store::manifest::{Header, Python, WorkTree};
+
+/// The type of the record.
+pub(crate) const KIND: &str = "snapshot";
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    seq: u64,
+    time: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    user: &'a str,
+    roots: Vec<&'a Subject>,
+    entries: u64,
+    size: u64,
+    added: u64,
+    partial: bool,
+    pinned: bool,
+    #[serde(skip_serializing_if = "<[WorkTree]>::is_empty")]
+    git: &'a [WorkTree],
+    #[serde(skip_serializing_if = "<[Python]>::is_empty")]
+    pythons: &'a [Python],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    took_ms: Option<u64>,
+}
+
+/// Writes the record of one snapshot.
+pub(crate) fn emit(out: &mut Output, header: &Header, pinned: bool, took_ms: Option<u64>) -> anyhow::Result<()> {
+    let summary = Summary {
+        seq: header.seq,
+        time: &header.time,
+        description: header.description.as_deref(),
+        label: header.label.as_deref(),
+        user: &header.user,
+        roots: header.roots.iter().map(|root| &root.path).collect(),
+        entries: header.entries,
+        size: header.size,
+        added: header.added,
+        partial: header.partial,
+        pinned,
+        git: &header.git,
+        pythons: &header.pythons,
+        took_ms,
+    };
+    let subject = Subject::from(header.id.as_str());
+    out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &summary)?;
+    Ok(())
+}
+
+/// The ids of the snapshots that are never pruned.
+pub(crate) fn pinned(store: &Store) -> HashSet<String> {
+    let entries = std::fs::read_dir(store.pins()).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+}
