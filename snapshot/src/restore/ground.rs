@@ -1,0 +1,232 @@
+//! Where a restore works: folders that are reached without following a single link, and names in them.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use contract::path::shown;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, fsync, openat, renameat, renameat_with, statat, unlinkat};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::store::manifest::Kind;
+
+/// As many folders are kept open, below what any system allows a process.
+const OPEN: usize = 100;
+
+/// Folders by their paths, opened one component at a time, each only if it is a folder and no link: a link that somebody puts on the way
+/// between plan and write stops the restore and leads it nowhere.
+#[derive(Default)]
+pub(crate) struct Ground(Mutex<HashMap<PathBuf, Arc<OwnedFd>>>);
+
+/// A folder that is open.
+pub(crate) type Folder = Arc<OwnedFd>;
+
+#[cfg(target_os = "linux")]
+const WALK: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const WALK: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+impl Ground {
+    /// Opens the folder at an absolute path.
+    ///
+    /// # Errors
+    /// It or a folder above it is missing, no folder, or a link (`ENOTDIR` or `ELOOP`).
+    pub(crate) fn folder(&self, path: &Path) -> io::Result<Folder> {
+        if let Some(open) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+            return Ok(Arc::clone(open));
+        }
+        let folder = match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => openat(&*self.folder(parent)?, name, WALK, Mode::empty())?,
+            _ => openat(CWD, "/", WALK, Mode::empty())?,
+        };
+        let folder = Arc::new(folder);
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= OPEN {
+            open.clear();
+        }
+        open.insert(path.to_owned(), Arc::clone(&folder));
+        Ok(folder)
+    }
+
+    /// The folder that a path is in, and its name there.
+    ///
+    /// # Errors
+    /// As [`Ground::folder`], with the path in words.
+    pub(crate) fn place<'p>(&self, path: &'p Path) -> anyhow::Result<(Folder, &'p OsStr)> {
+        let (parent, name) = path.parent().zip(path.file_name()).with_context(|| format!("{} has no name", shown(path)))?;
+        let folder = self.folder(parent).with_context(|| format!("cannot reach the folder {} without following a link", shown(parent)))?;
+        Ok((folder, name))
+    }
+
+    /// What stands at a path, a link not followed; `None` where nothing does, or the folder is missing.
+    ///
+    /// # Errors
+    /// A folder above it is a link or no folder, or may not be entered.
+    pub(crate) fn live(&self, path: &Path) -> anyhow::Result<Option<Live>> {
+        let looked = || -> io::Result<Option<Live>> {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(io::ErrorKind::InvalidInput.into()) };
+            match self.folder(parent) {
+                Ok(folder) => at(&folder, name),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(e),
+            }
+        };
+        looked().with_context(|| format!("cannot look at {} without following a link", shown(path)))
+    }
+
+    /// Forgets what is open: folders have been exchanged for others.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// A file or folder behind its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    dev: u64,
+    ino: u64,
+}
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Live {
+    pub(crate) kind: Kind,
+    pub(crate) identity: Identity,
+    pub(crate) size: u64,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Seconds since 1970 and nanoseconds.
+    pub(crate) mtime: (i64, i64),
+}
+
+impl Live {
+    fn of(stat: &Stat) -> Self {
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Folder,
+            FileType::Symlink => Kind::Link,
+            _ => Kind::Special,
+        };
+        #[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "the types of these fields differ between systems")]
+        Self {
+            kind,
+            identity: Identity { dev: stat.st_dev as u64, ino: stat.st_ino as u64 },
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mode: (stat.st_mode as u32) & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mtime: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        }
+    }
+
+    /// Whether a file is the one that was looked at before, with nothing written to it since. A folder's time changes with its entries.
+    pub(crate) fn is_still(&self, before: &Self) -> bool {
+        self.kind == before.kind
+            && self.identity == before.identity
+            && (self.kind == Kind::Folder || (self.size, self.mtime) == (before.size, before.mtime))
+    }
+}
+
+/// What stands at a name in a folder.
+pub(crate) fn at(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<Live>> {
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(Live::of(&stat))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Exchanges two names of a folder in one step, where the file system can; says whether it could.
+pub(crate) fn exchange(folder: &OwnedFd, a: &OsStr, b: &OsStr) -> io::Result<bool> {
+    match renameat_with(folder, a, folder, b, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Renames within a folder and never replaces anything.
+pub(crate) fn rename(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match at(folder, to)? {
+            None => Ok(renameat(folder, from, folder, to)?),
+            Some(_) => Err(Errno::EXIST.into()),
+        },
+        renamed => Ok(renamed?),
+    }
+}
+
+/// Removes what stands at a name, whole trees included, following no link.
+pub(crate) fn remove(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    match at(folder, name)? {
+        None => Ok(()),
+        Some(live) if live.kind == Kind::Folder => {
+            let within = openat(folder, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+            for entry in rustix::fs::Dir::read_from(&within)? {
+                let entry = entry?;
+                let child = <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(entry.file_name().to_bytes());
+                if child != "." && child != ".." {
+                    remove(&within, child)?;
+                }
+            }
+            Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?)
+        }
+        Some(_) => Ok(unlinkat(folder, name, AtFlags::empty())?),
+    }
+}
+
+/// Makes the names of a folder durable.
+pub(crate) fn sync(folder: &OwnedFd) -> io::Result<()> {
+    Ok(fsync(&reopened(folder)?)?)
+}
+
+/// Makes everything durable that was written to the file system of a folder.
+pub(crate) fn sync_all(folder: &OwnedFd) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return Ok(rustix::fs::syncfs(&reopened(folder)?)?);
+    #[cfg(not(target_os = "linux"))]
+    return sync(folder);
+}
+
+fn reopened(folder: &OwnedFd) -> io::Result<File> {
+    Ok(openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn no_link_is_followed_anywhere_on_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(top.join("real/deep")).unwrap();
+        symlink("real", top.join("way")).unwrap();
+        let ground = Ground::default();
+        assert!(ground.folder(&top.join("real/deep")).is_ok());
+        assert!(ground.folder(&top.join("way/deep")).is_err() && ground.folder(&top.join("way")).is_err());
+        assert_eq!(ground.live(&top.join("way")).unwrap().unwrap().kind, Kind::Link);
+        assert!(ground.live(&top.join("gone/x")).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_tree_is_removed_and_what_its_links_lead_to_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(top.join("tree/a/b")).unwrap();
+        fs::create_dir(top.join("outside")).unwrap();
+        fs::write(top.join("outside/kept"), "").unwrap();
+        symlink("../../outside", top.join("tree/a/link")).unwrap();
+        remove(&Ground::default().folder(&top).unwrap(), OsStr::new("tree")).unwrap();
+        assert!(!top.join("tree").exists() && top.join("outside/kept").exists());
+    }
+}

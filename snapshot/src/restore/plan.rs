@@ -1,0 +1,303 @@
+//! What a restore would do: pure comparison, nothing is changed.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::path::{Subject, shown};
+use rayon::prelude::*;
+use rustix::fs::{Mode, OFlags, openat, readlinkat};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::restore::ground::{Ground, Live};
+use crate::restore::journal::is_ours;
+use crate::restore::traits::{Power, Traits};
+use crate::store::Store;
+use crate::store::address::Address;
+use crate::store::manifest::{Entry, Kind, Manifest};
+
+/// What is wanted.
+pub(crate) struct Wish<'a> {
+    pub(crate) manifest: &'a Manifest,
+    /// Only these paths and what is below them; all where there is none.
+    pub(crate) paths: Vec<PathBuf>,
+    /// Into this folder instead of where it was.
+    pub(crate) to: Option<PathBuf>,
+    /// What was not there then goes.
+    pub(crate) exact: bool,
+    pub(crate) power: Power,
+}
+
+/// What happens to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Change {
+    /// It is not there.
+    Create,
+    /// It has another content, or leads elsewhere.
+    Overwrite,
+    /// It is of another kind.
+    Retype,
+    /// Only mode, owner, time or extended attributes differ.
+    Traits,
+    /// It was not there.
+    Delete,
+    /// It is as it was.
+    Unchanged,
+}
+
+/// One path and what happens to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Step<'a> {
+    /// Where it is now, or will be.
+    pub(crate) path: PathBuf,
+    /// `None` for what was not there.
+    pub(crate) entry: Option<&'a Entry>,
+    pub(crate) change: Change,
+    pub(crate) before: Option<Live>,
+    /// It comes with a folder above it that is made anew.
+    pub(crate) within: bool,
+}
+
+impl Step<'_> {
+    /// Whether it makes a folder; one that no entry describes is only on the way to others.
+    pub(crate) fn makes_folder(&self) -> bool {
+        matches!(self.change, Change::Create | Change::Retype) && self.entry.is_none_or(|entry| entry.kind == Kind::Folder)
+    }
+}
+
+/// All steps, sorted by path.
+pub(crate) struct Plan<'a> {
+    pub(crate) steps: Vec<Step<'a>>,
+}
+
+impl Plan<'_> {
+    /// Steps that change something.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = &Step<'_>> {
+        self.steps.iter().filter(|step| step.change != Change::Unchanged)
+    }
+}
+
+/// Compares a snapshot with what is there.
+///
+/// # Errors
+/// A path cannot be looked at, nothing was asked for that the snapshot has, or a folder stands where a file was and may not go.
+pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyhow::Result<Plan<'a>> {
+    let entries = wish.selected()?;
+    let mut steps = entries.par_iter().filter_map(|entry| wish.step(entry, ground).transpose()).collect::<anyhow::Result<Vec<_>>>()?;
+    wish.link_hard(&mut steps);
+    if wish.exact {
+        let extra = wish.extra(&entries, ground, store)?;
+        steps.extend(extra);
+    }
+    let above = wish.missing_above(&steps, ground)?;
+    steps.extend(above);
+    steps.sort_by(|a, b| a.path.cmp(&b.path));
+    nest(&mut steps);
+    wish.nothing_is_lost(&steps, ground)?;
+    Ok(Plan { steps })
+}
+
+/// Marks what comes with a folder that is made anew.
+fn nest(steps: &mut [Step<'_>]) {
+    let mut made: Option<PathBuf> = None;
+    for step in steps {
+        step.within = made.as_ref().is_some_and(|above| step.path.starts_with(above));
+        if !step.within && step.makes_folder() {
+            made = Some(step.path.clone());
+        }
+    }
+}
+
+impl<'a> Wish<'a> {
+    fn selected(&self) -> anyhow::Result<Vec<&'a Entry>> {
+        let all = &self.manifest.entries;
+        if self.paths.is_empty() {
+            return Ok(all.iter().collect());
+        }
+        for path in &self.paths {
+            let is_there = all.iter().any(|entry| entry.path.as_path().starts_with(path));
+            anyhow::ensure!(is_there, "the snapshot {} holds nothing at {}", self.manifest.header.id, shown(path));
+        }
+        Ok(all.iter().filter(|entry| self.paths.iter().any(|path| entry.path.as_path().starts_with(path))).collect())
+    }
+
+    /// Where an entry goes: where its root really was, or below the folder that was named.
+    fn place(&self, path: &Path) -> anyhow::Result<PathBuf> {
+        if self.to.is_some() {
+            return Ok(moved(self.to.as_deref(), path));
+        }
+        let roots = self.manifest.header.roots.iter();
+        let root = roots.filter(|root| path.starts_with(root.path.as_path())).max_by_key(|root| root.path.as_path().as_os_str().len());
+        let root = root.with_context(|| format!("{} is beneath no root", shown(path)))?;
+        let below = path.strip_prefix(root.path.as_path()).unwrap_or(path);
+        Ok(if below == Path::new("") { root.real.as_path().to_owned() } else { root.real.as_path().join(below) })
+    }
+
+    fn step(&self, entry: &'a Entry, ground: &Ground) -> anyhow::Result<Option<Step<'a>>> {
+        let path = self.place(entry.path.as_path())?;
+        let before = ground.live(&path)?;
+        let change = match (entry.kind, &before) {
+            (Kind::Special, _) => return Ok(None),
+            (Kind::Unknown, _) => anyhow::bail!("{} is of a kind that this version does not know; use a newer snapshot", entry.path),
+            (Kind::Absent, Some(_)) if self.exact => Change::Delete,
+            (Kind::Absent, _) => return Ok(None),
+            (_, None) => Change::Create,
+            (kind, Some(live)) if live.kind != kind => Change::Retype,
+            (_, Some(live)) => self.compare(entry, live, &path, ground).with_context(|| format!("cannot compare {}", shown(&path)))?,
+        };
+        let entry = (entry.kind != Kind::Absent).then_some(entry);
+        Ok(Some(Step { path, entry, change, before, within: false }))
+    }
+
+    fn compare(&self, entry: &Entry, live: &Live, path: &Path, ground: &Ground) -> anyhow::Result<Change> {
+        let same = match entry.kind {
+            Kind::File => entry.size == Some(live.size) && hash(path, ground)? == entry.sha256,
+            Kind::Link => {
+                let (folder, name) = ground.place(path)?;
+                let target = readlinkat(&*folder, name, Vec::new())?;
+                entry.target.as_ref().is_some_and(|wanted| wanted.as_path().as_os_str().as_encoded_bytes() == target.to_bytes())
+            }
+            _ => true,
+        };
+        if !same {
+            return Ok(Change::Overwrite);
+        }
+        let wanted = Traits::wanted(entry, self.power)?;
+        let fits = Traits::live(path, live)?.fits(&wanted, entry.kind, self.power);
+        let link = entry.kind == Kind::Link;
+        Ok(if fits {
+            Change::Unchanged
+        } else if link {
+            Change::Overwrite
+        } else {
+            Change::Traits
+        })
+    }
+
+    /// The folders that are missing above what is made.
+    fn missing_above(&self, steps: &[Step<'a>], ground: &Ground) -> anyhow::Result<Vec<Step<'a>>> {
+        let planned: HashSet<&Path> = steps.iter().map(|step| step.path.as_path()).collect();
+        let mut missing = BTreeSet::new();
+        for step in steps.iter().filter(|step| step.change == Change::Create) {
+            for above in step.path.ancestors().skip(1) {
+                if planned.contains(above) || missing.contains(above) || ground.live(above)?.is_some() {
+                    break;
+                }
+                missing.insert(above.to_owned());
+            }
+        }
+        let known = &self.manifest.header.above;
+        let entry = |path: &Path| known.iter().find(|entry| moved(self.to.as_deref(), entry.path.as_path()) == path);
+        Ok(missing.into_iter().map(|path| Step { entry: entry(&path), path, change: Change::Create, before: None, within: false }).collect())
+    }
+
+    /// A name of a file that has several must be a name of that very file.
+    fn link_hard(&self, steps: &mut [Step<'a>]) {
+        let firsts: HashMap<&Path, (Change, Option<Live>)> =
+            steps.iter().filter_map(|step| Some((step.entry?.path.as_path(), (step.change, step.before.clone())))).collect();
+        let same: Vec<bool> = steps
+            .iter()
+            .map(|step| {
+                let Some(first) = step.entry.and_then(|entry| entry.same_as.as_ref()).and_then(|first| firsts.get(first.as_path())) else { return true };
+                let identity = |live: &Option<Live>| live.as_ref().map(|live| live.identity);
+                matches!(first.0, Change::Unchanged | Change::Traits) && identity(&first.1) == identity(&step.before)
+            })
+            .collect();
+        for (step, same) in steps.iter_mut().zip(same) {
+            if !same && matches!(step.change, Change::Unchanged | Change::Traits) {
+                step.change = Change::Overwrite;
+            }
+        }
+    }
+
+    /// What is there and was not, in folders of which everything was seen.
+    fn extra(&self, entries: &[&'a Entry], ground: &Ground, store: &Store) -> anyhow::Result<Vec<Step<'a>>> {
+        let known: HashSet<&Path> = self.manifest.entries.iter().map(|entry| entry.path.as_path()).collect();
+        let folders = entries.iter().filter(|entry| entry.kind == Kind::Folder && entry.complete);
+        let mut extra = Vec::new();
+        for entry in folders {
+            let place = self.place(entry.path.as_path())?;
+            if ground.live(&place)?.is_none_or(|live| live.kind != Kind::Folder) {
+                continue;
+            }
+            for name in names(&place, ground)? {
+                let path = place.join(&name);
+                let ours = is_ours(&name) || store.holds(&path) || store.folder.starts_with(&path);
+                if !ours && !known.contains(entry.path.as_path().join(&name).as_path()) {
+                    let before = ground.live(&path)?;
+                    extra.push(Step { path, entry: None, change: Change::Delete, before, within: false });
+                }
+            }
+        }
+        Ok(extra)
+    }
+
+    /// A folder with something in it that stands where a file was goes only if that is asked for.
+    fn nothing_is_lost(&self, steps: &[Step<'_>], ground: &Ground) -> anyhow::Result<()> {
+        for step in steps.iter().filter(|step| step.change == Change::Retype && !self.exact) {
+            let is_folder = step.before.as_ref().is_some_and(|live| live.kind == Kind::Folder);
+            anyhow::ensure!(
+                !is_folder || names(&step.path, ground)?.is_empty(),
+                "{} is a folder now and was none; --exact removes what is in it, and keeps it in a snapshot",
+                shown(&step.path)
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A path below another root.
+fn moved(to: Option<&Path>, path: &Path) -> PathBuf {
+    to.map_or_else(|| path.to_owned(), |to| to.join(path.strip_prefix("/").unwrap_or(path)))
+}
+
+/// The names in a folder.
+pub(crate) fn names(path: &Path, ground: &Ground) -> anyhow::Result<BTreeSet<OsString>> {
+    let list = || -> anyhow::Result<BTreeSet<OsString>> {
+        let (parent, name) = ground.place(path)?;
+        let folder = openat(&*parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let mut names = BTreeSet::new();
+        for entry in rustix::fs::Dir::read_from(&folder)? {
+            let entry = entry?;
+            let name = <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.insert(name.to_owned());
+            }
+        }
+        Ok(names)
+    };
+    list().with_context(|| format!("cannot list {}", shown(path)))
+}
+
+/// SHA-256 of a file that is there; `None` where it is no regular file any more.
+fn hash(path: &Path, ground: &Ground) -> anyhow::Result<Option<Address>> {
+    let (folder, name) = ground.place(path)?;
+    let file = openat(&*folder, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+    let file = File::from(file);
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    hash_of(file).map(Some)
+}
+
+/// SHA-256 of all that is in a file from where it stands.
+pub(crate) fn hash_of(mut file: File) -> anyhow::Result<Address> {
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 128 << 10]);
+    loop {
+        let length = file.read(&mut buffer)?;
+        if length == 0 {
+            return Ok(Address::end(hash));
+        }
+        hash.update(&buffer[..length]);
+    }
+}
+
+/// A path for a record.
+pub(crate) fn subject(step: &Step<'_>) -> Subject {
+    Subject::from(&step.path)
+}

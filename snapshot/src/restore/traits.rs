@@ -1,0 +1,136 @@
+//! What a restore gives a path besides its content: owner, mode, extended attributes, times.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustix::fs::{Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, openat};
+use serde::{Deserialize, Serialize};
+
+use crate::capture::xattrs;
+use crate::restore::ground::Live;
+use crate::store::manifest::{Attribute, Entry, Kind};
+
+/// Set-user-ID and set-group-ID: a file with them runs as somebody else.
+const SETUID: u32 = 0o6000;
+/// Extended attributes that only root may give, or that the system itself gives.
+const PRIVILEGED: [&str; 3] = ["security.", "trusted.", "system.nfs4_acl"];
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Traits {
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Seconds since 1970 and nanoseconds.
+    pub(crate) mtime: (i64, i64),
+    pub(crate) xattrs: Vec<Attribute>,
+}
+
+/// What the caller may and wants to give.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Power {
+    /// Owners, and attributes that only root gives.
+    pub(crate) root: bool,
+    pub(crate) setuid: bool,
+}
+
+impl Power {
+    pub(crate) fn ours(keep_setuid: bool) -> Self {
+        let root = rustix::process::geteuid().is_root();
+        Self { root, setuid: keep_setuid && root }
+    }
+}
+
+impl Traits {
+    /// What an entry asks for, as far as `power` goes.
+    ///
+    /// # Errors
+    /// The manifest has no number where one must be.
+    pub(crate) fn wanted(entry: &Entry, power: Power) -> anyhow::Result<Self> {
+        let mode = entry.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok()).filter(|mode| *mode <= 0o7777);
+        let mtime = entry.mtime.as_deref().and_then(|mtime| {
+            let (seconds, nanos) = mtime.split_once('.')?;
+            let nanos = nanos.parse::<i64>().ok().filter(|nanos| (0..1_000_000_000).contains(nanos))?;
+            Some((seconds.parse::<i64>().ok()?, nanos))
+        });
+        let (Some(mode), Some(mtime), Some(uid), Some(gid)) = (mode, mtime, entry.uid, entry.gid) else {
+            anyhow::bail!("the manifest does not say mode, owner and time of {}", entry.path);
+        };
+        let mode = if entry.kind == Kind::File && !power.setuid { mode & !SETUID } else { mode };
+        let mut xattrs = entry.xattrs.clone();
+        xattrs.retain(|attribute| power.root || !is_privileged(&attribute.name));
+        Ok(Self { mode, uid, gid, mtime, xattrs })
+    }
+
+    /// What stands at a path now.
+    pub(crate) fn live(path: &Path, live: &Live) -> io::Result<Self> {
+        let xattrs = if live.kind == Kind::Link { Vec::new() } else { xattrs(path)? };
+        Ok(Self { mode: live.mode, uid: live.uid, gid: live.gid, mtime: live.mtime, xattrs })
+    }
+
+    /// Whether `self`, which is live, is as `wanted`; a folder's time is another matter.
+    pub(crate) fn fits(&self, wanted: &Self, kind: Kind, power: Power) -> bool {
+        let owner = !power.root || (self.uid, self.gid) == (wanted.uid, wanted.gid);
+        let mode = kind == Kind::Link || self.mode == wanted.mode;
+        let time = kind == Kind::Folder || self.mtime == wanted.mtime;
+        let mut xattrs = self.xattrs.clone();
+        xattrs.retain(|attribute| power.root || !is_privileged(&attribute.name));
+        owner && mode && time && xattrs == wanted.xattrs
+    }
+
+    /// Gives an open file or folder all of it. In this order: a change of owner takes set-user-ID and capabilities away, and every change
+    /// but the last one changes a time.
+    pub(crate) fn give(&self, file: impl AsFd, power: Power) -> anyhow::Result<()> {
+        if power.root {
+            fchown(&file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid))).context("cannot give it its owner")?;
+        }
+        self.give_xattrs(&file, power)?;
+        fchmod(&file, Mode::from_raw_mode(self.mode)).context("cannot give it its mode")?;
+        futimens(&file, &self.times()).context("cannot give it its time")
+    }
+
+    fn give_xattrs(&self, file: impl AsFd, power: Power) -> anyhow::Result<()> {
+        let has = names(&file)?;
+        for name in has.iter().filter(|name| power.root || !is_privileged(name)) {
+            if !self.xattrs.iter().any(|attribute| attribute.name == *name) && !name.starts_with("security.selinux") {
+                fremovexattr(&file, name.as_str()).with_context(|| format!("cannot take away its extended attribute {name}"))?;
+            }
+        }
+        for Attribute { name, value } in &self.xattrs {
+            let value = STANDARD.decode(value).with_context(|| format!("the manifest has no base64 for the extended attribute {name}"))?;
+            fsetxattr(&file, name.as_str(), &value, XattrFlags::empty()).with_context(|| format!("cannot give it its extended attribute {name}"))?;
+        }
+        Ok(())
+    }
+
+    /// The times as the system calls take them: the time of access is left as it is.
+    pub(crate) fn times(&self) -> Timestamps {
+        let omit = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+        Timestamps { last_access: omit, last_modification: Timespec { tv_sec: self.mtime.0, tv_nsec: self.mtime.1 } }
+    }
+}
+
+fn is_privileged(name: &str) -> bool {
+    PRIVILEGED.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn names(file: impl AsFd) -> anyhow::Result<Vec<String>> {
+    let mut buffer = vec![0_u8; 64 << 10];
+    match flistxattr(&file, &mut buffer[..]) {
+        Ok(length) => {
+            let names = buffer[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+            Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+        }
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(Vec::new()),
+        Err(e) => Err(e).context("cannot list its extended attributes"),
+    }
+}
+
+/// Opens what is to be given other traits in place, a link not followed.
+pub(crate) fn open(folder: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<OwnedFd> {
+    Ok(openat(folder, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
+}
