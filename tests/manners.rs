@@ -38,6 +38,24 @@ fn a_bad_flag_is_a_usage_error() {
 }
 
 #[test]
+fn every_duration_is_spelt_the_same_way() {
+    let sandbox = Sandbox::new();
+    for (tool, option) in
+        [("venv-probe", &["--timeout"][..]), ("venv-rebuild", &["--timeout"]), ("venv-rebuild", &["prune", "--older-than"])]
+    {
+        let with = |duration: &str| sandbox.tool(tool, option.iter().copied().chain([duration, "."])).run();
+        for duration in ["90s", "10m", "12h", "14d", "90"] {
+            with(duration).code(0).ok();
+        }
+        for bad in ["1.5h", "soon", ""] {
+            let said = with(bad).code(2).stderr;
+            let reason = format!("`{bad}` is no duration; write 90s, 10m, 12h or 14d");
+            assert!(said.contains(&reason), "{tool} {option:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn manual_pages_and_completions_come_from_the_tool_itself() {
     let sandbox = Sandbox::new();
     for tool in TOOLS {
