@@ -67,6 +67,25 @@ fn manual_pages_and_completions_come_from_the_tool_itself() {
 }
 
 #[test]
+fn every_subcommand_has_a_manual_page_of_its_own() {
+    let sandbox = Sandbox::new();
+    let pages = sandbox.work("man1");
+    std::fs::create_dir(&pages).unwrap();
+    for tool in TOOLS {
+        sandbox.tool(tool, [arg("--generate"), arg("man"), arg(&pages)]).run().code(0).ok();
+    }
+    let mut names: Vec<_> = std::fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["report.1", "venv-probe.1", "venv-rebuild-prune.1", "venv-rebuild-undo.1", "venv-rebuild.1"]);
+    let top = std::fs::read_to_string(pages.join("venv-rebuild.1")).unwrap();
+    let undo = std::fs::read_to_string(pages.join("venv-rebuild-undo.1")).unwrap();
+    assert!(top.contains("venv\\-rebuild\\-undo(1)") && !top.contains("help(1)"), "{top}");
+    assert!(undo.contains(".TH venv-rebuild-undo 1") && undo.contains("\\fBvenv\\-rebuild undo\\fR") && undo.contains("\\-\\-to"), "{undo}");
+    let missing = sandbox.tool("venv-rebuild", ["--generate", "man", "nowhere"]).run().code(2);
+    assert!(missing.stderr.contains("cannot write manual pages into nowhere"), "{}", missing.stderr);
+}
+
+#[test]
 fn a_closed_pipe_is_a_quiet_end() {
     let sandbox = Sandbox::new();
     let many = format!("{UNKNOWN}\n").repeat(20_000);
