@@ -80,7 +80,10 @@ fn every_subcommand_has_a_manual_page_of_its_own() {
     let top = std::fs::read_to_string(pages.join("venv-rebuild.1")).unwrap();
     let undo = std::fs::read_to_string(pages.join("venv-rebuild-undo.1")).unwrap();
     assert!(top.contains("venv\\-rebuild\\-undo(1)") && !top.contains("help(1)"), "{top}");
-    assert!(undo.contains(".TH venv-rebuild-undo 1") && undo.contains("\\fBvenv\\-rebuild undo\\fR") && undo.contains("\\-\\-to"), "{undo}");
+    assert!(
+        undo.contains(".TH venv-rebuild-undo 1") && undo.contains("\\fBvenv\\-rebuild undo\\fR") && undo.contains("\\-\\-to"),
+        "{undo}"
+    );
     let missing = sandbox.tool("venv-rebuild", ["--generate", "man", "nowhere"]).run().code(2);
     assert!(missing.stderr.contains("cannot write manual pages into nowhere"), "{}", missing.stderr);
 }

@@ -1,6 +1,7 @@
 //! Every way back: a change is taken back and made again, and old backups go only when somebody says so.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -41,6 +42,33 @@ fn a_change_is_taken_back_and_made_again() {
         }
         ward::is_healthy(&sandbox, &venv);
     }
+}
+
+#[test]
+fn an_edit_in_place_does_not_reach_the_backup() {
+    let sandbox = Sandbox::new();
+    let venv = sandbox.work("project/.venv");
+    ward::wheel(&sandbox, "gadget", "1.0");
+    ward::by_uv(&sandbox, &venv, &[]);
+    ward::install(&sandbox, &venv, &["gadget"]);
+    let site = ward::packages(&venv);
+    fs::write(site.join("mine.py"), "answer = 42\n").unwrap();
+    // What an interrupted pip leaves.
+    fs::create_dir(site.join("~izmo")).unwrap();
+    fs::write(site.join("~izmo/__init__.py"), "").unwrap();
+    let before = ward::contents(&venv);
+    ward::told(&ward::force(&sandbox, &[], &venv).code(0), "litter", "done");
+
+    for file in ["mine.py", "gadget/__init__.py"] {
+        let inode = |tree: &Path| fs::metadata(ward::packages(tree).join(file)).unwrap().ino();
+        let shared = inode(&venv) == inode(&ward::backups(&venv)[0]);
+        assert_eq!(shared, file.starts_with("gadget"), "{file}: only what uv's cache has, too, is shared");
+    }
+    for edited in [site.join("mine.py"), venv.join("pyvenv.cfg"), venv.join("bin/activate")] {
+        fs::write(edited, "edited\n").unwrap();
+    }
+    drop(undo(&sandbox, &["--force"], &venv).code(0));
+    ward::same(&before, &ward::contents(&venv));
 }
 
 #[test]
