@@ -38,6 +38,24 @@ fn a_bad_flag_is_a_usage_error() {
 }
 
 #[test]
+fn every_duration_is_spelt_the_same_way() {
+    let sandbox = Sandbox::new();
+    for (tool, option) in
+        [("venv-probe", &["--timeout"][..]), ("venv-rebuild", &["--timeout"]), ("venv-rebuild", &["prune", "--older-than"])]
+    {
+        let with = |duration: &str| sandbox.tool(tool, option.iter().copied().chain([duration, "."])).run();
+        for duration in ["90s", "10m", "12h", "14d", "90"] {
+            with(duration).code(0).ok();
+        }
+        for bad in ["1.5h", "soon", ""] {
+            let said = with(bad).code(2).stderr;
+            let reason = format!("`{bad}` is no duration; write 90s, 10m, 12h or 14d");
+            assert!(said.contains(&reason), "{tool} {option:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn manual_pages_and_completions_come_from_the_tool_itself() {
     let sandbox = Sandbox::new();
     for tool in TOOLS {
@@ -46,6 +64,28 @@ fn manual_pages_and_completions_come_from_the_tool_itself() {
             assert!(sandbox.tool(tool, ["--generate", shell]).run().code(0).text().contains(tool), "{tool} {shell}");
         }
     }
+}
+
+#[test]
+fn every_subcommand_has_a_manual_page_of_its_own() {
+    let sandbox = Sandbox::new();
+    let pages = sandbox.work("man1");
+    std::fs::create_dir(&pages).unwrap();
+    for tool in TOOLS {
+        sandbox.tool(tool, [arg("--generate"), arg("man"), arg(&pages)]).run().code(0).ok();
+    }
+    let mut names: Vec<_> = std::fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["report.1", "venv-probe.1", "venv-rebuild-prune.1", "venv-rebuild-undo.1", "venv-rebuild.1"]);
+    let top = std::fs::read_to_string(pages.join("venv-rebuild.1")).unwrap();
+    let undo = std::fs::read_to_string(pages.join("venv-rebuild-undo.1")).unwrap();
+    assert!(top.contains("venv\\-rebuild\\-undo(1)") && !top.contains("help(1)"), "{top}");
+    assert!(
+        undo.contains(".TH venv-rebuild-undo 1") && undo.contains("\\fBvenv\\-rebuild undo\\fR") && undo.contains("\\-\\-to"),
+        "{undo}"
+    );
+    let missing = sandbox.tool("venv-rebuild", ["--generate", "man", "nowhere"]).run().code(2);
+    assert!(missing.stderr.contains("cannot write manual pages into nowhere"), "{}", missing.stderr);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Every way back: a change is taken back and made again, and old backups go only when somebody says so.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -34,13 +35,66 @@ fn a_change_is_taken_back_and_made_again() {
         assert!(planned["text"].as_str().unwrap().contains(made["undo"].as_str().unwrap()), "{planned}");
         ward::same(&traces, &ward::traces(sandbox.root()));
 
-        for expected in [&before, &after, &before, &after] {
-            let data = ward::action(&undo(&sandbox, &["--force"], &venv).code(0))["data"].take();
-            assert_eq!((&data["verb"], &data["outcome"], &data["changed"]), (&json!("undo"), &json!("done"), &json!(true)), "{data}");
+        // Broken again is what was asked for, and said.
+        let broken = ("broken", "; it is broken now: Python executable missing: bin/python points at a Python that is gone");
+        let healthy = ("healthy", "; it is healthy now");
+        for (expected, (status, now)) in [(&before, broken), (&after, healthy), (&before, broken), (&after, healthy)] {
+            let data = ward::told(&undo(&sandbox, &["--force"], &venv).code(0), "undo", "done");
+            assert_eq!(data["detail"], json!({"status": status}), "{data}");
+            assert!(data["text"].as_str().unwrap().ends_with(now), "{data}");
             ward::same(expected, &ward::contents(&venv));
         }
         ward::is_healthy(&sandbox, &venv);
     }
+}
+
+#[test]
+fn an_edit_in_place_does_not_reach_the_backup() {
+    let sandbox = Sandbox::new();
+    let venv = sandbox.work("project/.venv");
+    ward::wheel(&sandbox, "gadget", "1.0");
+    ward::by_uv(&sandbox, &venv, &[]);
+    ward::install(&sandbox, &venv, &["gadget"]);
+    let site = ward::packages(&venv);
+    fs::write(site.join("mine.py"), "answer = 42\n").unwrap();
+    // What an interrupted pip leaves.
+    fs::create_dir(site.join("~izmo")).unwrap();
+    fs::write(site.join("~izmo/__init__.py"), "").unwrap();
+    let before = ward::contents(&venv);
+    ward::told(&ward::force(&sandbox, &[], &venv).code(0), "litter", "done");
+
+    for file in ["mine.py", "gadget/__init__.py"] {
+        let inode = |tree: &Path| fs::metadata(ward::packages(tree).join(file)).unwrap().ino();
+        let shared = inode(&venv) == inode(&ward::backups(&venv)[0]);
+        assert_eq!(shared, file.starts_with("gadget"), "{file}: only what uv's cache has, too, is shared");
+    }
+    for edited in [site.join("mine.py"), venv.join("pyvenv.cfg"), venv.join("bin/activate")] {
+        fs::write(edited, "edited\n").unwrap();
+    }
+    drop(undo(&sandbox, &["--force"], &venv).code(0));
+    ward::same(&before, &ward::contents(&venv));
+}
+
+#[test]
+fn what_the_probe_sees_no_environment_in_is_taken_back_all_the_same() {
+    let sandbox = Sandbox::new();
+    let venv = sandbox.work("project/.venv");
+    ward::by_uv(&sandbox, &venv, &[]);
+    fs::write(venv.join("pyvenv.cfg"), "").unwrap();
+    let before = ward::contents(&venv);
+    ward::told(&ward::force(&sandbox, &[], &venv).code(0), "config", "done");
+    let ran = undo(&sandbox, &["--force"], &venv);
+    let data = ward::told(&ran.code(0), "undo", "done");
+    assert_ne!(data["detail"]["status"], "healthy", "{data}");
+    ward::same(&before, &ward::contents(&venv));
+
+    let nowhere = sandbox.root().join("nowhere");
+    ward::program(&nowhere.join("venv-probe"), "exit 1");
+    fs::copy(tests::binary("venv-rebuild"), nowhere.join("venv-rebuild")).unwrap();
+    let args = [arg("undo"), arg("--force"), arg(&venv)];
+    let data = ward::told(&sandbox.command(nowhere.join("venv-rebuild"), args).run().code(0), "undo", "done");
+    assert_eq!(data["detail"], json!({"status": "unknown"}), "{data}");
+    assert!(data["text"].as_str().unwrap().contains("; how it is now is unknown: "), "{data}");
 }
 
 #[test]
@@ -104,7 +158,8 @@ fn prune(sandbox: &Sandbox, args: &[&str], path: &Path) -> Vec<String> {
     backups
         .map(|action| {
             assert_eq!((&action["data"]["verb"], &action["data"]["outcome"]), (&json!("prune"), &json!(expected)), "{action}");
-            assert_eq!(action["data"]["changed"], args.contains(&"--force"));
+            let forced = json!(args.contains(&"--force"));
+            assert_eq!((&action["data"]["changed"], &action["data"]["verified"]), (&forced, &forced), "{action}");
             Path::new(action["subject"].as_str().unwrap()).file_name().unwrap().to_str().unwrap().to_owned()
         })
         .collect()

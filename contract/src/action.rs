@@ -17,7 +17,8 @@ pub struct Action {
     pub outcome: Outcome,
     /// Whether anything on the machine is other than before.
     pub changed: bool,
-    /// Whether the check that had failed was run again and passed.
+    /// Whether it was seen to have its effect: the check that had failed was run again and passed; of what was taken back or
+    /// removed, what is in place now was looked at.
     pub verified: bool,
     /// For a person: the plan, the reason, what to do.
     #[serde(default, skip_serializing_if = "String::is_empty")]

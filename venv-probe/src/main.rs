@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
+use contract::duration;
 use contract::output::{self, Output};
 use contract::run::{self, Exit};
 
@@ -63,9 +64,9 @@ struct Args {
     /// When to start an interpreter, which runs code of the environment
     #[arg(long, value_enum, default_value = "class", value_name = "WHEN")]
     spawn: Spawn,
-    /// Seconds to wait for an interpreter
-    #[arg(long, value_name = "SECONDS", default_value = "10", env = "MENDLINE_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
+    /// Time that an interpreter may take to answer, as 90s or 10m
+    #[arg(long, value_name = "TIME", default_value = "10s", env = "MENDLINE_TIMEOUT", value_parser = duration::limit)]
+    timeout: Duration,
     /// Look for environments inside environments, too
     #[arg(long)]
     nested: bool,
@@ -97,7 +98,7 @@ fn probe(args: Args, out: &mut Output) -> anyhow::Result<Exit> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let threads = args.jobs.map_or(cores * 2, usize::from);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
-    let options = Options { spawn: args.spawn, deep: args.deep, timeout: Duration::from_secs(args.timeout) };
+    let options = Options { spawn: args.spawn, deep: args.deep, timeout: args.timeout };
     let court = Court { options, classes: classes::Classes::default(), trust: trust::Trust::default() };
     let walk = walk::Options { nested: args.nested, backups: args.backups };
     let bad = survey::run(&args.paths, &args.paths_from, walk, &court, out)?;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use contract::{output, state};
+use contract::{duration, output, state};
 
 use crate::build::{self, Installer};
-use crate::session::{Options, duration};
+use crate::session::Options;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,8 +53,8 @@ pub(crate) struct Repair {
     /// Leave out packages that the project's lock or requirements file does not bring
     #[arg(long)]
     pub(crate) only_source: bool,
-    /// Time that one installer call may take
-    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = duration)]
+    /// Time that one installer call may take, as 90s, 10m or 2h
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
     /// Environments at once
     #[arg(long, value_name = "N", default_value = "1", env = "MENDLINE_JOBS", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -111,8 +111,8 @@ pub(crate) enum Command {
         /// How many of each environment stay, whatever their age
         #[arg(long, value_name = "N", default_value = "1")]
         keep: usize,
-        /// The age from which the others go
-        #[arg(long, value_name = "TIME", default_value = "14d", value_parser = duration)]
+        /// The age from which the others go, as 12h or 14d
+        #[arg(long, value_name = "TIME", default_value = "14d", value_parser = duration::parse)]
         older_than: Duration,
     },
 }

@@ -1,47 +1,93 @@
-//! A second tree of the same files by hard links, so that installers can work on it and the first stays as it is.
-//! Nothing may be edited in place in it: pip and uv unlink and write anew, and our own writes go through a rename.
+//! A second tree of the same files, so that installers can work on it and the first stays as it is, whatever is written to the second.
+//! Only what has further names elsewhere (uv links files from its cache) gets one more: it was shared before, and a copy would cost the room.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::collections::HashMap;
+use std::fs::{self, DirBuilder, File, FileTimes, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::path::shown;
+use rustix::fs::{Gid, Uid, XattrFlags, fchown, fsetxattr, getxattr, getxattr_query, listxattr, listxattr_query};
 use rustix::io::Errno;
 
-/// Makes `to`, which is not there yet, a clone of the folder `from`.
+/// Makes `to`, which is not there yet, a clone of what is at `from`.
 ///
 /// # Errors
 /// Anything cannot be read or made; what was made so far stays for the caller to remove.
-pub(crate) fn tree(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let mode = fs::metadata(from).with_context(|| format!("cannot read {}", shown(from)))?.permissions().mode() & 0o7777;
-    DirBuilder::new().mode(0o700).create(to).with_context(|| format!("cannot make the folder {}", shown(to)))?;
-    for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", shown(from)))? {
-        let entry = entry.with_context(|| format!("cannot list {}", shown(from)))?;
-        one(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    // Last, since it may forbid what came before.
-    fs::set_permissions(to, Permissions::from_mode(mode)).with_context(|| format!("cannot set the mode of {}", shown(to)))
+pub(crate) fn make(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let mut plan = Plan::default();
+    plan.entry(from, to)?;
+    plan.files()?;
+    // Inner ones first and after all files, since a mode may forbid what came before.
+    plan.folders.iter().rev().try_for_each(|(folder, mode)| {
+        fs::set_permissions(folder, Permissions::from_mode(*mode)).with_context(|| format!("cannot set the mode of {}", shown(folder)))
+    })
 }
 
-/// Clones one entry; a socket, pipe or device has no place in an environment and is left out.
-pub(crate) fn one(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let kind = from.symlink_metadata().with_context(|| format!("cannot read {}", shown(from)))?.file_type();
-    if kind.is_dir() {
-        return tree(from, to);
-    }
-    if kind.is_symlink() {
-        fs::read_link(from).and_then(|target| symlink(target, to)).with_context(|| format!("cannot copy the link {}", shown(from)))?;
-    } else if kind.is_file() {
-        link_or_copy(from, to).with_context(|| format!("cannot clone {}", shown(from)))?;
-    }
-    Ok(())
+/// What is still to do once the folders stand.
+#[derive(Default)]
+struct Plan {
+    folders: Vec<(PathBuf, u32)>,
+    files: Vec<(PathBuf, PathBuf, Metadata)>,
+    /// How many names each file has in the tree.
+    names: HashMap<Inode, u64>,
 }
 
-fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+type Inode = (u64, u64);
+
+fn inode(meta: &Metadata) -> Inode {
+    (meta.dev(), meta.ino())
+}
+
+impl Plan {
+    /// A socket, pipe or device has no place in an environment and is left out.
+    fn entry(&mut self, from: &Path, to: &Path) -> anyhow::Result<()> {
+        let meta = from.symlink_metadata().with_context(|| format!("cannot read {}", shown(from)))?;
+        if meta.is_dir() {
+            self.folders.push((to.to_owned(), meta.mode() & 0o7777));
+            return self.folder(from, to);
+        }
+        if meta.is_symlink() {
+            fs::read_link(from).and_then(|target| symlink(target, to)).with_context(|| format!("cannot copy the link {}", shown(from)))?;
+        } else if meta.is_file() {
+            *self.names.entry(inode(&meta)).or_default() += 1;
+            self.files.push((from.to_owned(), to.to_owned(), meta));
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, from: &Path, to: &Path) -> anyhow::Result<()> {
+        DirBuilder::new().mode(0o700).create(to).with_context(|| format!("cannot make the folder {}", shown(to)))?;
+        for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", shown(from)))? {
+            let entry = entry.with_context(|| format!("cannot list {}", shown(from)))?;
+            self.entry(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> anyhow::Result<()> {
+        let mut copied: HashMap<Inode, &Path> = HashMap::new();
+        for (from, to, meta) in &self.files {
+            let has_names_elsewhere = self.names.get(&inode(meta)).is_some_and(|within| meta.nlink() > *within);
+            let made = if has_names_elsewhere {
+                link_or_copy(from, to, meta)
+            } else if let Some(first) = copied.get(&inode(meta)) {
+                link_or_copy(first, to, meta)
+            } else {
+                copied.insert(inode(meta), to);
+                copy_or_link(from, to, meta)
+            };
+            made.with_context(|| format!("cannot clone {}", shown(from)))?;
+        }
+        Ok(())
+    }
+}
+
+fn link_or_copy(from: &Path, to: &Path, meta: &Metadata) -> io::Result<()> {
     match fs::hard_link(from, to) {
-        Err(e) if cannot_link(&e) => fs::copy(from, to).map(drop),
+        Err(e) if cannot_link(&e) => copy(from, to, meta),
         linked => linked,
     }
 }
@@ -51,25 +97,118 @@ fn cannot_link(e: &io::Error) -> bool {
     [Errno::XDEV, Errno::PERM, Errno::MLINK, Errno::OPNOTSUPP].iter().any(|errno| e.raw_os_error() == Some(errno.raw_os_error()))
 }
 
+/// What may not be read, or not be given to its owner, cannot be copied as it is.
+fn copy_or_link(from: &Path, to: &Path, meta: &Metadata) -> io::Result<()> {
+    match copy(from, to, meta) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            match fs::remove_file(to) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            fs::hard_link(from, to)
+        }
+        copied => copied,
+    }
+}
+
+/// With owner, mode and times: Python holds the time of a source against the one in its `.pyc`.
+fn copy(from: &Path, to: &Path, meta: &Metadata) -> io::Result<()> {
+    // It clones the blocks where the file system can.
+    fs::copy(from, to)?;
+    let file = File::open(to)?;
+    let made = file.metadata()?;
+    if (made.uid(), made.gid()) != (meta.uid(), meta.gid()) {
+        fchown(&file, Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid())))?;
+        file.set_permissions(Permissions::from_mode(meta.mode() & 0o7777))?;
+    }
+    // As `cp -a`: what the file system does not take is left.
+    let _ = copy_attributes(from, &file);
+    file.set_times(FileTimes::new().set_accessed(meta.accessed()?).set_modified(meta.modified()?))
+}
+
+/// Extended attributes, such as an interpreter's capabilities.
+fn copy_attributes(from: &Path, to: &File) -> rustix::io::Result<()> {
+    let mut names = vec![0; listxattr_query(from)?];
+    let length = listxattr(from, &mut names[..])?;
+    for name in names[..length].split(|&b| b == 0).filter(|name| !name.is_empty()) {
+        let mut value = vec![0; getxattr_query(from, name)?];
+        let length = getxattr(from, name, &mut value[..])?;
+        fsetxattr(to, name, &value[..length], XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use contract::replace;
-    use std::os::unix::fs::MetadataExt as _;
+    use rustix::fs::setxattr;
+    use std::io::Write as _;
 
-    #[test]
-    fn replacing_in_the_clone_leaves_the_first_as_it_is() {
+    fn folders() -> (tempfile::TempDir, PathBuf, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("a"), folder.path().join("b"));
         fs::create_dir_all(from.join("lib/x")).unwrap();
+        (folder, from, to)
+    }
+
+    /// As an editor that opens the file and cuts it.
+    fn edit_in_place(path: &Path) {
+        File::create(path).unwrap().write_all(b"new").unwrap();
+    }
+
+    #[test]
+    fn an_edit_in_the_clone_leaves_the_first_as_it_is() {
+        let (_folder, from, to) = folders();
         replace::write(&from.join("lib/x/f"), b"old").unwrap();
         symlink("lib", from.join("lib64")).unwrap();
         fs::set_permissions(from.join("lib"), Permissions::from_mode(0o550)).unwrap();
-        tree(&from, &to).unwrap();
+        make(&from, &to).unwrap();
         assert_eq!(to.join("lib64").read_link().unwrap(), Path::new("lib"));
         assert_eq!(to.join("lib").metadata().unwrap().mode() & 0o7777, 0o550);
-        assert_eq!(to.join("lib/x/f").metadata().unwrap().nlink(), 2);
-        replace::write(&to.join("lib/x/f"), b"new").unwrap();
+        edit_in_place(&to.join("lib/x/f"));
         assert_eq!(fs::read(from.join("lib/x/f")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn what_was_shared_stays_shared_and_nothing_else_becomes_so() {
+        let (folder, from, to) = folders();
+        let cache = folder.path().join("cache");
+        replace::write(&cache, b"old").unwrap();
+        fs::hard_link(&cache, from.join("lib/cached")).unwrap();
+        replace::write(&from.join("lib/one"), b"old").unwrap();
+        fs::hard_link(from.join("lib/one"), from.join("lib/x/two")).unwrap();
+        make(&from, &to).unwrap();
+        let inode = |path: &Path| inode(&path.metadata().unwrap());
+        assert_eq!(inode(&cache), inode(&to.join("lib/cached")));
+        assert_eq!(inode(&to.join("lib/one")), inode(&to.join("lib/x/two")));
+        edit_in_place(&to.join("lib/one"));
+        assert_eq!(fs::read(from.join("lib/x/two")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_copy_has_the_mode_the_times_and_the_attributes() {
+        let (_folder, from, to) = folders();
+        let (old, new) = (from.join("lib/x/f"), to.join("lib/x/f"));
+        replace::write(&old, b"old").unwrap();
+        let takes_attributes = setxattr(&old, "user.origin", b"here", XattrFlags::empty()).is_ok();
+        fs::set_permissions(&old, Permissions::from_mode(0o4751)).unwrap();
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::new(86_400, 123_456_789);
+        File::open(&old).unwrap().set_times(FileTimes::new().set_modified(long_ago)).unwrap();
+        make(&from, &to).unwrap();
+        let meta = new.metadata().unwrap();
+        assert_eq!((meta.mode() & 0o7777, meta.modified().unwrap()), (0o4751, long_ago));
+        let mut value = [0; 4];
+        assert!(!takes_attributes || getxattr(&new, "user.origin", &mut value[..]) == Ok(4) && &value == b"here");
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_linked() {
+        let (_folder, from, to) = folders();
+        let (old, new) = (from.join("lib/x/f"), to.join("lib/x/f"));
+        replace::write(&old, b"old").unwrap();
+        fs::set_permissions(&old, Permissions::from_mode(0o000)).unwrap();
+        make(&from, &to).unwrap();
+        assert!(new.metadata().unwrap().nlink() == 2 || rustix::process::geteuid().is_root());
     }
 }

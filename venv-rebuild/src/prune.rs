@@ -15,7 +15,7 @@ use contract::run::Exit;
 use contract::signal;
 
 use crate::in_use::users;
-use crate::journal::{Journal, Step};
+use crate::journal::{Journal, Step, Tree};
 use crate::refuse::Refusal;
 use crate::session::{Matter, Session, Standing, Tally, Told};
 use crate::{backup, patch, stamp, swap};
@@ -119,12 +119,26 @@ fn remove(session: &Session<'_>, matter: &Matter, backup: &Path) -> anyhow::Resu
     let step = Step::Removing { backup: Subject::from(backup), aside: Subject::from(&aside) };
     let journal = Journal::begin(&force.state, &id, &venv, VERB, &[], step)?;
     session.started(force, matter, VERB, "remove this backup")?;
+    let mut others = trees(&venv)?;
+    others.remove(backup);
     rustix::fs::rename(backup, &aside).with_context(|| format!("cannot rename {}", shown(backup)))?;
     swap::remove(&aside)?;
-    let action = Action { changed: true, ..said(Outcome::Done, "removed this backup".to_owned()) };
-    let told = session.tell_change(force, matter, &action, Standing::Well)?;
+    let verified = Tree::at(backup)?.is_none() && Tree::at(&aside)?.is_none() && trees(&venv)? == others;
+    let (said, standing) = if verified {
+        (said(Outcome::Done, "removed this backup".to_owned()), Standing::Well)
+    } else {
+        let text = format!("removed this backup, but something else was changed beside {} meanwhile; look there", shown(&venv));
+        (said(Outcome::Failed, text), Standing::Ill)
+    };
+    let told = session.tell_change(force, matter, &Action { changed: true, verified, ..said }, standing)?;
     journal.end(&force.state)?;
     Ok(told)
+}
+
+/// The environment and its backups, by what they are.
+fn trees(venv: &Path) -> anyhow::Result<BTreeMap<PathBuf, Option<Tree>>> {
+    let paths = backup::backups(venv)?.into_iter().chain([venv.to_owned()]);
+    paths.map(|path| Ok((path.clone(), Tree::at(&path)?))).collect()
 }
 
 /// The originals that patches saved go by age alone: they are small, and what they could undo is soon built upon.
@@ -138,7 +152,8 @@ fn forget(session: &Session<'_>, state: &Path, paths: &[PathBuf], policy: Policy
             None => session.tell(&matter, &said(Outcome::Planned, text), Standing::Well)?,
             Some(force) => {
                 patch.discard(state)?;
-                session.tell_change(force, &matter, &Action { changed: true, ..said(Outcome::Done, text) }, Standing::Well)?
+                let verified = patch::open(state, &patch.id)?.is_none();
+                session.tell_change(force, &matter, &Action { changed: true, verified, ..said(Outcome::Done, text) }, Standing::Well)?
             }
         };
         session.with_output(|out| out.write(&told.line))?;

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::Context as _;
 use contract::action::{Action, KIND, Outcome};
 use contract::audit::Audit;
 use contract::lock::{self, Lock};
@@ -177,35 +176,4 @@ impl Tally {
 /// Milliseconds since `start`.
 pub(crate) fn took(start: Instant) -> Option<u64> {
     u64::try_from(start.elapsed().as_millis()).ok()
-}
-
-/// Whole seconds, `s`, `m`, `h` or `d`: `14d`.
-///
-/// # Errors
-/// It is not a number with one of those letters behind it.
-pub(crate) fn duration(text: &str) -> anyhow::Result<Duration> {
-    let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
-    let (number, seconds) = match unit {
-        "s" => (number, 1),
-        "m" => (number, 60),
-        "h" => (number, 3600),
-        "d" => (number, 86400),
-        _ => (text, 1),
-    };
-    let number: u64 = number.parse().ok().with_context(|| format!("`{text}` is no duration; write 90s, 10m, 12h or 14d"))?;
-    Ok(Duration::from_secs(number.saturating_mul(seconds)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read() {
-        assert_eq!(duration("14d").unwrap(), Duration::from_hours(14 * 24));
-        assert_eq!(duration("300").unwrap(), Duration::from_mins(5));
-        for bad in ["", "d", "-1d", "1w", "1.5h", "é"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -119,8 +119,8 @@ fn described(journal: &Journal, ended: anyhow::Result<Side>) -> Action {
         Ok(Side::New(backup)) => (Outcome::Done, backup, "a run died at the end of this; the new state is in place".to_owned()),
         Err(e) => (Outcome::Failed, None, format!("{e:#}")),
     };
-    // It died after its verification and before it could say so.
-    let verified = matches!(journal.step, Step::Keeping { .. });
+    // A repair that is kept had passed its check; of what was taken back or removed, the disk was looked at just now.
+    let verified = outcome == Outcome::Done;
     let undo = undo.map(|backup| Subject::from(&backup));
-    Action { verb: journal.verb.clone(), outcome, changed: outcome == Outcome::Done, verified, text, undo, ..Action::default() }
+    Action { verb: journal.verb.clone(), outcome, changed: verified, verified, text, undo, ..Action::default() }
 }

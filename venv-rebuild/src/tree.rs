@@ -44,7 +44,7 @@ pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs,
         }
         return Ok(filled);
     }
-    clone::tree(&patient.root, aside)?;
+    clone::make(&patient.root, aside)?;
     for path in litter(&case.targets) {
         discard(&patient.root, aside, path.as_path())?;
     }
@@ -83,7 +83,7 @@ fn carry_over(root: &Path, aside: &Path) -> anyhow::Result<()> {
     unexplained(root)
         .iter()
         .filter(|name| aside.join(name).symlink_metadata().is_err())
-        .try_for_each(|name| clone::one(&root.join(name), &aside.join(name)))
+        .try_for_each(|name| clone::make(&root.join(name), &aside.join(name)))
 }
 
 /// Takes one thing out of the clone. A path that does not lie in the packages of the environment is not touched.

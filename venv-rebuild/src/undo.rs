@@ -6,16 +6,18 @@ use anyhow::Context as _;
 use contract::action::{Action, Outcome};
 use contract::lock::Held;
 use contract::path::{Subject, absolute, shown};
+use contract::record::Status;
 use contract::run::Exit;
 use contract::signal;
+use serde_json::{Value, json};
 
 use crate::in_use::users;
 use crate::journal::{Journal, Step, Tree};
 use crate::patch::{self, Patch};
-use crate::patient::resolved;
+use crate::patient::{self, resolved};
 use crate::refuse::Refusal;
 use crate::session::{Force, Matter, Session, Standing, Tally, Told};
-use crate::{backup, settle, stamp, swap};
+use crate::{backup, ladder, settle, stamp, swap};
 
 const VERB: &str = "undo";
 
@@ -93,14 +95,51 @@ fn one(session: &Session<'_>, state: &Path, matter: &Matter, root: &Path, to: Op
     };
     let journal = Journal::begin(state, &stamp::id(), root, VERB, &[], step)?;
     session.started(force, matter, VERB, &way.text())?;
-    let undo = match &way {
+    let back = match &way {
         Way::Backup(backup) => exchange(force, &journal, root, backup)?,
         Way::Patch(patch) => inverse(force, &journal, root, patch)?,
     };
-    let action = Action { changed: true, undo: Some(undo), ..said(Outcome::Done, way.text()) };
-    let told = session.tell_change(force, matter, &action, Standing::Well)?;
+    let standing = if back.verified { Standing::Well } else { Standing::Ill };
+    let told = session.tell_change(force, matter, &outcome(root, &way, &back), standing)?;
     journal.end(state)?;
+    // Last: a crash before that makes the files again that this changed, and the originals must be there for the next try.
+    if let (Way::Patch(patch), true) = (&way, back.verified) {
+        patch.discard(state)?;
+    }
     Ok(told)
+}
+
+/// What taking back came to.
+struct Back {
+    /// What makes the change again.
+    undo: Subject,
+    /// Whether the very tree, or the very bytes, that were there before the change were seen in place.
+    verified: bool,
+}
+
+/// What was there before is back whatever it is worth: that is what was asked for. How it is judged now is told all the same.
+fn outcome(root: &Path, way: &Way, back: &Back) -> Action {
+    let (status, now) = judged(root);
+    let done = way.text().replacen("exchange ", "exchanged ", 1);
+    let (outcome, text) = if back.verified {
+        (Outcome::Done, format!("{done}; {now}"))
+    } else {
+        (Outcome::Failed, format!("{done}, but something else has changed it since; {now}"))
+    };
+    let (undo, detail) = (Some(back.undo.clone()), Some(json!({"status": status})));
+    Action { changed: true, verified: back.verified, undo, detail, ..said(outcome, text) }
+}
+
+fn judged(root: &Path) -> (Value, String) {
+    match patient::judge(root, false) {
+        Ok(probe) => {
+            let status = json!(probe.status);
+            let worst = if probe.faults.is_empty() { String::new() } else { format!(": {}", ladder::worst(&probe)) };
+            let text = format!("it is {} now{worst}", status.as_str().unwrap_or_default());
+            (status, text)
+        }
+        Err(e) => (json!(Status::Unknown), format!("how it is now is unknown: {e:#}")),
+    }
 }
 
 fn way(state: &Path, root: &Path, to: Option<&str>) -> anyhow::Result<Way> {
@@ -119,18 +158,18 @@ fn way(state: &Path, root: &Path, to: Option<&str>) -> anyhow::Result<Way> {
     }
 }
 
-fn exchange(force: &Force, journal: &Journal, root: &Path, backup: &Path) -> anyhow::Result<Subject> {
+fn exchange(force: &Force, journal: &Journal, root: &Path, backup: &Path) -> anyhow::Result<Back> {
     let (old, new) = (Tree::of(root)?, Tree::of(backup)?);
     if let Err(e) = swap::exchange(root, backup) {
         journal.end(&force.state)?;
         return Err(e);
     }
-    settle::undone(root, backup, &journal.id, old, new)?;
-    Ok(Subject::from(backup))
+    let verified = settle::undone(root, backup, &journal.id, old, new)? && Tree::at(backup)? == Some(old);
+    Ok(Back { undo: Subject::from(backup), verified })
 }
 
 /// The way back is a change of its own, with a way back: so undoing twice is as before.
-fn inverse(force: &Force, journal: &Journal, root: &Path, patch: &Patch) -> anyhow::Result<Subject> {
+fn inverse(force: &Force, journal: &Journal, root: &Path, patch: &Patch) -> anyhow::Result<Back> {
     let mut back = Patch::begin(&journal.id, root, &patch.verb);
     let edits = patch.inverse(&force.state)?;
     if let Err(e) = back.apply(&force.state, &edits) {
@@ -139,6 +178,5 @@ fn inverse(force: &Force, journal: &Journal, root: &Path, patch: &Patch) -> anyh
         journal.end(&force.state)?;
         return Err(e);
     }
-    patch.discard(&force.state)?;
-    Ok(Subject::from(journal.id.as_str()))
+    Ok(Back { undo: Subject::from(journal.id.as_str()), verified: back.is_untouched() })
 }
