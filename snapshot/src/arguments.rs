@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 
 use crate::capture::roots::Request;
 use crate::create::Words;
+use crate::restore;
 use crate::store;
 
 const EXAMPLES: &str = "\
@@ -52,6 +53,54 @@ pub(crate) enum Command {
         /// The file
         path: PathBuf,
     },
+    /// Bring files back as they were: all of it or nothing
+    Restore(Restore),
+    /// Take back what an interrupted restore did
+    Recover,
+}
+
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub(crate) struct Restore {
+    /// The snapshot: its id, the beginning of it, its label, or `latest`
+    pub(crate) id: String,
+    /// Only these paths and what is below them
+    paths: Vec<PathBuf>,
+    /// Into this folder, under their whole paths, instead of where they were
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// Also remove what was not there then, in folders that were kept whole
+    #[arg(long)]
+    exact: bool,
+    /// Act; without it nothing is touched
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Plan only, which is the default
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
+    /// As root, also bring set-user-ID and set-group-ID back
+    #[arg(long)]
+    keep_setuid: bool,
+    /// Tell of what stays as it is, too
+    #[arg(long)]
+    unchanged: bool,
+    /// Show what changes in text files
+    #[arg(long)]
+    text: bool,
+}
+
+impl Restore {
+    pub(crate) fn options(&self) -> restore::Options {
+        restore::Options {
+            paths: self.paths.clone(),
+            to: self.to.clone(),
+            exact: self.exact,
+            force: self.force,
+            keep_setuid: self.keep_setuid,
+            unchanged: self.unchanged,
+            text: self.text,
+        }
+    }
 }
 
 #[derive(Args)]

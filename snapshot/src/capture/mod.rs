@@ -20,9 +20,9 @@ use contract::progress::Progress;
 use contract::signal;
 use rayon::prelude::*;
 
-pub(crate) use crate::capture::attributes::xattrs;
-pub(crate) use crate::capture::cache::{Cache, Look};
-pub(crate) use crate::capture::read::is_sparse;
+pub(crate) use crate::capture::attributes::{mtime, xattrs};
+use crate::capture::cache::{Cache, Look};
+use crate::capture::read::is_sparse;
 use crate::capture::adder::{Adder, Hand};
 use crate::capture::roots::Request;
 use crate::capture::walk::{Found, Walk, inode};

@@ -42,6 +42,13 @@ impl Request {
         Ok(())
     }
 
+    /// Adds one path as it stands: the links above it are followed already, and it is not, if it is one.
+    pub(crate) fn add_exactly(&mut self, path: &Path) -> anyhow::Result<()> {
+        anyhow::ensure!(path.is_absolute() && path.file_name().is_some(), "cannot hold {}", shown(path));
+        self.roots.insert(path.to_owned(), path.to_owned());
+        Ok(())
+    }
+
     /// Adds a path set; a plain path in it that is not there is held as absent.
     pub(crate) fn add_set(&mut self, file: &Path) -> anyhow::Result<()> {
         let set = pathset::read(file)?;
@@ -103,7 +110,7 @@ impl Request {
 }
 
 /// A path with the links above its last component followed, as far as there is anything.
-fn real(path: &Path) -> PathBuf {
+pub(crate) fn real(path: &Path) -> PathBuf {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return path.to_owned() };
     match parent.canonicalize() {
         Ok(parent) => parent.join(name),

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::restore::ground::{Ground, Live};
 use crate::restore::journal::is_ours;
+use crate::restore::mounts;
 use crate::restore::traits::{Power, Traits};
 use crate::store::Store;
 use crate::store::address::Address;
@@ -75,10 +76,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) steps: Vec<Step<'a>>,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
     /// Steps that change something.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = &Step<'_>> {
+    pub(crate) fn changes(&self) -> impl Iterator<Item = &Step<'a>> {
         self.steps.iter().filter(|step| step.change != Change::Unchanged)
+    }
+
+    /// The steps of what the snapshot holds, by its paths there.
+    pub(crate) fn by_entry(&self) -> HashMap<&Path, &Step<'a>> {
+        self.steps.iter().filter_map(|step| Some((step.entry?.path.as_path(), step))).collect()
     }
 }
 
@@ -239,6 +245,11 @@ impl<'a> Wish<'a> {
 
     /// A folder with something in it that stands where a file was goes only if that is asked for.
     fn nothing_is_lost(&self, steps: &[Step<'_>], ground: &Ground) -> anyhow::Result<()> {
+        let goes = |step: &&Step<'_>| matches!(step.change, Change::Retype | Change::Delete);
+        for mount in mounts::all().context("cannot read which file systems are mounted")? {
+            let within = |step: &Step<'_>| mount.starts_with(&step.path);
+            anyhow::ensure!(!steps.iter().filter(goes).any(within), "a file system is mounted at {}, in what would be removed; unmount it first", shown(&mount));
+        }
         for step in steps.iter().filter(|step| step.change == Change::Retype && !self.exact) {
             let is_folder = step.before.as_ref().is_some_and(|live| live.kind == Kind::Folder);
             anyhow::ensure!(

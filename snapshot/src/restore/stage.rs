@@ -72,11 +72,12 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
     /// # Errors
     /// A content is lost or damaged, there is no room, or a folder cannot be written to. Nothing is changed, but for what is aside.
     pub(crate) fn make(&self, plan: &Plan<'_>) -> anyhow::Result<()> {
+        let entries = plan.by_entry();
         let made: Vec<&Step<'_>> = plan.changes().filter(|step| !matches!(step.change, Change::Delete | Change::Traits)).collect();
         let (folders, others): (Vec<&Step<'_>>, Vec<&Step<'_>>) = made.into_iter().partition(|step| step.makes_folder());
         let staged: HashSet<&Path> = others.iter().filter_map(|step| Some(step.entry?.path.as_path())).collect();
         let (names, others): (Vec<&Step<'_>>, Vec<&Step<'_>>) =
-            others.into_iter().partition(|step| step.entry.is_some_and(|entry| first_name(entry, plan).is_some()));
+            others.into_iter().partition(|step| first_name(step, &entries).is_some());
         for folder in &folders {
             self.at(folder, |parent, name| Ok(mkdirat(parent, name, Mode::from_raw_mode(0o700))?))?;
         }
@@ -86,7 +87,7 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
             self.at(step, |parent, name| self.file_or_link(step, parent, name, each))
         })?;
         for step in names {
-            self.at(step, |parent, name| self.another_name(step, plan, &staged, parent, name))?;
+            self.at(step, |parent, name| self.another_name(step, first_name(step, &entries), &staged, parent, name))?;
         }
         // From below, since what comes into a folder changes its time.
         for folder in folders.iter().rev() {
@@ -141,9 +142,9 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
     }
 
     /// Another name of a file that is staged, or stays as it is.
-    fn another_name(&self, step: &Step<'_>, plan: &Plan<'_>, staged: &HashSet<&Path>, parent: &OwnedFd, name: &OsStr) -> anyhow::Result<()> {
+    fn another_name(&self, step: &Step<'_>, first: Option<&Step<'_>>, staged: &HashSet<&Path>, parent: &OwnedFd, name: &OsStr) -> anyhow::Result<()> {
         let entry = step.entry.context("nothing says what it was")?;
-        let first = first_name(entry, plan).context("its first name is missing")?;
+        let first = first.context("its first name is missing")?;
         let first_entry = first.entry.context("its first name is missing")?;
         let there = if staged.contains(first_entry.path.as_path()) { self.place(&first.path)? } else { first.path.clone() };
         let (folder, first_name) = self.ground.place(&there)?;
@@ -192,9 +193,8 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
 }
 
 /// The step of the first name of a file that has several, where that is restored, too.
-fn first_name<'p, 'a>(entry: &Entry, plan: &'p Plan<'a>) -> Option<&'p Step<'a>> {
-    let first = entry.same_as.as_ref()?;
-    plan.steps.iter().find(|step| step.entry.is_some_and(|entry| entry.path == *first))
+fn first_name<'p, 'a>(step: &Step<'_>, entries: &HashMap<&Path, &'p Step<'a>>) -> Option<&'p Step<'a>> {
+    entries.get(step.entry?.same_as.as_ref()?.as_path()).copied()
 }
 
 fn write(file: &mut File, part: &[u8], sparse: bool) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@
 //! journal/         a restore in hand
 //! lock             shared by those who read or add, exclusive for those who remove
 //! commit.lock      held while a snapshot gets its number
+//! restore.lock     held by a restore that acts
 //! ```
 
 pub(crate) mod address;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use contract::duration;
 use contract::lock::{self, Held, Lock, Mode};
 use contract::path::{absolute, shown};
 use contract::state;
@@ -43,7 +45,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR", env = "MENDLINE_STORE", global = true)]
     store: Option<PathBuf>,
     /// How long to wait while another run adds or removes snapshots
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = crate::time::duration, global = true)]
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit, global = true)]
     wait: Duration,
     #[command(flatten)]
     pub(crate) state: state::Options,
@@ -130,6 +132,14 @@ impl Store {
     /// Somebody reads or adds for longer than the caller wants to wait.
     pub(crate) fn own(&self) -> anyhow::Result<Lock> {
         lock::wait(&self.folder.join("lock"), Mode::Exclusive, self.patience)
+    }
+
+    /// For whoever restores: two at once would take each other's files for changes of a stranger.
+    ///
+    /// # Errors
+    /// Another restore goes on for longer than the caller wants to wait.
+    pub(crate) fn restore_alone(&self) -> anyhow::Result<Lock> {
+        lock::wait(&self.folder.join("restore.lock"), Mode::Exclusive, self.patience)
     }
 
     /// Removes what runs that died left unfinished, where nobody is at work.

@@ -1,0 +1,364 @@
+//! `snapshot restore`: a transaction. Everything is made aside and checked before anything is changed; then name by name is exchanged, and
+//! whatever goes wrong takes all of it back.
+
+mod commit;
+mod ground;
+mod journal;
+mod mounts;
+mod plan;
+mod stage;
+mod traits;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use chrono::Utc;
+use contract::action::{Action, KIND, Outcome};
+use contract::audit::Audit;
+use contract::output::Output;
+use contract::path::{Subject, shown};
+use contract::record::About;
+use contract::run::Exit;
+use contract::signal;
+use serde_json::json;
+
+use crate::capture::roots::{Request, real};
+use crate::create::{self, Words};
+use crate::restore::ground::{Ground, Live};
+use crate::restore::journal::{Journal, Stage, Touch};
+use crate::restore::plan::{Change, Plan, Step, Wish};
+use crate::restore::stage::{Aside, Stager};
+use crate::restore::traits::{Power, Traits};
+use crate::store::manifest::{Kind, Manifest};
+use crate::store::{Store, names};
+use crate::text_diff;
+
+const VERB: &str = "restore";
+/// The label of the snapshots that a restore makes of what it replaces.
+pub(crate) const SAFETY: &str = "auto-before-restore";
+/// Up to so many paths are named one by one in that snapshot.
+const NAMED: usize = 1000;
+
+/// What a person asks for.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(crate) struct Options {
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) to: Option<PathBuf>,
+    pub(crate) exact: bool,
+    pub(crate) force: bool,
+    pub(crate) keep_setuid: bool,
+    /// Tell of what stays as it is, too.
+    pub(crate) unchanged: bool,
+    /// Show what changes in text files.
+    pub(crate) text: bool,
+}
+
+/// Restores a snapshot, or says what that would change.
+///
+/// # Errors
+/// There is no such snapshot, or it cannot be compared with what is there.
+pub(crate) fn run(out: &mut Output, store: &Store, state: &Path, name: &str, options: &Options) -> anyhow::Result<Exit> {
+    let header = names::find(store, name)?;
+    let _alone = if options.force { Some(store.restore_alone()?) } else { None };
+    let _lock = store.share()?;
+    let manifest = store.read(&header.id)?;
+    let ground = Ground::default();
+    let wish = Wish {
+        manifest: &manifest,
+        paths: crate::look::absolutes(&options.paths)?,
+        to: options.to.as_deref().map(|to| contract::path::absolute(to).map(|to| real(&to))).transpose()?,
+        exact: options.exact,
+        power: Power::ours(options.keep_setuid),
+    };
+    let plan = plan::plan(&wish, &ground, store)?;
+    if !options.force {
+        tell(out, store, &plan, options, Outcome::Planned)?;
+        return summary(out, &manifest, &plan, Summary { outcome: Outcome::Planned, ..Summary::default() }).map(|()| Exit::Done);
+    }
+    let start = Instant::now();
+    let mut audit = Audit::open(state)?;
+    let mut restore = Restore { store, manifest: &manifest, ground: &ground, power: wish.power, plan: &plan, safety: None };
+    let started = action(Outcome::Started, String::new());
+    let subject = Subject::from(manifest.header.id.as_str());
+    let about = About { subject: Some(&subject), ..About::default() };
+    audit.append(&out.render(KIND, about, &started)?.line)?;
+    let result = restore.make();
+    let safety = restore.safety.clone();
+    let outcome = match &result {
+        Ok(()) => Outcome::Done,
+        Err(_) if signal::interrupted() => Outcome::Cancelled,
+        Err(_) => Outcome::Failed,
+    };
+    tell(out, store, &plan, options, outcome)?;
+    let why = result.err().map(|e| format!("{e:#}"));
+    let failed = why.is_some();
+    let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
+    let rendered = out.render(KIND, about, &summed(&plan, Summary { outcome, why, safety, took_ms }))?;
+    audit.append(&rendered.line)?;
+    out.write(&rendered)?;
+    Ok(if failed { Exit::Bad } else { Exit::Done })
+}
+
+/// Ends every restore that a crash interrupted: takes it back, or tidies up behind one that was through.
+///
+/// # Errors
+/// One cannot be ended; its journal stays.
+pub(crate) fn recover(out: &mut Output, store: &Store, state: &Path) -> anyhow::Result<bool> {
+    let _alone = store.restore_alone()?;
+    let mut over = true;
+    for journal in journal::all(&store.journal())? {
+        let ground = Ground::default();
+        let ended = end(&journal, &ground, store);
+        let (outcome, text) = match (&ended, journal.stage) {
+            (Ok(()), Stage::Committed) => (Outcome::Done, "a run died at the end of this restore; it is complete".to_owned()),
+            (Ok(()), _) => (Outcome::Undone, "a run died in the middle of this restore; everything is as it was before".to_owned()),
+            (Err(e), _) => (Outcome::Failed, format!("a run died in the middle of this restore, and it cannot be taken back yet: {e:#}")),
+        };
+        over &= ended.is_ok();
+        let subject = Subject::from(journal.snapshot.as_str());
+        let undo = journal.safety.as_deref().map(Subject::from);
+        let action = Action { verb: VERB.to_owned(), outcome, changed: outcome == Outcome::Done, verified: ended.is_ok(), text, undo, ..Action::default() };
+        let rendered = out.render(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
+        Audit::open(state)?.append(&rendered.line)?;
+        out.write(&rendered)?;
+    }
+    Ok(over)
+}
+
+fn end(journal: &Journal, ground: &Ground, store: &Store) -> anyhow::Result<()> {
+    match journal.stage {
+        Stage::Committed => commit::tidy(journal, ground)?,
+        Stage::Staging | Stage::Committing => commit::undo(journal, ground, Power::ours(false))?,
+    }
+    journal.end(&store.journal())
+}
+
+/// Whether a restore was interrupted.
+pub(crate) fn is_interrupted(store: &Store) -> anyhow::Result<bool> {
+    Ok(!journal::all(&store.journal())?.is_empty())
+}
+
+/// A restore in hand.
+struct Restore<'a> {
+    store: &'a Store,
+    manifest: &'a Manifest,
+    ground: &'a Ground,
+    power: Power,
+    plan: &'a Plan<'a>,
+    safety: Option<String>,
+}
+
+impl Restore<'_> {
+    fn make(&mut self) -> anyhow::Result<()> {
+        if self.plan.changes().next().is_none() && !self.times_differ()? {
+            return Ok(());
+        }
+        self.keep_what_goes()?;
+        let aside = Aside::of(self.plan);
+        let touches = self.touches()?;
+        let mut journal = Journal::new(names::id(Utc::now()), self.manifest.header.id.clone(), aside.swaps.clone(), touches);
+        journal.safety.clone_from(&self.safety);
+        // From here on the first signal waits for the way back.
+        let _hold = signal::hold()?;
+        journal.write(&self.store.journal())?;
+        match self.go(&mut journal, &aside) {
+            Ok(()) => {
+                commit::tidy(&journal, self.ground)?;
+                journal.end(&self.store.journal())
+            }
+            Err(e) => match commit::undo(&journal, self.ground, self.power) {
+                Ok(()) => journal.end(&self.store.journal()).and(Err(e.context("nothing is restored, and everything is as before"))),
+                Err(stuck) => Err(e.context(format!("{stuck:#}; the next run, or `snapshot recover`, tries again"))),
+            },
+        }
+    }
+
+    fn go(&self, journal: &mut Journal, aside: &Aside) -> anyhow::Result<()> {
+        let folder = self.store.journal();
+        let contents = self.store.contents()?;
+        let named = journal.clone();
+        let stager = Stager { ground: self.ground, contents: &contents, power: self.power, aside, name: |number| named.aside(number) };
+        stager.make(self.plan)?;
+        stager.identities(&mut journal.swaps, self.plan)?;
+        journal.stage = Stage::Committing;
+        journal.write(&folder)?;
+        let before = self.before();
+        commit::all(journal, &before, self.ground, self.power)?;
+        commit::old_is_untouched(journal, &before, self.ground)?;
+        self.trees_are_kept(journal)?;
+        commit::sync(journal, self.ground)?;
+        commit::verify(journal, self.ground)?;
+        journal.stage = Stage::Committed;
+        journal.write(&folder)
+    }
+
+    /// What the plan saw at the name of each swap.
+    fn before(&self) -> Vec<Option<Live>> {
+        let swapped = self.plan.changes().filter(|step| !step.within && step.change != Change::Traits);
+        swapped.map(|step| step.before.clone()).collect()
+    }
+
+    /// Makes a snapshot of everything that will be touched, and of what is not there.
+    fn keep_what_goes(&mut self) -> anyhow::Result<()> {
+        let touched: Vec<&Step<'_>> = self.plan.changes().filter(|step| !step.within).collect();
+        if touched.iter().all(|step| step.before.is_none()) {
+            return Ok(());
+        }
+        let mut request = Request::new()?;
+        if touched.len() <= NAMED {
+            touched.iter().try_for_each(|step| request.add_exactly(&step.path))?;
+        } else {
+            let tops = self.tops();
+            tops.iter().try_for_each(|top| request.add_exactly(top))?;
+        }
+        let words = Words { description: Some(format!("before restoring {}", self.manifest.header.id)), label: Some(SAFETY.to_owned()) };
+        let (header, captured) = create::make(self.store, &request, words, false)?;
+        if let Some(trouble) = captured.troubles.iter().find(|trouble| touched.iter().any(|step| trouble.path.starts_with(&step.path))) {
+            anyhow::bail!("what would be replaced could not be kept first: {}", trouble.text);
+        }
+        self.safety = Some(header.id);
+        Ok(())
+    }
+
+    /// The topmost paths of the plan.
+    fn tops(&self) -> Vec<&Path> {
+        let mut tops: Vec<&Path> = Vec::new();
+        for step in &self.plan.steps {
+            if tops.last().is_none_or(|top| !step.path.starts_with(top)) {
+                tops.push(&step.path);
+            }
+        }
+        tops
+    }
+
+    /// Whole folders that went aside hold only what is in the snapshot of what goes: somebody may have put something into them since.
+    fn trees_are_kept(&self, journal: &Journal) -> anyhow::Result<()> {
+        let Some(safety) = &self.safety else { return Ok(()) };
+        let gone: Vec<usize> = self.swaps_of_folders();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let kept = self.store.read(safety)?;
+        for number in gone {
+            let swap = &journal.swaps[number];
+            let was = swap.folder.as_path().join(swap.name.as_path());
+            self.tree_is_kept(&kept, &swap.folder.as_path().join(journal.aside(number)), &was)?;
+        }
+        Ok(())
+    }
+
+    fn swaps_of_folders(&self) -> Vec<usize> {
+        let folder = |live: &Option<Live>| live.as_ref().is_some_and(|live| live.kind == Kind::Folder);
+        self.before().iter().enumerate().filter(|(_, live)| folder(live)).map(|(number, _)| number).collect()
+    }
+
+    fn tree_is_kept(&self, kept: &Manifest, aside: &Path, was: &Path) -> anyhow::Result<()> {
+        let live = self.ground.live(aside)?.with_context(|| format!("{} is gone", shown(aside)))?;
+        let entry = kept.at(was).with_context(|| format!("somebody made {} meanwhile", shown(was)))?;
+        let time = crate::capture::mtime(live.mtime.0, live.mtime.1);
+        let still = live.kind == Kind::Folder || entry.size.is_none_or(|size| size == live.size) && entry.mtime.as_ref() == Some(&time);
+        anyhow::ensure!(still && entry.kind == live.kind, "somebody changed {} meanwhile", shown(was));
+        if live.kind == Kind::Folder {
+            for name in plan::names(aside, self.ground)? {
+                self.tree_is_kept(kept, &aside.join(&name), &was.join(&name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is given in place: traits that differ, and the times of folders that the restore works in.
+    fn touches(&self) -> anyhow::Result<Vec<Touch>> {
+        let mut touches = Vec::new();
+        // Folders come after what is in them.
+        for step in self.plan.steps.iter().rev().filter(|step| !step.within) {
+            let (Some(entry), Some(live)) = (step.entry, &step.before) else { continue };
+            let folder = entry.kind == Kind::Folder && live.kind == Kind::Folder;
+            if step.change != Change::Traits && !(folder && step.change == Change::Unchanged) {
+                continue;
+            }
+            let new = Traits::wanted(entry, self.power)?;
+            let old = Traits::live(&step.path, live).with_context(|| format!("cannot look at {}", shown(&step.path)))?;
+            if step.change == Change::Traits || old.mtime != new.mtime || self.works_in(&step.path) {
+                touches.push(Touch { path: Subject::from(&step.path), identity: live.identity, old, new });
+            }
+        }
+        Ok(touches)
+    }
+
+    fn works_in(&self, folder: &Path) -> bool {
+        self.plan.changes().any(|step| !step.within && step.change != Change::Traits && step.path.parent() == Some(folder))
+    }
+
+    fn times_differ(&self) -> anyhow::Result<bool> {
+        Ok(!self.touches()?.is_empty())
+    }
+}
+
+fn tell(out: &mut Output, store: &Store, plan: &Plan<'_>, options: &Options, outcome: Outcome) -> anyhow::Result<()> {
+    let contents = if options.text && outcome == Outcome::Planned { Some(store.contents()?) } else { None };
+    for step in &plan.steps {
+        if step.change == Change::Unchanged && !options.unchanged {
+            continue;
+        }
+        let subject = plan::subject(step);
+        let mut detail = json!({ "change": step.change });
+        let sizes = [("size_before", step.before.as_ref().filter(|live| live.kind == Kind::File).map(|live| live.size)), ("size", step.entry.and_then(|entry| entry.size))];
+        for (key, size) in sizes {
+            if let Some(size) = size {
+                detail[key] = json!(size);
+            }
+        }
+        if let Some(diff) = contents.as_ref().and_then(|contents| text_diff::live_to_entry(&step.path, step.before.as_ref().map(|live| live.size), step.entry, contents)) {
+            detail["diff"] = json!(diff);
+        }
+        let done = outcome == Outcome::Done && step.change != Change::Unchanged;
+        let action = Action { verb: VERB.to_owned(), outcome, changed: done, verified: done, detail: Some(detail), ..Action::default() };
+        out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Summary {
+    outcome: Outcome,
+    why: Option<String>,
+    safety: Option<String>,
+    took_ms: Option<u64>,
+}
+
+fn summary(out: &mut Output, manifest: &Manifest, plan: &Plan<'_>, what: Summary) -> anyhow::Result<()> {
+    let subject = Subject::from(manifest.header.id.as_str());
+    out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &summed(plan, what))?;
+    Ok(())
+}
+
+fn summed(plan: &Plan<'_>, what: Summary) -> Action {
+    let count = |change: Change| plan.steps.iter().filter(|step| step.change == change).count();
+    let kinds = [
+        ("create", Change::Create),
+        ("overwrite", Change::Overwrite),
+        ("retype", Change::Retype),
+        ("traits", Change::Traits),
+        ("delete", Change::Delete),
+        ("unchanged", Change::Unchanged),
+    ];
+    let counts: serde_json::Map<String, serde_json::Value> = kinds.into_iter().map(|(name, change)| (name.to_owned(), json!(count(change)))).collect();
+    let words: Vec<String> = kinds.iter().map(|(name, change)| (name, count(*change))).filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect();
+    let text = what.why.unwrap_or_else(|| if words.is_empty() { "the snapshot is empty".to_owned() } else { words.join(", ") });
+    let done = what.outcome == Outcome::Done;
+    let changed = done && plan.changes().next().is_some();
+    Action {
+        changed,
+        verified: done,
+        undo: what.safety.as_deref().map(Subject::from),
+        detail: Some(json!({ "counts": counts })),
+        took_ms: what.took_ms,
+        ..action(what.outcome, text)
+    }
+}
+
+fn action(outcome: Outcome, text: String) -> Action {
+    Action { verb: VERB.to_owned(), outcome, text, ..Action::default() }
+}
