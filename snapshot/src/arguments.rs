@@ -1,6 +1,8 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use contract::output;
@@ -10,8 +12,7 @@ use serde::de::IgnoredAny;
 
 use crate::capture::roots::Request;
 use crate::create::Words;
-use crate::restore;
-use crate::store;
+use crate::{prune, restore, run, store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,10 +54,130 @@ pub(crate) enum Command {
         /// The file
         path: PathBuf,
     },
+    /// Tell what differs between a snapshot and what is there now, or another snapshot
+    Diff {
+        /// The snapshot
+        id: String,
+        /// Another snapshot, or `now`
+        #[arg(value_name = "ID|now")]
+        other: Option<String>,
+        /// Show what changes in text files
+        #[arg(long)]
+        text: bool,
+    },
+    /// Read everything back and name what is damaged; exit status 1 where something is
+    Verify {
+        /// The snapshot; all where none is named
+        id: Option<String>,
+        /// All snapshots, which is the default
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        /// Put damaged contents back from files that still have them
+        #[arg(long)]
+        repair: bool,
+    },
     /// Bring files back as they were: all of it or nothing
     Restore(Restore),
     /// Take back what an interrupted restore did
     Recover,
+    /// Remove snapshots
+    Delete {
+        /// Which
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Act; without it nothing is touched
+        #[arg(long)]
+        force: bool,
+        /// Plan only, which is the default
+        #[arg(long, conflicts_with = "force")]
+        dry_run: bool,
+    },
+    /// Remove old snapshots by rule, and the contents that none needs any more
+    ///
+    /// Without a rule only automatic ones go, whose label begins with `auto-`. Pinned ones and the newest one stay.
+    Prune(Prune),
+    /// Never remove a snapshot
+    Pin {
+        /// Which
+        id: String,
+    },
+    /// Let a snapshot be removed again
+    Unpin {
+        /// Which
+        id: String,
+    },
+    /// Run a risky command between two snapshots, and tell what it changed
+    Run(Run),
+    /// Take over snapshots of the old rollback manager
+    Import {
+        /// A folder with a manifest.json, or the folder of such folders
+        folder: PathBuf,
+    },
+    /// Write a snapshot as a tar archive to standard output
+    Export {
+        /// Which
+        id: String,
+    },
+}
+
+impl Command {
+    /// Whether it may change anything.
+    pub(crate) fn acts(&self) -> bool {
+        match self {
+            Self::List | Self::Show { .. } | Self::Cat { .. } | Self::Diff { .. } | Self::Export { .. } => false,
+            Self::Restore(restore) => restore.force,
+            Self::Delete { force, .. } => *force,
+            Self::Prune(prune) => prune.force,
+            Self::Verify { repair, .. } => *repair,
+            Self::Create(_) | Self::Recover | Self::Pin { .. } | Self::Unpin { .. } | Self::Run(_) | Self::Import { .. } => true,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Prune {
+    #[command(flatten)]
+    policy: prune::Policy,
+    /// The age at which automatic ones go
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = contract::duration::parse)]
+    automatic_after: Duration,
+    /// Act; without it nothing is touched
+    #[arg(long)]
+    force: bool,
+    /// Plan only, which is the default
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
+}
+
+impl Prune {
+    pub(crate) fn request(&self) -> prune::Request {
+        prune::Request { policy: self.policy.clone(), automatic: self.automatic_after, force: self.force }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// What to keep
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Put everything back if the command fails
+    #[arg(long)]
+    rollback_on_failure: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Run {
+    pub(crate) fn request(&self) -> anyhow::Result<Request> {
+        let mut request = Request::new()?;
+        self.paths.iter().try_for_each(|path| request.add(path))?;
+        Ok(request)
+    }
+
+    pub(crate) fn options(&self) -> run::Options {
+        run::Options { command: self.command.clone(), rollback: self.rollback_on_failure }
+    }
 }
 
 #[derive(Args)]

@@ -82,7 +82,10 @@ pub(crate) fn report(out: &mut Output, troubles: &[Trouble]) -> anyhow::Result<(
 fn warn_of_keys(out: &Output, captured: &Captured) {
     if let [first, rest @ ..] = &captured.keys[..] {
         let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        out.hint(&format!("{}{others} looks like a private key; the store keeps it readable for you alone, and not encrypted", shown(first)));
+        out.hint(&format!(
+            "{}{others} looks like a private key; the store keeps it readable for you alone, and not encrypted",
+            shown(first)
+        ));
     }
 }
 

@@ -9,8 +9,8 @@ use contract::path::{Subject, absolute, shown};
 use contract::record::About;
 use contract::run::Exit;
 
-use crate::store::contents::Contents;
-use crate::store::manifest::{Entry, Kind, Manifest};
+use crate::parts::Parts;
+use crate::store::manifest::{Kind, Manifest};
 use crate::store::{Store, names};
 use crate::summary;
 
@@ -61,30 +61,10 @@ pub(crate) fn cat(out: &mut Output, store: &Store, name: &str, path: &Path) -> a
     anyhow::ensure!(entry.kind == Kind::File, "{} was no file", shown(&path));
     out.prose("")?;
     let mut stdout = std::io::stdout().lock();
-    each_part(entry, &store.contents()?, |part| stdout.write_all(part).map_err(unwritable))?;
+    for part in Parts::of(entry, &store.contents()?)? {
+        stdout.write_all(&part?).map_err(unwritable)?;
+    }
     Ok(Exit::Done)
-}
-
-/// Hands over what a file is made of, in order, each part checked.
-pub(crate) fn each_part(entry: &Entry, contents: &Contents, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-    if entry.pieces.is_empty() {
-        let address = entry.sha256.context("the file has no content")?;
-        return take(&contents.read(&address)?);
-    }
-    for piece in &entry.pieces {
-        let Some(address) = piece.sha256 else {
-            let mut left = piece.size;
-            while left > 0 {
-                let now = usize::try_from(left.min(ZEROS.len() as u64))?;
-                take(&ZEROS[..now])?;
-                left -= now as u64;
-            }
-            continue;
-        };
-        take(&contents.read(&address)?)?;
-    }
-    Ok(())
 }
 
 /// The snapshot that is called so.

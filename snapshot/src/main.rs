@@ -3,27 +3,37 @@
 mod arguments;
 mod capture;
 mod create;
+mod diff;
+mod export;
+mod import;
 mod look;
+mod parts;
+mod prune;
+mod repair;
 mod restore;
+mod run;
 mod store;
 mod summary;
 mod text_diff;
+mod verify;
 
 use std::process::ExitCode;
 
 use contract::output::Output;
-use contract::run::{self, Exit};
+use contract::run::Exit;
 
 use crate::arguments::{Arguments, Command};
 use crate::store::Store;
 
 fn main() -> ExitCode {
-    run::main(env!("CARGO_PKG_NAME"), |args: &Arguments| args.output, work)
+    contract::run::main(env!("CARGO_PKG_NAME"), |args: &Arguments| args.output, work)
 }
 
 fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
-    let store = args.store.store()?;
-    match args.command {
+    let Arguments { command, store: options, .. } = args;
+    let store = options.store()?;
+    let recovered = !command.acts() || recovered(out, &store, &options)?;
+    let exit = match command {
         Command::Create(create) => {
             let (request, words) = create.request()?;
             create::run(out, &store, &request, words, create.rehash)
@@ -31,12 +41,25 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         Command::List => look::list(out, &store),
         Command::Show { id } => look::show(out, &store, &id),
         Command::Cat { id, path } => look::cat(out, &store, &id, &path),
-        Command::Restore(restore) => restore::run(out, &store, &args.store.state.open()?, &restore.id, &restore.options()),
-        Command::Recover => recover(out, &store, &args.store),
-    }
+        Command::Diff { id, other, text } => diff::run(out, &store, &id, other.as_deref(), text),
+        Command::Verify { id, repair, .. } => verify::run(out, &store, id.as_deref(), repair),
+        Command::Restore(restore) => restore::run(out, &store, &options.state, &restore.id, &restore.options()),
+        Command::Recover => Ok(Exit::Done),
+        Command::Delete { ids, force, .. } => prune::delete(out, &options, &store, &ids, force),
+        Command::Prune(prune) => prune::prune(out, &options, &store, &prune.request()),
+        Command::Pin { id } => prune::pin(out, &store, &id, true),
+        Command::Unpin { id } => prune::pin(out, &store, &id, false),
+        Command::Run(run) => {
+            let request = run.request()?;
+            run::run(out, &store, &options.state, &request, &run.options())
+        }
+        Command::Import { folder } => import::run(out, &store, &folder),
+        Command::Export { id } => export::run(out, &store, &id),
+    }?;
+    Ok(if recovered { exit } else { Exit::Bad })
 }
 
-fn recover(out: &mut Output, store: &Store, options: &store::Options) -> anyhow::Result<Exit> {
-    let over = restore::recover(out, store, &options.state.open()?)?;
-    Ok(if over { Exit::Done } else { Exit::Bad })
+/// The first thing of a run that may change something: a restore that a crash interrupted is ended.
+fn recovered(out: &mut Output, store: &Store, options: &store::Options) -> anyhow::Result<bool> {
+    if restore::is_interrupted(store)? { restore::recover(out, store, &options.state) } else { Ok(true) }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use similar::TextDiff;
 
-use crate::look::each_part;
+use crate::parts;
 use crate::store::contents::Contents;
 use crate::store::manifest::{Entry, Kind};
 
@@ -42,13 +42,7 @@ pub(crate) fn kept(entry: &Entry, contents: &Contents) -> Option<Vec<u8>> {
     if entry.kind != Kind::File || entry.size? > LARGEST {
         return None;
     }
-    let mut bytes = Vec::new();
-    each_part(entry, contents, |part| {
-        bytes.extend_from_slice(part);
-        Ok(())
-    })
-    .ok()?;
-    Some(bytes)
+    parts::whole(entry, contents).ok()
 }
 
 /// What is in a small file.

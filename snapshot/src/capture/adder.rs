@@ -1,6 +1,6 @@
 //! Adding contents to the store from several threads: each once, into one pack.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::store::address::Address;
@@ -20,16 +20,32 @@ impl Hand {
     }
 }
 
-/// The pack in the making, and what need not go into it.
+/// Where contents go.
 pub(crate) struct Adder<'a> {
-    stored: &'a Contents,
+    goal: Goal<'a>,
     claimed: Mutex<HashSet<Address>>,
-    pack: Mutex<Writer>,
+}
+
+enum Goal<'a> {
+    /// Into a pack, but for what the store has already.
+    New { stored: &'a Contents, pack: Mutex<Writer> },
+    /// Into a pack, and only these.
+    Only { wanted: &'a BTreeSet<Address>, pack: Mutex<Writer> },
+    /// Nowhere: only the hashes are of interest.
+    Nowhere,
 }
 
 impl<'a> Adder<'a> {
     pub(crate) fn new(stored: &'a Contents, pack: Writer) -> Self {
-        Self { stored, claimed: Mutex::default(), pack: Mutex::new(pack) }
+        Self { goal: Goal::New { stored, pack: Mutex::new(pack) }, claimed: Mutex::default() }
+    }
+
+    pub(crate) fn only(wanted: &'a BTreeSet<Address>, pack: Writer) -> Self {
+        Self { goal: Goal::Only { wanted, pack: Mutex::new(pack) }, claimed: Mutex::default() }
+    }
+
+    pub(crate) fn nowhere() -> Self {
+        Self { goal: Goal::Nowhere, claimed: Mutex::default() }
     }
 
     /// Adds what `hand` has read.
@@ -37,17 +53,30 @@ impl<'a> Adder<'a> {
         self.add(address, &hand.content, &mut hand.framer)
     }
 
-    /// Adds a content unless the store has it, or another thread is at it.
+    /// Adds a content where it is to go, unless it is there, or another thread is at it.
     pub(crate) fn add(&self, address: Address, content: &[u8], framer: &mut Framer) -> anyhow::Result<()> {
-        if self.stored.has(&address) || !self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(address) {
+        let pack = match &self.goal {
+            Goal::New { stored, pack } if !stored.has(&address) => pack,
+            Goal::Only { wanted, pack } if wanted.contains(&address) => pack,
+            _ => return Ok(()),
+        };
+        if !self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(address) {
             return Ok(());
         }
         let frame = framer.frame(address, content)?;
-        self.pack.lock().unwrap_or_else(PoisonError::into_inner).append(address, content.len() as u64, &frame)
+        pack.lock().unwrap_or_else(PoisonError::into_inner).append(address, content.len() as u64, &frame)
     }
 
     /// The pack, to be finished or thrown away.
-    pub(crate) fn into_pack(self) -> Writer {
-        self.pack.into_inner().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn into_pack(self) -> Option<Writer> {
+        match self.goal {
+            Goal::New { pack, .. } | Goal::Only { pack, .. } => Some(pack.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Goal::Nowhere => None,
+        }
+    }
+
+    /// What was added or is being added.
+    pub(crate) fn has_added(&self, address: &Address) -> bool {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).contains(address)
     }
 }

@@ -74,7 +74,8 @@ impl Cache {
     pub(crate) fn load(folder: &Path) -> Self {
         let Ok(text) = fs::read(folder.join(NAME)) else { return Self::default() };
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let parsed = lines.map(|line| serde_json::from_slice::<Line<Known>>(line).ok().map(|line| (line.path.as_path().to_owned(), line.known)));
+        let parsed =
+            lines.map(|line| serde_json::from_slice::<Line<Known>>(line).ok().map(|line| (line.path.as_path().to_owned(), line.known)));
         Self(parsed.collect::<Option<_>>().unwrap_or_default())
     }
 

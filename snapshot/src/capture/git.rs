@@ -27,7 +27,16 @@ pub(crate) fn top(path: &Path) -> Option<PathBuf> {
 fn state(top: &Path) -> WorkTree {
     let path = top.to_string_lossy().into_owned();
     let mut git = Command::new("git");
-    git.arg("-C").arg(top).args(["-c", "core.fsmonitor=false", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--show-stash", "-z"]);
+    git.arg("-C").arg(top).args([
+        "-c",
+        "core.fsmonitor=false",
+        "--no-optional-locks",
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "--show-stash",
+        "-z",
+    ]);
     // A hook's variables are about another work tree, and no file of this one may name a program to run.
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"] {
         git.env_remove(name);
@@ -75,7 +84,7 @@ mod tests {
     #[test]
     fn a_status_is_read() {
         let output = b"# branch.oid 0123abcd\0# branch.head main\0# branch.upstream origin/main\0# stash 2\0\
-            1 .M N... 100644 100644 100644 a b file name\0002 R. N... 100644 100644 100644 a b R100 new\0old\0? untracked\0";
+            1 .M N... 100644 100644 100644 a b file name\x002 R. N... 100644 100644 100644 a b R100 new\0old\0? untracked\0";
         let tree = parse("/p", output);
         assert_eq!((tree.commit.as_deref(), tree.branch.as_deref(), tree.dirty, tree.stashes), (Some("0123abcd"), Some("main"), 3, 2));
         let fresh = parse("/p", b"# branch.oid (initial)\0# branch.head (detached)\0");

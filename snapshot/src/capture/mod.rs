@@ -20,10 +20,10 @@ use contract::progress::Progress;
 use contract::signal;
 use rayon::prelude::*;
 
+use crate::capture::adder::{Adder, Hand};
 pub(crate) use crate::capture::attributes::{mtime, xattrs};
 use crate::capture::cache::{Cache, Look};
 use crate::capture::read::is_sparse;
-use crate::capture::adder::{Adder, Hand};
 use crate::capture::roots::Request;
 use crate::capture::walk::{Found, Walk, inode};
 use crate::store::Store;
@@ -85,17 +85,58 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, rehash: bool) 
 
     let adder = Adder::new(&contents, Writer::create(&store.packs(), id)?);
     let (read, (git, pythons)) = rayon::join(|| read_all(&found, &cache, &contents, &adder, &progress), || surroundings(&paths, &found));
-    let pack = adder.into_pack();
+    let pack = adder.into_pack().context("there is a pack")?;
     let (entries, more, keys) = match read.and_then(|read| entries(&found, read, &mut cache)) {
         Ok(captured) => captured,
         Err(e) => return Err(pack.discard().err().unwrap_or(e)),
     };
     troubles.extend(more);
-    let added = pack.finish()?;
+    let grown = pack.finish()?;
     let seen: Vec<&Path> = found.iter().map(|found| found.path.as_path()).collect();
     cache.forget_gone(&paths, &seen);
     cache.save(&store.cache())?;
-    Ok(Captured { above: above(&roots), roots, entries, git, pythons, troubles, keys, added })
+    Ok(Captured { above: above(&roots), roots, entries, git, pythons, troubles, keys, added: grown })
+}
+
+/// What stands below the roots, for a comparison: nothing is written, not even to the store.
+///
+/// # Errors
+/// A link cannot be read; what else cannot be read is a trouble.
+pub(crate) fn look(request: &Request, store: &Store, contents: &Contents) -> anyhow::Result<(Vec<Entry>, Vec<Trouble>)> {
+    let progress = Progress::start(env!("CARGO_PKG_NAME"), "files");
+    let paths: Vec<PathBuf> = request.roots().iter().map(|root| root.path.as_path().to_owned()).collect();
+    let (found, mut troubles) = Walk::new(request, store, &progress).run(&paths);
+    let mut cache = Cache::load(&store.cache());
+    let read = read_all(&found, &cache, contents, &Adder::nowhere(), &progress)?;
+    let (entries, more, _) = entries(&found, read, &mut cache)?;
+    troubles.extend(more);
+    Ok((entries, troubles))
+}
+
+/// Adds those of `wanted` that the files at `paths` still hold to a new pack called `id`; returns each with its file.
+///
+/// # Errors
+/// The store cannot be written.
+pub(crate) fn again(
+    store: &Store,
+    id: &str,
+    paths: &BTreeSet<PathBuf>,
+    wanted: &BTreeSet<Address>,
+) -> anyhow::Result<Vec<(Address, PathBuf)>> {
+    let adder = Adder::only(wanted, Writer::create(&store.packs(), id)?);
+    let mut hand = Hand::new()?;
+    let mut mended = Vec::new();
+    for path in paths {
+        let Ok(read) = read::file(path, &adder, &mut hand)? else { continue };
+        let parts = if read.pieces.is_empty() { vec![read.sha256] } else { read.pieces.iter().filter_map(|piece| piece.sha256).collect() };
+        for part in parts.into_iter().filter(|part| wanted.contains(part) && adder.has_added(part)) {
+            if !mended.iter().any(|(address, _)| *address == part) {
+                mended.push((part, path.clone()));
+            }
+        }
+    }
+    adder.into_pack().context("there is a pack")?.finish()?;
+    Ok(mended)
 }
 
 /// Whether what must be read fits, even if nothing of it can be compressed.
@@ -150,7 +191,7 @@ fn read_all(found: &[Found], cache: &Cache, contents: &Contents, adder: &Adder<'
 type Entries = (Vec<Entry>, Vec<Trouble>, Vec<PathBuf>);
 
 fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Result<Entries> {
-    let attributes: Vec<_> = found.par_iter().map(|found| attributes_of(found)).collect();
+    let attributes: Vec<_> = found.par_iter().map(attributes_of).collect();
     let (mut entries, mut troubles, mut keys) = (Vec::with_capacity(found.len()), Vec::new(), Vec::new());
     let mut first_names: HashMap<((u64, u64), Address), &Path> = HashMap::new();
     for ((found, read), attributes) in found.iter().zip(read).zip(attributes) {
@@ -172,7 +213,10 @@ fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Re
             Some(Ok((newer, mut content))) => {
                 meta = newer.unwrap_or(meta);
                 if !content.stable {
-                    trouble("changed-while-read", format!("{} changed each time that it was read; what is kept may be of no one moment", shown(path)));
+                    trouble(
+                        "changed-while-read",
+                        format!("{} changed each time that it was read; what is kept may be of no one moment", shown(path)),
+                    );
                 }
                 if let Some((look, at)) = content.fresh.take() {
                     cache.remember(path, look, at, content.sha256, &content.pieces);
@@ -188,7 +232,10 @@ fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Re
             }
         }
         match entry.kind {
-            Kind::Link => entry.target = Some(Subject::from(&path.read_link().with_context(|| format!("cannot read the link {}", shown(path)))?)),
+            Kind::Link => {
+                let target = path.read_link().with_context(|| format!("cannot read the link {}", shown(path)))?;
+                entry.target = Some(Subject::from(&target));
+            }
             Kind::Folder => entry.complete = found.complete,
             Kind::Special if meta.is_file() => {}
             Kind::Special => trouble("not-kept", format!("{} is {} and cannot be kept", shown(path), special(&meta))),
@@ -244,7 +291,8 @@ fn special(meta: &Metadata) -> &'static str {
 
 /// The folders above the roots.
 fn above(roots: &[Root]) -> Vec<Entry> {
-    let folders: BTreeSet<&Path> = roots.iter().flat_map(|root| root.real.as_path().ancestors().skip(1)).filter(|folder| folder.parent().is_some()).collect();
+    let folders: BTreeSet<&Path> =
+        roots.iter().flat_map(|root| root.real.as_path().ancestors().skip(1)).filter(|folder| folder.parent().is_some()).collect();
     let entry = |folder: &Path| {
         let meta = folder.symlink_metadata().ok().filter(Metadata::is_dir)?;
         let mut entry = Entry::new(folder, Kind::Folder);
@@ -256,8 +304,10 @@ fn above(roots: &[Root]) -> Vec<Entry> {
 
 fn surroundings(paths: &[PathBuf], found: &[Found]) -> (Vec<WorkTree>, Vec<Python>) {
     let within = found.iter().filter(|found| found.path.file_name().is_some_and(|name| name == ".git"));
-    let tops: BTreeSet<PathBuf> = paths.iter().filter_map(|path| git::top(path)).chain(within.filter_map(|found| found.path.parent().map(Path::to_owned))).collect();
-    let folders: BTreeSet<PathBuf> = paths.iter().filter_map(|path| if path.is_dir() { Some(path.clone()) } else { path.parent().map(Path::to_owned) }).collect();
+    let tops: BTreeSet<PathBuf> =
+        paths.iter().filter_map(|path| git::top(path)).chain(within.filter_map(|found| found.path.parent().map(Path::to_owned))).collect();
+    let folders: BTreeSet<PathBuf> =
+        paths.iter().filter_map(|path| if path.is_dir() { Some(path.clone()) } else { path.parent().map(Path::to_owned) }).collect();
     let configs = found.iter().filter(|found| pythons::is_config(&found.path)).filter_map(|found| found.path.parent().map(Path::to_owned));
     let environments: BTreeSet<PathBuf> = pythons::beside(&Vec::from_iter(folders)).into_iter().chain(configs).collect();
     (git::states(&Vec::from_iter(tops)), environments.iter().map(|environment| pythons::describe(environment)).collect())

@@ -27,6 +27,7 @@ pub(crate) fn is_config(path: &Path) -> bool {
 pub(crate) fn describe(environment: &Path) -> Python {
     let text = fs::read_to_string(environment.join(CONFIG)).unwrap_or_default();
     let values = text.lines().filter_map(|line| line.split_once('='));
-    let version = values.filter(|(key, _)| matches!(key.trim(), "version" | "version_info")).map(|(_, value)| value.trim().to_owned()).next();
+    let version =
+        values.filter(|(key, _)| matches!(key.trim(), "version" | "version_info")).map(|(_, value)| value.trim().to_owned()).next();
     Python { path: Subject::from(environment), version }
 }

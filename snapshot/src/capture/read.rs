@@ -108,7 +108,7 @@ fn wait_for_the_tick(meta: &Metadata) -> i64 {
     let age = now().checked_sub(changed);
     // A change time in the future is of another clock; nothing can be concluded from it.
     if let Some(age) = age.filter(|age| *age < TICK) {
-        thread::sleep(TICK - age);
+        thread::sleep(TICK.saturating_sub(age));
     }
     i64::try_from(now().as_nanos()).unwrap_or(i64::MAX)
 }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use anyhow::Context as _;
 use contract::path::shown;
 use contract::signal;
+use rustix::fs::{AtFlags, utimensat};
 
 use crate::restore::ground::{self, Ground, Live};
 use crate::restore::journal::{Journal, Swap};
@@ -145,7 +146,11 @@ fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyho
             None => anyhow::ensure!(now == Some(old), "its old content is gone"),
             Some(kept) if now.is_none() => ground::rename(&folder, kept, name)?,
             Some(kept) => {
-                anyhow::ensure!(now == swap.new, "somebody put something else there; what was there before is {}", shown(&swap.folder.as_path().join(kept)));
+                anyhow::ensure!(
+                    now == swap.new,
+                    "somebody put something else there; what was there before is {}",
+                    shown(&swap.folder.as_path().join(kept))
+                );
                 if !ground::exchange(&folder, kept, name)? {
                     let spare = journal.parked(number + journal.swaps.len());
                     ground::rename(&folder, name, &spare)?;
@@ -180,6 +185,14 @@ pub(crate) fn tidy(journal: &Journal, ground: &Ground) -> anyhow::Result<()> {
         };
         for place in [journal.aside(number), journal.parked(number)] {
             ground::remove(&folder, &place).with_context(|| format!("cannot remove what {} was before", path(swap)))?;
+        }
+    }
+    // Their removal changed the times of the folders once more.
+    ground.forget();
+    for touch in &journal.touches {
+        let (folder, name) = ground.place(touch.path.as_path())?;
+        if ground::at(&folder, name)?.is_some_and(|live| live.identity == touch.identity) {
+            utimensat(&*folder, name, &touch.new.times(), AtFlags::SYMLINK_NOFOLLOW)?;
         }
     }
     Ok(())

@@ -114,7 +114,7 @@ impl Live {
             FileType::Symlink => Kind::Link,
             _ => Kind::Special,
         };
-        #[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "the types of these fields differ between systems")]
+        #[expect(clippy::unnecessary_cast, clippy::cast_possible_wrap, reason = "the types of these fields differ between systems")]
         Self {
             kind,
             identity: Identity { dev: stat.st_dev as u64, ino: stat.st_ino as u64 },
@@ -224,7 +224,7 @@ mod tests {
         let top = folder.path().canonicalize().unwrap();
         fs::create_dir_all(top.join("tree/a/b")).unwrap();
         fs::create_dir(top.join("outside")).unwrap();
-        fs::write(top.join("outside/kept"), "").unwrap();
+        File::create(top.join("outside/kept")).unwrap();
         symlink("../../outside", top.join("tree/a/link")).unwrap();
         remove(&Ground::default().folder(&top).unwrap(), OsStr::new("tree")).unwrap();
         assert!(!top.join("tree").exists() && top.join("outside/kept").exists());

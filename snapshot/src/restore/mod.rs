@@ -21,6 +21,7 @@ use contract::path::{Subject, shown};
 use contract::record::About;
 use contract::run::Exit;
 use contract::signal;
+use contract::state;
 use serde_json::json;
 
 use crate::capture::roots::{Request, real};
@@ -41,7 +42,7 @@ pub(crate) const SAFETY: &str = "auto-before-restore";
 const NAMED: usize = 1000;
 
 /// What a person asks for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Options {
     pub(crate) paths: Vec<PathBuf>,
@@ -59,7 +60,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// There is no such snapshot, or it cannot be compared with what is there.
-pub(crate) fn run(out: &mut Output, store: &Store, state: &Path, name: &str, options: &Options) -> anyhow::Result<Exit> {
+pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name: &str, options: &Options) -> anyhow::Result<Exit> {
     let header = names::find(store, name)?;
     let _alone = if options.force { Some(store.restore_alone()?) } else { None };
     let _lock = store.share()?;
@@ -78,7 +79,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &Path, name: &str, opt
         return summary(out, &manifest, &plan, Summary { outcome: Outcome::Planned, ..Summary::default() }).map(|()| Exit::Done);
     }
     let start = Instant::now();
-    let mut audit = Audit::open(state)?;
+    let mut audit = Audit::open(&state.open()?)?;
     let mut restore = Restore { store, manifest: &manifest, ground: &ground, power: wish.power, plan: &plan, safety: None };
     let started = action(Outcome::Started, String::new());
     let subject = Subject::from(manifest.header.id.as_str());
@@ -105,7 +106,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &Path, name: &str, opt
 ///
 /// # Errors
 /// One cannot be ended; its journal stays.
-pub(crate) fn recover(out: &mut Output, store: &Store, state: &Path) -> anyhow::Result<bool> {
+pub(crate) fn recover(out: &mut Output, store: &Store, state: &state::Options) -> anyhow::Result<bool> {
     let _alone = store.restore_alone()?;
     let mut over = true;
     for journal in journal::all(&store.journal())? {
@@ -119,9 +120,17 @@ pub(crate) fn recover(out: &mut Output, store: &Store, state: &Path) -> anyhow::
         over &= ended.is_ok();
         let subject = Subject::from(journal.snapshot.as_str());
         let undo = journal.safety.as_deref().map(Subject::from);
-        let action = Action { verb: VERB.to_owned(), outcome, changed: outcome == Outcome::Done, verified: ended.is_ok(), text, undo, ..Action::default() };
+        let action = Action {
+            verb: VERB.to_owned(),
+            outcome,
+            changed: outcome == Outcome::Done,
+            verified: ended.is_ok(),
+            text,
+            undo,
+            ..Action::default()
+        };
         let rendered = out.render(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
-        Audit::open(state)?.append(&rendered.line)?;
+        Audit::open(&state.open()?)?.append(&rendered.line)?;
         out.write(&rendered)?;
     }
     Ok(over)
@@ -304,13 +313,19 @@ fn tell(out: &mut Output, store: &Store, plan: &Plan<'_>, options: &Options, out
         }
         let subject = plan::subject(step);
         let mut detail = json!({ "change": step.change });
-        let sizes = [("size_before", step.before.as_ref().filter(|live| live.kind == Kind::File).map(|live| live.size)), ("size", step.entry.and_then(|entry| entry.size))];
+        let sizes = [
+            ("size_before", step.before.as_ref().filter(|live| live.kind == Kind::File).map(|live| live.size)),
+            ("size", step.entry.and_then(|entry| entry.size)),
+        ];
         for (key, size) in sizes {
             if let Some(size) = size {
                 detail[key] = json!(size);
             }
         }
-        if let Some(diff) = contents.as_ref().and_then(|contents| text_diff::live_to_entry(&step.path, step.before.as_ref().map(|live| live.size), step.entry, contents)) {
+        if let Some(diff) = contents
+            .as_ref()
+            .and_then(|contents| text_diff::live_to_entry(&step.path, step.before.as_ref().map(|live| live.size), step.entry, contents))
+        {
             detail["diff"] = json!(diff);
         }
         let done = outcome == Outcome::Done && step.change != Change::Unchanged;
@@ -344,8 +359,10 @@ fn summed(plan: &Plan<'_>, what: Summary) -> Action {
         ("delete", Change::Delete),
         ("unchanged", Change::Unchanged),
     ];
-    let counts: serde_json::Map<String, serde_json::Value> = kinds.into_iter().map(|(name, change)| (name.to_owned(), json!(count(change)))).collect();
-    let words: Vec<String> = kinds.iter().map(|(name, change)| (name, count(*change))).filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect();
+    let counts: serde_json::Map<String, serde_json::Value> =
+        kinds.into_iter().map(|(name, change)| (name.to_owned(), json!(count(change)))).collect();
+    let words: Vec<String> =
+        kinds.iter().map(|(name, change)| (name, count(*change))).filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect();
     let text = what.why.unwrap_or_else(|| if words.is_empty() { "the snapshot is empty".to_owned() } else { words.join(", ") });
     let done = what.outcome == Outcome::Done;
     let changed = done && plan.changes().next().is_some();

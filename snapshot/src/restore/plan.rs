@@ -95,7 +95,7 @@ impl<'a> Plan<'a> {
 pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyhow::Result<Plan<'a>> {
     let entries = wish.selected()?;
     let mut steps = entries.par_iter().filter_map(|entry| wish.step(entry, ground).transpose()).collect::<anyhow::Result<Vec<_>>>()?;
-    wish.link_hard(&mut steps);
+    link_hard(&mut steps);
     if wish.exact {
         let extra = wish.extra(&entries, ground, store)?;
         steps.extend(extra);
@@ -106,6 +106,27 @@ pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyho
     nest(&mut steps);
     wish.nothing_is_lost(&steps, ground)?;
     Ok(Plan { steps })
+}
+
+/// A name of a file that has several must be a name of that very file.
+fn link_hard(steps: &mut [Step<'_>]) {
+    let firsts: HashMap<&Path, (Change, Option<Live>)> =
+        steps.iter().filter_map(|step| Some((step.entry?.path.as_path(), (step.change, step.before.clone())))).collect();
+    let same: Vec<bool> = steps
+        .iter()
+        .map(|step| {
+            let Some(first) = step.entry.and_then(|entry| entry.same_as.as_ref()).and_then(|first| firsts.get(first.as_path())) else {
+                return true;
+            };
+            let identity = |live: &Option<Live>| live.as_ref().map(|live| live.identity);
+            matches!(first.0, Change::Unchanged | Change::Traits) && identity(&first.1) == identity(&step.before)
+        })
+        .collect();
+    for (step, same) in steps.iter_mut().zip(same) {
+        if !same && matches!(step.change, Change::Unchanged | Change::Traits) {
+            step.change = Change::Overwrite;
+        }
+    }
 }
 
 /// Marks what comes with a folder that is made anew.
@@ -148,10 +169,9 @@ impl<'a> Wish<'a> {
         let path = self.place(entry.path.as_path())?;
         let before = ground.live(&path)?;
         let change = match (entry.kind, &before) {
-            (Kind::Special, _) => return Ok(None),
             (Kind::Unknown, _) => anyhow::bail!("{} is of a kind that this version does not know; use a newer snapshot", entry.path),
             (Kind::Absent, Some(_)) if self.exact => Change::Delete,
-            (Kind::Absent, _) => return Ok(None),
+            (Kind::Special | Kind::Absent, _) => return Ok(None),
             (_, None) => Change::Create,
             (kind, Some(live)) if live.kind != kind => Change::Retype,
             (_, Some(live)) => self.compare(entry, live, &path, ground).with_context(|| format!("cannot compare {}", shown(&path)))?,
@@ -199,26 +219,10 @@ impl<'a> Wish<'a> {
         }
         let known = &self.manifest.header.above;
         let entry = |path: &Path| known.iter().find(|entry| moved(self.to.as_deref(), entry.path.as_path()) == path);
-        Ok(missing.into_iter().map(|path| Step { entry: entry(&path), path, change: Change::Create, before: None, within: false }).collect())
-    }
-
-    /// A name of a file that has several must be a name of that very file.
-    fn link_hard(&self, steps: &mut [Step<'a>]) {
-        let firsts: HashMap<&Path, (Change, Option<Live>)> =
-            steps.iter().filter_map(|step| Some((step.entry?.path.as_path(), (step.change, step.before.clone())))).collect();
-        let same: Vec<bool> = steps
-            .iter()
-            .map(|step| {
-                let Some(first) = step.entry.and_then(|entry| entry.same_as.as_ref()).and_then(|first| firsts.get(first.as_path())) else { return true };
-                let identity = |live: &Option<Live>| live.as_ref().map(|live| live.identity);
-                matches!(first.0, Change::Unchanged | Change::Traits) && identity(&first.1) == identity(&step.before)
-            })
-            .collect();
-        for (step, same) in steps.iter_mut().zip(same) {
-            if !same && matches!(step.change, Change::Unchanged | Change::Traits) {
-                step.change = Change::Overwrite;
-            }
-        }
+        Ok(missing
+            .into_iter()
+            .map(|path| Step { entry: entry(&path), path, change: Change::Create, before: None, within: false })
+            .collect())
     }
 
     /// What is there and was not, in folders of which everything was seen.
@@ -248,7 +252,11 @@ impl<'a> Wish<'a> {
         let goes = |step: &&Step<'_>| matches!(step.change, Change::Retype | Change::Delete);
         for mount in mounts::all().context("cannot read which file systems are mounted")? {
             let within = |step: &Step<'_>| mount.starts_with(&step.path);
-            anyhow::ensure!(!steps.iter().filter(goes).any(within), "a file system is mounted at {}, in what would be removed; unmount it first", shown(&mount));
+            anyhow::ensure!(
+                !steps.iter().filter(goes).any(within),
+                "a file system is mounted at {}, in what would be removed; unmount it first",
+                shown(&mount)
+            );
         }
         for step in steps.iter().filter(|step| step.change == Change::Retype && !self.exact) {
             let is_folder = step.before.as_ref().is_some_and(|live| live.kind == Kind::Folder);

@@ -13,7 +13,7 @@ use contract::signal;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat, fsync, linkat, mkdirat, openat, symlinkat, utimensat};
 
-use crate::look::each_part;
+use crate::parts::Parts;
 use crate::restore::ground::{self, Ground, Live};
 use crate::restore::journal::Swap;
 use crate::restore::plan::{Change, Plan, Step, hash_of};
@@ -76,8 +76,7 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
         let made: Vec<&Step<'_>> = plan.changes().filter(|step| !matches!(step.change, Change::Delete | Change::Traits)).collect();
         let (folders, others): (Vec<&Step<'_>>, Vec<&Step<'_>>) = made.into_iter().partition(|step| step.makes_folder());
         let staged: HashSet<&Path> = others.iter().filter_map(|step| Some(step.entry?.path.as_path())).collect();
-        let (names, others): (Vec<&Step<'_>>, Vec<&Step<'_>>) =
-            others.into_iter().partition(|step| first_name(step, &entries).is_some());
+        let (names, others): (Vec<&Step<'_>>, Vec<&Step<'_>>) = others.into_iter().partition(|step| first_name(step, &entries).is_some());
         for folder in &folders {
             self.at(folder, |parent, name| Ok(mkdirat(parent, name, Mode::from_raw_mode(0o700))?))?;
         }
@@ -119,7 +118,9 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
     fn file(&self, entry: &Entry, parent: &OwnedFd, name: &OsStr, sync: bool) -> anyhow::Result<()> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(openat(parent, name, flags, Mode::from_raw_mode(0o600))?);
-        each_part(entry, self.contents, |part| write(&mut file, part, entry.sparse))?;
+        for part in Parts::of(entry, self.contents)? {
+            write(&mut file, &part?, entry.sparse)?;
+        }
         file.set_len(entry.size.unwrap_or(0)).context("cannot give it its length")?;
         file.seek(SeekFrom::Start(0))?;
         let written = hash_of(file.try_clone()?)?;
@@ -142,7 +143,14 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
     }
 
     /// Another name of a file that is staged, or stays as it is.
-    fn another_name(&self, step: &Step<'_>, first: Option<&Step<'_>>, staged: &HashSet<&Path>, parent: &OwnedFd, name: &OsStr) -> anyhow::Result<()> {
+    fn another_name(
+        &self,
+        step: &Step<'_>,
+        first: Option<&Step<'_>>,
+        staged: &HashSet<&Path>,
+        parent: &OwnedFd,
+        name: &OsStr,
+    ) -> anyhow::Result<()> {
         let entry = step.entry.context("nothing says what it was")?;
         let first = first.context("its first name is missing")?;
         let first_entry = first.entry.context("its first name is missing")?;

@@ -7,7 +7,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustix::fs::{Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, openat};
+use rustix::fs::{
+    Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, openat,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::capture::xattrs;
@@ -102,7 +104,8 @@ impl Traits {
         }
         for Attribute { name, value } in &self.xattrs {
             let value = STANDARD.decode(value).with_context(|| format!("the manifest has no base64 for the extended attribute {name}"))?;
-            fsetxattr(&file, name.as_str(), &value, XattrFlags::empty()).with_context(|| format!("cannot give it its extended attribute {name}"))?;
+            fsetxattr(&file, name.as_str(), &value, XattrFlags::empty())
+                .with_context(|| format!("cannot give it its extended attribute {name}"))?;
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ use crate::store::pack::{self, INDEX, PACK, Place};
 pub(crate) struct Contents {
     packs: Vec<Pack>,
     places: HashMap<Address, (usize, Place)>,
+    /// Where else a content is: what was put back after damage, or added by two runs at once.
+    spares: HashMap<Address, Vec<(usize, Place)>>,
 }
 
 /// One pack.
@@ -37,12 +39,15 @@ impl Contents {
         let mut packs: Vec<Pack> = packs(folder)?.into_par_iter().map(Pack::open).collect();
         packs.sort_by(|a, b| a.path.cmp(&b.path));
         let mut places = HashMap::with_capacity(packs.iter().map(|pack| pack.index.len()).sum());
+        let mut spares: HashMap<Address, Vec<(usize, Place)>> = HashMap::new();
         for (number, pack) in packs.iter().enumerate() {
             for (address, place) in &pack.index {
-                places.entry(*address).or_insert((number, *place));
+                if let Some(first) = places.insert(*address, (number, *place)) {
+                    spares.entry(*address).or_default().push(first);
+                }
             }
         }
-        Ok(Self { packs, places })
+        Ok(Self { packs, places, spares })
     }
 
     pub(crate) fn has(&self, address: &Address) -> bool {
@@ -53,23 +58,30 @@ impl Contents {
         &self.packs
     }
 
-    /// The bytes of a content, which are not checked: for a caller that hashes what it makes of them.
-    ///
-    /// # Errors
-    /// The store does not have it, or cannot read it.
-    pub(crate) fn fetch(&self, address: &Address) -> anyhow::Result<Vec<u8>> {
-        let (number, place) = self.places.get(address).with_context(|| format!("the store has lost the content {address}"))?;
-        self.packs[*number].read(place).with_context(|| format!("the content {address} is damaged"))
-    }
-
     /// The bytes of a content, which are what its address says.
     ///
     /// # Errors
-    /// As [`Contents::fetch`], or they have other bytes.
+    /// The store does not have it, or no place that has it can be read.
     pub(crate) fn read(&self, address: &Address) -> anyhow::Result<Vec<u8>> {
-        let bytes = self.fetch(address)?;
+        let place = self.places.get(address).with_context(|| format!("the store has lost the content {address}"))?;
+        let first = self.read_at(address, place);
+        let mut spares = self.spares.get(address).into_iter().flatten();
+        match first {
+            Err(e) => spares.find_map(|place| self.read_at(address, place).ok()).ok_or(e),
+            read => read,
+        }
+    }
+
+    fn read_at(&self, address: &Address, (number, place): &(usize, Place)) -> anyhow::Result<Vec<u8>> {
+        let bytes = self.packs[*number].read(place).with_context(|| format!("the content {address} is damaged"))?;
         anyhow::ensure!(Address::of(&bytes) == *address, "the content {address} is damaged: its bytes have another hash");
         Ok(bytes)
+    }
+
+    /// The packs that a content is in.
+    pub(crate) fn packs_of(&self, address: &Address) -> impl Iterator<Item = usize> {
+        let spares = self.spares.get(address).into_iter().flatten();
+        self.places.get(address).into_iter().chain(spares).map(|(number, _)| *number)
     }
 }
 
@@ -88,12 +100,11 @@ impl Pack {
     }
 
     fn read(&self, place: &Place) -> anyhow::Result<Vec<u8>> {
-        let file = match self.file.get() {
-            Some(file) => file,
-            None => {
-                let file = File::open(&self.path).with_context(|| format!("cannot open {}", shown(&self.path)))?;
-                self.file.get_or_init(|| file)
-            }
+        let file = if let Some(file) = self.file.get() {
+            file
+        } else {
+            let file = File::open(&self.path).with_context(|| format!("cannot open {}", shown(&self.path)))?;
+            self.file.get_or_init(|| file)
         };
         pack::read(file, place).with_context(|| format!("cannot read {}", shown(&self.path)))
     }

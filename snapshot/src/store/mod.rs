@@ -62,6 +62,9 @@ impl Options {
     }
 }
 
+/// A snapshot that cannot be read, by its id, and why.
+pub(crate) type Damaged = (String, anyhow::Error);
+
 /// A store by its folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -114,7 +117,11 @@ impl Store {
             contract::replace::write(&self.folder.join("README"), README.as_bytes())?;
         }
         let mode = self.folder.metadata().with_context(|| format!("cannot look at {}", shown(&self.folder)))?.permissions().mode();
-        anyhow::ensure!(mode & 0o77 == 0, "others may read the store {0}, which holds secrets; chmod 700 {0}", shown(&self.folder));
+        anyhow::ensure!(
+            mode.trailing_zeros() >= 6,
+            "others may read the store {0}, which holds secrets; chmod 700 {0}",
+            shown(&self.folder)
+        );
         Ok(())
     }
 
@@ -164,7 +171,7 @@ impl Store {
     }
 
     /// The headers of all snapshots, oldest first, and what could not be read, by id.
-    pub(crate) fn headers(&self) -> anyhow::Result<(Vec<Header>, Vec<(String, anyhow::Error)>)> {
+    pub(crate) fn headers(&self) -> anyhow::Result<(Vec<Header>, Vec<Damaged>)> {
         let (mut headers, mut damaged) = (Vec::new(), Vec::new());
         for id in manifest::ids(&self.manifests())? {
             match manifest::read_header(&self.manifest(&id)) {
@@ -188,7 +195,8 @@ impl Store {
         manifest.header.seq = headers.last().map_or(0, |header| header.seq) + 1;
         let path = self.manifest(&manifest.header.id);
         let unfinished = self.manifests().join(format!("{}{SUFFIX}{UNFINISHED}", manifest.header.id));
-        let written = manifest.render().and_then(|bytes| files::create(&unfinished, &bytes)).and_then(|()| files::rename(&unfinished, &path));
+        let written =
+            manifest.render().and_then(|bytes| files::create(&unfinished, &bytes)).and_then(|()| files::rename(&unfinished, &path));
         if let Err(e) = written {
             // Where even this fails, the next run sweeps it away.
             drop(fs::remove_file(&unfinished));

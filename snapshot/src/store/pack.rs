@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_was_packed_is_read_by_the_index_and_by_a_scan() {
-        let contents: [&[u8]; 4] = [b"", b"a", &[7; 512], &[9; 100_000]];
+        let contents: [&[u8]; 4] = [b"", b"a", &[7; 512], &vec![9; 100_000]];
         let (folder, pack) = written(&contents);
         let index = parse_index(&fs::read(folder.path().join("p.index")).unwrap()).unwrap();
         let pack = File::open(pack).unwrap();
@@ -254,7 +254,7 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes.truncate(middle);
-        fs::write(&path, bytes).unwrap();
+        File::create(&path).unwrap().write_all(&bytes).unwrap();
         let (found, whole) = scan(&File::open(path).unwrap()).unwrap();
         assert!(!whole && !found.is_empty() && found.len() < 3);
     }

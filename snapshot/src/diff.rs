@@ -1,0 +1,120 @@
+//! `snapshot diff`: what is different between a snapshot and what is there now, or another snapshot.
+
+use std::path::Path;
+
+use contract::output::Output;
+use contract::path::Subject;
+use contract::record::About;
+use contract::run::Exit;
+use serde::Serialize;
+
+use crate::capture::roots::Request;
+use crate::look::named;
+use crate::store::Store;
+use crate::store::contents::Contents;
+use crate::store::manifest::{Entry, Kind, Manifest};
+use crate::{capture, create, text_diff};
+
+/// The type of the record.
+const KIND: &str = "snapshot.change";
+
+/// How one path differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Change {
+    Added,
+    Removed,
+    Modified,
+    Retyped,
+    /// Only mode, owner, time or extended attributes.
+    Traits,
+}
+
+#[derive(Serialize)]
+struct Difference<'a> {
+    change: Change,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<&'a Entry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<&'a Entry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<String>,
+}
+
+/// Compares the snapshot `name` with `other`, where that is `now` or absent with what is there.
+///
+/// # Errors
+/// There is no such snapshot, or what is there cannot be looked at.
+pub(crate) fn run(out: &mut Output, store: &Store, name: &str, other: Option<&str>, text: bool) -> anyhow::Result<Exit> {
+    let _lock = store.share()?;
+    let before = named(store, name)?;
+    let contents = store.contents()?;
+    let texts = text.then_some(&contents);
+    if let Some(other) = other.filter(|other| *other != "now") {
+        return between(out, &before, &named(store, other)?, texts, |entry| text_diff::kept(entry, &contents));
+    }
+    let (after, troubles) = now(store, &before, &contents)?;
+    create::report(out, &troubles)?;
+    between(out, &before, &after, texts, |entry| text_diff::live(entry.path.as_path(), entry.size?))
+}
+
+/// What is there now at the roots of a snapshot; nothing is written.
+fn now(store: &Store, before: &Manifest, contents: &Contents) -> anyhow::Result<(Manifest, Vec<capture::Trouble>)> {
+    let mut request = Request::new()?;
+    for root in &before.header.roots {
+        request.add_exactly(root.path.as_path())?;
+    }
+    let (entries, troubles) = capture::look(&request, store, contents)?;
+    Ok((Manifest { header: before.header.clone(), entries }, troubles))
+}
+
+/// Writes a record for each path that differs between two snapshots; `kept` reads what is on the other side.
+pub(crate) fn between(
+    out: &mut Output,
+    before: &Manifest,
+    after: &Manifest,
+    contents: Option<&Contents>,
+    kept: impl Fn(&Entry) -> Option<Vec<u8>>,
+) -> anyhow::Result<Exit> {
+    let (mut old, mut new) = (before.entries.iter().peekable(), after.entries.iter().peekable());
+    loop {
+        let (was, is) = match (old.peek(), new.peek()) {
+            (None, None) => return Ok(Exit::Done),
+            (Some(_), None) => (old.next(), None),
+            (None, Some(_)) => (None, new.next()),
+            (Some(was), Some(is)) => match was.path.as_path().cmp(is.path.as_path()) {
+                std::cmp::Ordering::Less => (old.next(), None),
+                std::cmp::Ordering::Greater => (None, new.next()),
+                std::cmp::Ordering::Equal => (old.next(), new.next()),
+            },
+        };
+        let there = |entry: &&Entry| entry.kind != Kind::Absent;
+        let (was, is) = (was.filter(there), is.filter(there));
+        let Some(change) = change(was, is) else { continue };
+        let diff = contents
+            .filter(|_| change == Change::Modified)
+            .and_then(|contents| text_diff::between(&text_diff::kept(was?, contents)?, &kept(is?)?));
+        let subject = was.or(is).map_or_else(|| Subject::from(Path::new("/")), |entry| entry.path.clone());
+        let about = About { subject: Some(&subject), ..About::default() };
+        out.emit(KIND, about, &Difference { change, before: was, after: is, diff })?;
+    }
+}
+
+fn change(was: Option<&Entry>, is: Option<&Entry>) -> Option<Change> {
+    let (was, is) = match (was, is) {
+        (None, None) => return None,
+        (None, Some(_)) => return Some(Change::Added),
+        (Some(_), None) => return Some(Change::Removed),
+        (Some(was), Some(is)) => (was, is),
+    };
+    if was.kind != is.kind {
+        return Some(Change::Retyped);
+    }
+    if (was.sha256, &was.target) != (is.sha256, &is.target) {
+        return Some(Change::Modified);
+    }
+    // The time of a folder only says that something in it changed, which is told anyway.
+    let time = was.kind == Kind::Folder || was.mtime == is.mtime;
+    let same = time && (&was.mode, was.uid, was.gid, &was.xattrs) == (&is.mode, is.uid, is.gid, &is.xattrs);
+    (!same).then_some(Change::Traits)
+}

@@ -1,0 +1,76 @@
+//! `snapshot export`: one snapshot as a tar archive, for another machine or another tool.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use contract::output::{Output, unwritable};
+use contract::run::Exit;
+use tar::{Builder, EntryType, Header};
+
+use crate::look::named;
+use crate::parts::Stream;
+use crate::store::Store;
+use crate::store::contents::Contents;
+use crate::store::manifest::{Entry, Kind, Manifest};
+
+/// Writes a snapshot as a tar archive (POSIX.1-2001, pax) to standard output, paths without the leading slash.
+///
+/// # Errors
+/// There is no such snapshot, or a content of it is lost or damaged.
+pub(crate) fn run(out: &mut Output, store: &Store, name: &str) -> anyhow::Result<Exit> {
+    anyhow::ensure!(!io::stdout().is_terminal(), "a tar archive is nothing for a terminal; send it to a file or to tar");
+    let _lock = store.share()?;
+    let manifest = named(store, name)?;
+    out.prose("")?;
+    archive(&manifest, &store.contents()?, io::stdout().lock())?;
+    Ok(Exit::Done)
+}
+
+fn archive(manifest: &Manifest, contents: &Contents, stdout: impl Write) -> anyhow::Result<()> {
+    let mut archive = Builder::new(stdout);
+    for entry in manifest.entries.iter().filter(|entry| matches!(entry.kind, Kind::File | Kind::Folder | Kind::Link)) {
+        append(&mut archive, entry, contents).with_context(|| format!("cannot export {}", entry.path))?;
+    }
+    archive.into_inner().and_then(|mut stdout| stdout.flush()).map_err(unwritable)
+}
+
+fn append<W: Write>(archive: &mut Builder<W>, entry: &Entry, contents: &Contents) -> anyhow::Result<()> {
+    let path = entry.path.as_path().strip_prefix("/").unwrap_or(entry.path.as_path());
+    let xattrs = entry.xattrs.iter().map(|attribute| Ok((format!("SCHILY.xattr.{}", attribute.name), STANDARD.decode(&attribute.value)?)));
+    let xattrs = xattrs.collect::<anyhow::Result<Vec<_>>>()?;
+    archive.append_pax_extensions(xattrs.iter().map(|(name, value)| (name.as_str(), value.as_slice()))).map_err(unwritable)?;
+    let mut header = header(entry)?;
+    match (entry.kind, &entry.same_as, &entry.target) {
+        (Kind::File, Some(first), _) => {
+            header.set_entry_type(EntryType::Link);
+            let first = first.as_path().strip_prefix("/").unwrap_or(first.as_path());
+            archive.append_link(&mut header, path, first).map_err(unwritable)
+        }
+        (Kind::Link, _, Some(target)) => {
+            header.set_entry_type(EntryType::Symlink);
+            archive.append_link(&mut header, path, target.as_path()).map_err(unwritable)
+        }
+        (Kind::Folder, ..) => {
+            header.set_entry_type(EntryType::Directory);
+            archive.append_data(&mut header, path, io::empty()).map_err(unwritable)
+        }
+        _ => {
+            header.set_size(entry.size.unwrap_or(0));
+            archive.append_data(&mut header, path, Stream::of(entry, contents)?).map_err(unwritable)
+        }
+    }
+}
+
+fn header(entry: &Entry) -> anyhow::Result<Header> {
+    let mut header = Header::new_gnu();
+    let mode = entry.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok()).context("its mode is missing")?;
+    header.set_mode(mode);
+    header.set_uid(entry.uid.unwrap_or(0).into());
+    header.set_gid(entry.gid.unwrap_or(0).into());
+    let seconds = entry.mtime.as_deref().and_then(|mtime| mtime.split_once('.')?.0.parse::<i64>().ok()).unwrap_or(0);
+    header.set_mtime(u64::try_from(seconds).unwrap_or(0));
+    header.set_size(0);
+    Ok(header)
+}

@@ -1,0 +1,197 @@
+//! `snapshot import`: snapshots of the rollback manager that this tool replaces, in both of its formats.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use chrono::{Local, NaiveDateTime, SecondsFormat, TimeZone as _, Utc};
+use contract::output::Output;
+use contract::path::{Subject, absolute, shown};
+use contract::record::About;
+use contract::run::Exit;
+use serde::Deserialize;
+
+use crate::store::address::Address;
+use crate::store::contents::Contents;
+use crate::store::manifest::{Entry, Header, Kind, Manifest, Root, WorkTree};
+use crate::store::pack::{Framer, LONGEST, Writer};
+use crate::store::{Store, names};
+use crate::{capture, summary};
+
+/// `manifest.json` of the old tool. The oldest snapshots have no `credential_files`.
+#[derive(Deserialize)]
+struct Old {
+    created_at: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    category: Option<String>,
+    #[serde(default)]
+    plist_files: Vec<OldFile>,
+    #[serde(default)]
+    config_files: Vec<OldFile>,
+    #[serde(default)]
+    credential_files: Vec<OldFile>,
+    #[serde(default)]
+    git_state: Option<OldGit>,
+}
+
+#[derive(Deserialize)]
+struct OldFile {
+    original: PathBuf,
+    backup: PathBuf,
+    hash: String,
+}
+
+#[derive(Deserialize)]
+struct OldGit {
+    #[serde(default)]
+    commit: Option<String>,
+    #[serde(default)]
+    branch: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+/// Imports the old snapshot in `folder`, or all in the folders below it. One that is in the store already is passed over.
+///
+/// # Errors
+/// There is none, or the store cannot be written. One that is damaged is an error record and hides no other.
+pub(crate) fn run(out: &mut Output, store: &Store, folder: &Path) -> anyhow::Result<Exit> {
+    let folder = absolute(folder)?;
+    let snapshots = snapshots(&folder)?;
+    anyhow::ensure!(!snapshots.is_empty(), "there is no manifest.json in {} or in a folder in it", shown(&folder));
+    store.make()?;
+    store.sweep()?;
+    let _lock = store.share()?;
+    for snapshot in snapshots {
+        if let Err(e) = one(out, store, &snapshot) {
+            let subject = Subject::from(&snapshot);
+            out.error("import.failed", About { subject: Some(&subject), ..About::default() }, None, &format!("{e:#}"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn snapshots(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let is_one = |folder: &PathBuf| folder.join("manifest.json").is_file();
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?;
+    let mut all: Vec<PathBuf> =
+        entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).chain([folder.to_owned()]).filter(is_one).collect();
+    all.sort();
+    Ok(all)
+}
+
+fn one(out: &mut Output, store: &Store, folder: &Path) -> anyhow::Result<()> {
+    let path = folder.join("manifest.json");
+    let text = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
+    let old: Old = serde_json::from_slice(&text).with_context(|| format!("cannot understand {}", shown(&path)))?;
+    let id = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .filter(|name| names::is_id(name))
+        .context("the folder of an old snapshot is called by its id")?;
+    if store.manifest(id).exists() {
+        out.hint(&format!("{id} is in the store already"));
+        return Ok(());
+    }
+    let contents = store.contents()?;
+    let mut writer = Writer::create(&store.packs(), id)?;
+    let gathered = gather(out, &old, folder, &contents, &mut writer);
+    let (mut entries, partial) = match gathered {
+        Ok(gathered) => gathered,
+        Err(e) => return Err(writer.discard().err().unwrap_or(e)),
+    };
+    let added = writer.finish()?;
+    entries.sort_by(|a, b| a.path.as_path().cmp(b.path.as_path()));
+    entries.dedup_by(|a, b| a.path == b.path);
+    let mut manifest = Manifest { header: header(&old, id, &entries, added, partial)?, entries };
+    store.commit(&mut manifest)?;
+    summary::emit(out, &manifest.header, false, None)
+}
+
+fn header(old: &Old, id: &str, entries: &[Entry], added: u64, partial: bool) -> anyhow::Result<Header> {
+    let git = old.git_state.iter().map(|git| WorkTree {
+        commit: git.commit.clone(),
+        branch: git.branch.clone(),
+        error: git.error.clone(),
+        ..WorkTree::default()
+    });
+    Ok(Header {
+        v: Header::VERSION,
+        id: id.to_owned(),
+        seq: 0,
+        time: time(&old.created_at)?,
+        description: old.description.clone(),
+        label: old.category.clone(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        user: String::new(),
+        tool: "rollback_manager".to_owned(),
+        roots: entries.iter().map(|entry| Root { path: entry.path.clone(), real: entry.path.clone() }).collect(),
+        above: Vec::new(),
+        git: git.collect(),
+        pythons: Vec::new(),
+        entries: entries.len() as u64,
+        size: entries.iter().filter_map(|entry| entry.size).sum(),
+        added,
+        partial,
+    })
+}
+
+/// The old tool wrote local time without saying so; a newer one of it could say so.
+fn time(text: &str) -> anyhow::Result<String> {
+    let zoned = chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+    let local = || {
+        let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?;
+        Local.from_local_datetime(&naive).earliest().map(|time| time.with_timezone(&Utc))
+    };
+    let time = zoned.or_else(local).with_context(|| format!("`{text}` is no time"))?;
+    Ok(time.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+fn gather(out: &mut Output, old: &Old, folder: &Path, contents: &Contents, writer: &mut Writer) -> anyhow::Result<(Vec<Entry>, bool)> {
+    let mut framer = Framer::new()?;
+    let (mut entries, mut partial) = (Vec::new(), false);
+    let mut added = std::collections::HashSet::new();
+    for (kind, files) in [("plist", &old.plist_files), ("config", &old.config_files), ("credentials", &old.credential_files)] {
+        for file in files {
+            match kept(file, folder, kind) {
+                Ok((bytes, mut entry)) => {
+                    let address = Address::of(&bytes);
+                    entry.sha256 = Some(address);
+                    if !contents.has(&address) && added.insert(address) {
+                        let frame = framer.frame(address, &bytes)?;
+                        writer.append(address, bytes.len() as u64, &frame)?;
+                    }
+                    entries.push(entry);
+                }
+                Err(e) => {
+                    partial = true;
+                    let subject = Subject::from(&file.original);
+                    out.error("import.damaged", About { subject: Some(&subject), ..About::default() }, None, &format!("{e:#}"))?;
+                }
+            }
+        }
+    }
+    Ok((entries, partial))
+}
+
+/// Snapshots were moved with the project they lay in, and their manifests name the old place: what lies in the snapshot itself goes first.
+fn kept(file: &OldFile, folder: &Path, kind: &str) -> anyhow::Result<(Vec<u8>, Entry)> {
+    let name = file.backup.file_name().context("a backup has no name")?;
+    let path = [folder.join(kind).join(name), file.backup.clone()].into_iter().find(|path| path.is_file());
+    let path = path.with_context(|| format!("the backup of {} is missing", shown(&file.original)))?;
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
+    anyhow::ensure!(bytes.len() <= LONGEST, "{} is larger than the old tool kept files", shown(&path));
+    anyhow::ensure!(Address::of(&bytes).to_string() == file.hash, "{} is damaged: its hash is another", shown(&path));
+    anyhow::ensure!(file.original.is_absolute(), "{} is no absolute path", shown(&file.original));
+    let meta = path.metadata().with_context(|| format!("cannot look at {}", shown(&path)))?;
+    let mut entry = Entry::new(&file.original, Kind::File);
+    entry.mode = Some(format!("{:04o}", meta.mode() & 0o777));
+    entry.uid = Some(meta.uid());
+    entry.gid = Some(meta.gid());
+    entry.mtime = Some(capture::mtime(meta.mtime(), meta.mtime_nsec()));
+    entry.size = Some(bytes.len() as u64);
+    Ok((bytes, entry))
+}

@@ -1,0 +1,309 @@
+//! `delete`, `prune`, `pin` and `unpin`: which snapshots go, and the room that they took.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
+use contract::action::{Action, KIND, Outcome};
+use contract::audit::Audit;
+use contract::output::Output;
+use contract::path::{Subject, shown};
+use contract::record::About;
+use contract::run::Exit;
+use contract::signal;
+use serde_json::json;
+
+use crate::store::address::Address;
+use crate::store::contents::{Contents, Pack};
+use crate::store::manifest::{Entry, Header};
+use crate::store::pack::{Framer, Writer};
+use crate::store::{Options, Store, files, names};
+use crate::summary;
+
+/// Snapshots with such a label are made by tools and go by themselves.
+const AUTOMATIC: &str = "auto-";
+/// A pack of which less than one part in so many is still needed is written anew.
+const WORTH: u64 = 2;
+
+/// Which snapshots stay; a snapshot stays if any rule keeps it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Policy {
+    /// Keep the newest N
+    #[arg(long = "keep-last", value_name = "N", default_value = "0")]
+    last: usize,
+    /// Keep the newest of each of the last N hours that have one
+    #[arg(long = "keep-hourly", value_name = "N", default_value = "0")]
+    hourly: usize,
+    /// Keep the newest of each of the last N days that have one
+    #[arg(long = "keep-daily", value_name = "N", default_value = "0")]
+    daily: usize,
+    /// Keep the newest of each of the last N weeks that have one (ISO 8601)
+    #[arg(long = "keep-weekly", value_name = "N", default_value = "0")]
+    weekly: usize,
+    /// Keep the newest of each of the last N months that have one
+    #[arg(long = "keep-monthly", value_name = "N", default_value = "0")]
+    monthly: usize,
+    /// Keep all that are younger
+    #[arg(long = "keep-within", value_name = "TIME", value_parser = contract::duration::parse)]
+    within: Option<Duration>,
+    /// Keep all with this label
+    #[arg(long = "keep-label", value_name = "LABEL")]
+    label: Vec<String>,
+}
+
+/// What the newest snapshot is kept of.
+type Bucket = fn(&DateTime<Utc>) -> (i32, u32, u32);
+
+impl Policy {
+    fn is_empty(&self) -> bool {
+        let counts = self.last + self.hourly + self.daily + self.weekly + self.monthly;
+        counts == 0 && self.within.is_none() && self.label.is_empty()
+    }
+
+    /// The ids that stay, of headers oldest first.
+    fn kept(&self, headers: &[Header], now: DateTime<Utc>) -> HashSet<String> {
+        let newest: Vec<(&Header, DateTime<Utc>)> = headers.iter().rev().map(|header| (header, time(header, now))).collect();
+        let mut kept: HashSet<String> = newest.iter().take(self.last).map(|(header, _)| header.id.clone()).collect();
+        let within = |time: &DateTime<Utc>| self.within.is_some_and(|within| (now - *time).to_std().is_ok_and(|age| age <= within));
+        let labelled = |header: &Header| header.label.as_ref().is_some_and(|label| self.label.contains(label));
+        kept.extend(newest.iter().filter(|(header, time)| within(time) || labelled(header)).map(|(header, _)| header.id.clone()));
+        let buckets: [(usize, Bucket); 4] = [
+            (self.hourly, |time| (time.year(), time.ordinal(), time.hour())),
+            (self.daily, |time| (time.year(), time.ordinal(), 0)),
+            (self.weekly, |time| (time.iso_week().year(), time.iso_week().week(), 0)),
+            (self.monthly, |time| (time.year(), time.month(), 0)),
+        ];
+        for (count, bucket) in buckets {
+            let mut seen = HashSet::new();
+            let firsts = newest.iter().filter(|(_, time)| seen.len() < count && seen.insert(bucket(time)));
+            kept.extend(firsts.map(|(header, _)| header.id.clone()));
+        }
+        kept
+    }
+}
+
+/// One whose time cannot be read is of now: it does not go for being old.
+fn time(header: &Header, now: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(&header.time).map_or(now, |time| time.to_utc())
+}
+
+/// What a run of `prune` is asked for.
+pub(crate) struct Request {
+    pub(crate) policy: Policy,
+    /// The age at which automatic ones go, whatever the policy.
+    pub(crate) automatic: Duration,
+    pub(crate) force: bool,
+}
+
+/// Removes snapshots by rule, and the contents that no snapshot names any more.
+///
+/// # Errors
+/// The store cannot be read or written.
+pub(crate) fn prune(out: &mut Output, options: &Options, store: &Store, request: &Request) -> anyhow::Result<Exit> {
+    let now = Utc::now();
+    let _lock = if request.force { store.own()? } else { store.share()? };
+    let (headers, damaged) = store.headers()?;
+    let pinned = summary::pinned(store);
+    let (automatic, by_hand): (Vec<Header>, Vec<Header>) =
+        headers.iter().cloned().partition(|header| header.label.as_ref().is_some_and(|label| label.starts_with(AUTOMATIC)));
+    let kept = request.policy.kept(&by_hand, now);
+    let newest = headers.last().map(|header| header.id.clone());
+    let old = |header: &Header| (now - time(header, now)).to_std().is_ok_and(|age| age >= request.automatic);
+    let ruled = by_hand.iter().filter(|header| !request.policy.is_empty() && !kept.contains(&header.id));
+    let due = automatic.iter().filter(|header| old(header)).chain(ruled);
+    // The last one is never removed by a rule: a mistyped rule would remove all.
+    let due: Vec<Header> = due.filter(|header| !pinned.contains(&header.id) && Some(&header.id) != newest.as_ref()).cloned().collect();
+    if !damaged.is_empty() {
+        out.error(
+            "snapshot.damaged",
+            About::default(),
+            None,
+            "a manifest cannot be read, so nothing can be known to be needed no more; `snapshot verify` names it",
+        )?;
+        return Ok(Exit::Done);
+    }
+    remove(out, options, store, "prune", &due, request.force)
+}
+
+/// Removes the snapshots that are named.
+///
+/// # Errors
+/// There is no such snapshot, one is pinned, or the store cannot be written.
+pub(crate) fn delete(out: &mut Output, options: &Options, store: &Store, ids: &[String], force: bool) -> anyhow::Result<Exit> {
+    let _lock = if force { store.own()? } else { store.share()? };
+    let pinned = summary::pinned(store);
+    let mut due = BTreeMap::new();
+    for name in ids {
+        let header = names::find(store, name)?;
+        anyhow::ensure!(!pinned.contains(&header.id), "{0} is pinned; `snapshot unpin {0}` first", header.id);
+        due.insert(header.id.clone(), header);
+    }
+    remove(out, options, store, "delete", &due.into_values().collect::<Vec<_>>(), force)
+}
+
+fn remove(out: &mut Output, options: &Options, store: &Store, verb: &str, due: &[Header], force: bool) -> anyhow::Result<Exit> {
+    let outcome = if force { Outcome::Done } else { Outcome::Planned };
+    let mut audit = if force && !due.is_empty() { Some(Audit::open(&options.state.open()?)?) } else { None };
+    for header in due {
+        anyhow::ensure!(!signal::interrupted(), "interrupted");
+        let subject = Subject::from(header.id.as_str());
+        let about = About { subject: Some(&subject), ..About::default() };
+        let text = format!("of {}, {} paths", header.time, header.entries);
+        let action = |outcome, changed| Action {
+            verb: verb.to_owned(),
+            outcome,
+            changed,
+            verified: changed,
+            text: text.clone(),
+            ..Action::default()
+        };
+        if let Some(audit) = &mut audit {
+            audit.append(&out.render(KIND, about, &action(Outcome::Started, false))?.line)?;
+            let path = store.manifest(&header.id);
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", shown(&path)))?;
+            contract::replace::sync_folder(&store.manifests())?;
+        }
+        let said = out.render(KIND, about, &action(outcome, force))?;
+        if let Some(audit) = &mut audit {
+            audit.append(&said.line)?;
+        }
+        out.write(&said)?;
+    }
+    reclaim(out, store, verb, due, force)?;
+    Ok(Exit::Done)
+}
+
+/// Removes packs that nobody needs, and writes those anew of which little is needed. Before a pack goes, what is needed of it is elsewhere.
+fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: bool) -> anyhow::Result<()> {
+    let (headers, damaged) = store.headers()?;
+    anyhow::ensure!(damaged.is_empty(), "a manifest cannot be read, so no content can be known to be needed no more");
+    let gone: HashSet<&str> = gone.iter().map(|header| header.id.as_str()).collect();
+    let mut needed: HashSet<Address> = HashSet::new();
+    for header in headers.iter().filter(|header| !gone.contains(header.id.as_str())) {
+        needed.extend(store.read(&header.id)?.entries.iter().flat_map(Entry::contents));
+    }
+    let contents = store.contents()?;
+    // Of what is in several packs, the newest place counts.
+    let live = |number: usize, address: &Address| needed.contains(address) && contents.packs_of(address).next() == Some(number);
+    let share = |(number, pack): (usize, &Pack)| -> u64 {
+        pack.index.iter().filter(|(address, _)| live(number, address)).map(|(_, place)| place.stored).sum()
+    };
+    let shares: Vec<u64> = contents.packs().iter().enumerate().map(share).collect();
+    let whole = |pack: &Pack| pack.damage.is_none();
+    let little = |share: u64, pack: &Pack| share.saturating_mul(WORTH) < pack.stored();
+    let mut due: Vec<usize> = (0..shares.len())
+        .filter(|number| whole(&contents.packs()[*number]) && little(shares[*number], &contents.packs()[*number]))
+        .collect();
+    // Those that only go come first: on a full disk they make the room that the others need.
+    due.sort_by_key(|number| shares[*number]);
+    let mut freed = 0;
+    for number in &due {
+        let pack = &contents.packs()[*number];
+        freed += pack.stored() - shares[*number].min(pack.stored());
+        if !force {
+            continue;
+        }
+        anyhow::ensure!(!signal::interrupted(), "interrupted");
+        if shares[*number] > 0 {
+            let keep: Vec<Address> = pack.index.iter().map(|(address, _)| *address).filter(|address| live(*number, address)).collect();
+            rewrite(store, &contents, &format!("{}-{number}", names::id(Utc::now())), &keep)?;
+        }
+        pack.remove()?;
+    }
+    if force {
+        contract::replace::sync_folder(&store.packs())?;
+    }
+    let subject = Subject::from(&store.folder);
+    let outcome = if force { Outcome::Done } else { Outcome::Planned };
+    let text = format!("{freed} bytes of contents that no snapshot needs");
+    let detail = json!({ "freed": freed, "packs": due.len() });
+    let action = Action {
+        verb: format!("{verb}-contents"),
+        outcome,
+        changed: force && freed > 0,
+        verified: force,
+        text,
+        detail: Some(detail),
+        ..Action::default()
+    };
+    out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
+    Ok(())
+}
+
+/// Writes what is still needed of a pack into a new one.
+fn rewrite(store: &Store, contents: &Contents, id: &str, keep: &[Address]) -> anyhow::Result<()> {
+    let mut writer = Writer::create(&store.packs(), id)?;
+    let mut framer = Framer::new()?;
+    for address in keep {
+        let bytes = contents.read(address)?;
+        let frame = framer.frame(*address, &bytes)?;
+        writer.append(*address, bytes.len() as u64, &frame)?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+/// Keeps a snapshot from being removed, or no longer.
+///
+/// # Errors
+/// There is no such snapshot, or the store cannot be written.
+pub(crate) fn pin(out: &mut Output, store: &Store, name: &str, pinned: bool) -> anyhow::Result<Exit> {
+    let _lock = store.share()?;
+    let header = names::find(store, name)?;
+    let path = store.pins().join(&header.id);
+    match (pinned, path.exists()) {
+        (true, false) => files::create(&path, b"")?,
+        (false, true) => fs::remove_file(&path).with_context(|| format!("cannot remove {}", shown(&path)))?,
+        _ => {}
+    }
+    contract::replace::sync_folder(&store.pins())?;
+    summary::emit(out, &header, pinned, None)?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(times: &[&str]) -> Vec<Header> {
+        let header = |(seq, time): (usize, &&str)| {
+            serde_json::from_value(json!({
+                "v": 1, "id": format!("{seq}"), "seq": seq, "time": time, "host": "h", "user": "u", "tool": "t", "roots": [],
+                "entries": 0, "size": 0, "added": 0
+            }))
+            .unwrap()
+        };
+        times.iter().enumerate().map(header).collect()
+    }
+
+    fn kept(policy: &Policy, times: &[&str]) -> Vec<String> {
+        let now = "2026-11-24T12:00:00Z".parse().unwrap();
+        let mut kept: Vec<String> = policy.kept(&headers(times), now).into_iter().collect();
+        kept.sort();
+        kept
+    }
+
+    const TIMES: [&str; 5] = [
+        "2026-10-01T10:00:00.000Z",
+        "2026-11-23T10:00:00.000Z",
+        "2026-11-23T20:00:00.000Z",
+        "2026-11-24T09:00:00.000Z",
+        "2026-11-24T11:59:00.000Z",
+    ];
+
+    #[test]
+    fn each_rule_keeps_the_newest_of_its_span() {
+        assert_eq!(kept(&Policy { last: 1, ..Policy::default() }, &TIMES), ["4"]);
+        assert_eq!(kept(&Policy { daily: 2, ..Policy::default() }, &TIMES), ["2", "4"]);
+        assert_eq!(kept(&Policy { monthly: 9, ..Policy::default() }, &TIMES), ["0", "4"]);
+        assert_eq!(kept(&Policy { within: Some(Duration::from_hours(4)), ..Policy::default() }, &TIMES), ["3", "4"]);
+        assert!(kept(&Policy::default(), &TIMES).is_empty() && Policy::default().is_empty());
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_now() {
+        assert_eq!(kept(&Policy { within: Some(Duration::from_secs(1)), ..Policy::default() }, &["nonsense"]), ["0"]);
+    }
+}

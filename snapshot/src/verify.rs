@@ -1,0 +1,119 @@
+//! `snapshot verify`: reads everything back. What is damaged is named with all that it affects; what is not can still be restored.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use contract::output::Output;
+use contract::path::Subject;
+use contract::record::{About, Status};
+use contract::run::Exit;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::repair;
+use crate::store::address::Address;
+use crate::store::contents::Contents;
+use crate::store::manifest::{Entry, Manifest};
+use crate::store::{Store, names};
+
+/// The type of the record.
+const KIND: &str = "snapshot.probe";
+
+/// The verdict on one snapshot.
+#[derive(Serialize)]
+struct Verdict<'a> {
+    status: Status,
+    contents: u64,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    faults: &'a [Fault],
+}
+
+#[derive(Clone, Serialize)]
+struct Fault {
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<Address>,
+    text: String,
+    /// The files that cannot be restored for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<Subject>,
+}
+
+/// Verifies one snapshot, or all where no name is given; `mend` puts contents back that files which are there still have.
+///
+/// # Errors
+/// There is no such snapshot, or the store cannot be read.
+pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: bool) -> anyhow::Result<Exit> {
+    let _lock = store.share()?;
+    let ids = if let Some(name) = name { vec![named(store, name)] } else { all(store)? };
+    let manifests: Vec<(String, anyhow::Result<Manifest>)> = ids
+        .into_iter()
+        .map(|id| {
+            let read = store.read(&id);
+            (id, read)
+        })
+        .collect();
+    let wanted: BTreeSet<Address> = manifests
+        .iter()
+        .filter_map(|(_, read)| read.as_ref().ok())
+        .flat_map(|manifest| manifest.entries.iter().flat_map(Entry::contents))
+        .collect();
+    let contents = store.contents()?;
+    let mut bad = damaged(&contents, &wanted);
+    if mend && !bad.is_empty() {
+        let whole: Vec<&Manifest> = manifests.iter().filter_map(|(_, read)| read.as_ref().ok()).collect();
+        for address in repair::from_live_files(out, store, &whole, &bad.keys().copied().collect())? {
+            bad.remove(&address);
+        }
+    }
+    let mut verdict = Exit::Done;
+    for (id, read) in &manifests {
+        let faults = match read {
+            Err(e) => vec![Fault { code: "manifest-damaged", sha256: None, text: format!("{e:#}"), files: Vec::new() }],
+            Ok(manifest) => faults(manifest, &bad),
+        };
+        let status = if faults.is_empty() { Status::Healthy } else { Status::Broken };
+        if status != Status::Healthy {
+            verdict = Exit::Bad;
+        }
+        let count = read.as_ref().map_or(0, |manifest| manifest.entries.iter().flat_map(Entry::contents).collect::<HashSet<_>>().len());
+        let subject = Subject::from(id.as_str());
+        out.emit(
+            KIND,
+            About { subject: Some(&subject), ..About::default() },
+            &Verdict { status, contents: count as u64, faults: &faults },
+        )?;
+    }
+    for pack in contents.packs().iter().filter(|pack| pack.damage.is_some()) {
+        out.hint(&format!("{}: {}", contract::path::shown(&pack.path), pack.damage.as_deref().unwrap_or_default()));
+    }
+    Ok(verdict)
+}
+
+/// A snapshot whose manifest is damaged goes by its whole id alone.
+fn named(store: &Store, name: &str) -> String {
+    names::find(store, name).map_or_else(|_| name.to_owned(), |header| header.id)
+}
+
+fn all(store: &Store) -> anyhow::Result<Vec<String>> {
+    let (headers, damaged) = store.headers()?;
+    Ok(headers.into_iter().map(|header| header.id).chain(damaged.into_iter().map(|(id, _)| id)).collect())
+}
+
+/// The contents that cannot be read back, and why.
+fn damaged(contents: &Contents, wanted: &BTreeSet<Address>) -> BTreeMap<Address, String> {
+    wanted.par_iter().filter_map(|address| contents.read(address).err().map(|e| (*address, format!("{e:#}")))).collect()
+}
+
+fn faults(manifest: &Manifest, bad: &BTreeMap<Address, String>) -> Vec<Fault> {
+    let mut files: HashMap<Address, Vec<Subject>> = HashMap::new();
+    for entry in &manifest.entries {
+        for address in entry.contents().filter(|address| bad.contains_key(address)).collect::<BTreeSet<_>>() {
+            files.entry(address).or_default().push(entry.path.clone());
+        }
+    }
+    bad.iter()
+        .filter_map(|(address, text)| {
+            Some(Fault { code: "content-damaged", sha256: Some(*address), text: text.clone(), files: files.remove(address)? })
+        })
+        .collect()
+}
