@@ -94,7 +94,7 @@ mod tests {
         let path = folder.path().join("a.lock");
         let readers = [(); 2].map(|()| wait(&path, Mode::Shared, Duration::ZERO).unwrap());
         assert!(take(&path).unwrap_err().is::<Held>());
-        let writer = std::thread::spawn(move || wait(&path, Mode::Exclusive, Duration::from_secs(60)).is_ok());
+        let writer = std::thread::spawn(move || wait(&path, Mode::Exclusive, Duration::from_mins(1)).is_ok());
         std::thread::sleep(TICK * 2);
         drop(readers);
         assert!(writer.join().unwrap());
