@@ -72,8 +72,16 @@ pub struct Finished {
 /// # Errors
 /// It cannot be started.
 pub fn run(command: &mut Command, timeout: Duration, keep: usize) -> io::Result<Finished> {
+    run_fed(command, Stdio::null(), timeout, keep)
+}
+
+/// Runs a command as [`run`] does, with something to read on its standard input.
+///
+/// # Errors
+/// It cannot be started.
+pub fn run_fed(command: &mut Command, stdin: Stdio, timeout: Duration, keep: usize) -> io::Result<Finished> {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let ended = follow(command, timeout, &mut |stream, bytes| {
+    let ended = follow_fed(command, stdin, timeout, &mut |stream, bytes| {
         let kept = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
         kept.extend_from_slice(bytes);
         if kept.len() > keep * 2 {
@@ -94,8 +102,12 @@ pub fn run(command: &mut Command, timeout: Duration, keep: usize) -> io::Result<
 /// # Errors
 /// It cannot be started.
 pub fn follow(command: &mut Command, timeout: Duration, sink: &mut dyn FnMut(Stream, &[u8])) -> io::Result<Ended> {
+    follow_fed(command, Stdio::null(), timeout, sink)
+}
+
+fn follow_fed(command: &mut Command, stdin: Stdio, timeout: Duration, sink: &mut dyn FnMut(Stream, &[u8])) -> io::Result<Ended> {
     let deadline = Instant::now() + timeout;
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let Some((mut child, group)) = begin(command)? else { return Ok(Ended::Interrupted) };
     let mut pipes = Pipes { stdout: child.stdout.take(), stderr: child.stderr.take(), buffer: vec![0; 64 << 10] };
     let ended = watch(&group, &mut pipes, deadline, sink);

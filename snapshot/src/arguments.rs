@@ -208,6 +208,9 @@ pub(crate) struct Restore {
     /// Show what changes in text files
     #[arg(long)]
     text: bool,
+    /// Afterwards run the programs in this folder, each with the records of the restore on its standard input
+    #[arg(long, value_name = "DIR")]
+    run_hooks: Option<PathBuf>,
 }
 
 impl Restore {
@@ -220,6 +223,7 @@ impl Restore {
             keep_setuid: self.keep_setuid,
             unchanged: self.unchanged,
             text: self.text,
+            hooks: self.run_hooks.clone(),
         }
     }
 }

@@ -3,10 +3,13 @@
 
 mod commit;
 mod ground;
+mod hooks;
 mod journal;
 mod mounts;
 mod plan;
+mod reload;
 mod stage;
+mod tell;
 mod traits;
 
 use std::path::{Path, PathBuf};
@@ -22,7 +25,6 @@ use contract::record::About;
 use contract::run::Exit;
 use contract::signal;
 use contract::state;
-use serde_json::json;
 
 use crate::capture::roots::{Request, real};
 use crate::create::{self, Words};
@@ -30,10 +32,10 @@ use crate::restore::ground::{Ground, Live};
 use crate::restore::journal::{Journal, Stage, Touch};
 use crate::restore::plan::{Change, Plan, Step, Wish};
 use crate::restore::stage::{Aside, Stager};
+use crate::restore::tell::{Ending, Teller};
 use crate::restore::traits::{Power, Traits};
 use crate::store::manifest::{Kind, Manifest};
 use crate::store::{Store, names};
-use crate::text_diff;
 
 const VERB: &str = "restore";
 /// The label of the snapshots that a restore makes of what it replaces.
@@ -54,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) unchanged: bool,
     /// Show what changes in text files.
     pub(crate) text: bool,
+    /// A folder of programs to run afterwards.
+    pub(crate) hooks: Option<PathBuf>,
 }
 
 /// Restores a snapshot, or says what that would change.
@@ -62,6 +66,7 @@ pub(crate) struct Options {
 /// There is no such snapshot, or it cannot be compared with what is there.
 pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name: &str, options: &Options) -> anyhow::Result<Exit> {
     let header = names::find(store, name)?;
+    let hooks = options.hooks.as_deref().map(hooks::find).transpose()?.unwrap_or_default();
     let _alone = if options.force { Some(store.restore_alone()?) } else { None };
     let _lock = store.share()?;
     let manifest = store.read(&header.id)?;
@@ -74,32 +79,46 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
         power: Power::ours(options.keep_setuid),
     };
     let plan = plan::plan(&wish, &ground, store)?;
+    let mut teller = Teller { out, store, plan: &plan, options, told: Vec::new() };
     if !options.force {
-        tell(out, store, &plan, options, Outcome::Planned)?;
-        return summary(out, &manifest, &plan, Summary { outcome: Outcome::Planned, ..Summary::default() }).map(|()| Exit::Done);
+        teller.steps(Outcome::Planned)?;
+        let summary = teller.summary(&Ending { outcome: Outcome::Planned, ..Ending::default() });
+        return teller.put(&Subject::from(header.id.as_str()), &summary).map(|()| Exit::Done);
     }
-    let start = Instant::now();
-    let mut audit = Audit::open(&state.open()?)?;
     let mut restore = Restore { store, manifest: &manifest, ground: &ground, power: wish.power, plan: &plan, safety: None };
-    let started = action(Outcome::Started, String::new());
-    let subject = Subject::from(manifest.header.id.as_str());
+    let outcome = act(&mut teller, &mut restore, &mut Audit::open(&state.open()?)?)?;
+    let told = teller.told;
+    let well = outcome != Outcome::Done || hooks::run(out, &hooks, &told)?;
+    Ok(if outcome == Outcome::Done && well { Exit::Done } else { Exit::Bad })
+}
+
+/// Makes the restore, on record before and after.
+fn act(teller: &mut Teller<'_>, restore: &mut Restore<'_>, audit: &mut Audit) -> anyhow::Result<Outcome> {
+    let start = Instant::now();
+    let subject = Subject::from(restore.manifest.header.id.as_str());
     let about = About { subject: Some(&subject), ..About::default() };
-    audit.append(&out.render(KIND, about, &started)?.line)?;
+    let started = Action { verb: VERB.to_owned(), outcome: Outcome::Started, ..Action::default() };
+    audit.append(&teller.out.render(KIND, about, &started)?.line)?;
     let result = restore.make();
-    let safety = restore.safety.clone();
     let outcome = match &result {
         Ok(()) => Outcome::Done,
         Err(_) if signal::interrupted() => Outcome::Cancelled,
         Err(_) => Outcome::Failed,
     };
-    tell(out, store, &plan, options, outcome)?;
+    teller.steps(outcome)?;
     let why = result.err().map(|e| format!("{e:#}"));
-    let failed = why.is_some();
     let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
-    let rendered = out.render(KIND, about, &summed(&plan, Summary { outcome, why, safety, took_ms }))?;
+    let summary = teller.summary(&Ending { outcome, why, safety: restore.safety.clone(), took_ms });
+    let rendered = teller.out.render(KIND, about, &summary)?;
     audit.append(&rendered.line)?;
-    out.write(&rendered)?;
-    Ok(if failed { Exit::Bad } else { Exit::Done })
+    teller.told.extend_from_slice(&rendered.line);
+    teller.out.write(&rendered)?;
+    if outcome == Outcome::Done {
+        for advice in reload::advice(teller.changed()) {
+            teller.out.hint(&advice);
+        }
+    }
+    Ok(outcome)
 }
 
 /// Ends every restore that a crash interrupted: takes it back, or tidies up behind one that was through.
@@ -303,79 +322,4 @@ impl Restore<'_> {
     fn times_differ(&self) -> anyhow::Result<bool> {
         Ok(!self.touches()?.is_empty())
     }
-}
-
-fn tell(out: &mut Output, store: &Store, plan: &Plan<'_>, options: &Options, outcome: Outcome) -> anyhow::Result<()> {
-    let contents = if options.text && outcome == Outcome::Planned { Some(store.contents()?) } else { None };
-    for step in &plan.steps {
-        if step.change == Change::Unchanged && !options.unchanged {
-            continue;
-        }
-        let subject = plan::subject(step);
-        let mut detail = json!({ "change": step.change });
-        let sizes = [
-            ("size_before", step.before.as_ref().filter(|live| live.kind == Kind::File).map(|live| live.size)),
-            ("size", step.entry.and_then(|entry| entry.size)),
-        ];
-        for (key, size) in sizes {
-            if let Some(size) = size {
-                detail[key] = json!(size);
-            }
-        }
-        if let Some(diff) = contents
-            .as_ref()
-            .and_then(|contents| text_diff::live_to_entry(&step.path, step.before.as_ref().map(|live| live.size), step.entry, contents))
-        {
-            detail["diff"] = json!(diff);
-        }
-        let done = outcome == Outcome::Done && step.change != Change::Unchanged;
-        let action = Action { verb: VERB.to_owned(), outcome, changed: done, verified: done, detail: Some(detail), ..Action::default() };
-        out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
-    }
-    Ok(())
-}
-
-#[derive(Default)]
-struct Summary {
-    outcome: Outcome,
-    why: Option<String>,
-    safety: Option<String>,
-    took_ms: Option<u64>,
-}
-
-fn summary(out: &mut Output, manifest: &Manifest, plan: &Plan<'_>, what: Summary) -> anyhow::Result<()> {
-    let subject = Subject::from(manifest.header.id.as_str());
-    out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &summed(plan, what))?;
-    Ok(())
-}
-
-fn summed(plan: &Plan<'_>, what: Summary) -> Action {
-    let count = |change: Change| plan.steps.iter().filter(|step| step.change == change).count();
-    let kinds = [
-        ("create", Change::Create),
-        ("overwrite", Change::Overwrite),
-        ("retype", Change::Retype),
-        ("traits", Change::Traits),
-        ("delete", Change::Delete),
-        ("unchanged", Change::Unchanged),
-    ];
-    let counts: serde_json::Map<String, serde_json::Value> =
-        kinds.into_iter().map(|(name, change)| (name.to_owned(), json!(count(change)))).collect();
-    let words: Vec<String> =
-        kinds.iter().map(|(name, change)| (name, count(*change))).filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect();
-    let text = what.why.unwrap_or_else(|| if words.is_empty() { "the snapshot is empty".to_owned() } else { words.join(", ") });
-    let done = what.outcome == Outcome::Done;
-    let changed = done && plan.changes().next().is_some();
-    Action {
-        changed,
-        verified: done,
-        undo: what.safety.as_deref().map(Subject::from),
-        detail: Some(json!({ "counts": counts })),
-        took_ms: what.took_ms,
-        ..action(what.outcome, text)
-    }
-}
-
-fn action(outcome: Outcome, text: String) -> Action {
-    Action { verb: VERB.to_owned(), outcome, text, ..Action::default() }
 }

@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use contract::path::{Subject, shown};
+use contract::path::shown;
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use serde::{Deserialize, Serialize};
@@ -314,9 +314,4 @@ pub(crate) fn hash_of(mut file: File) -> anyhow::Result<Address> {
         }
         hash.update(&buffer[..length]);
     }
-}
-
-/// A path for a record.
-pub(crate) fn subject(step: &Step<'_>) -> Subject {
-    Subject::from(&step.path)
 }

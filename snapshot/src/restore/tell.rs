@@ -1,0 +1,111 @@
+//! The records of a restore: one for each path, and one for all of it.
+
+use std::path::Path;
+
+use contract::action::{Action, KIND, Outcome};
+use contract::output::Output;
+use contract::path::Subject;
+use contract::record::About;
+use serde_json::{Map, Value, json};
+
+use crate::restore::plan::{Change, Plan, Step};
+use crate::restore::{Options, VERB, reload};
+use crate::store::Store;
+use crate::store::contents::Contents;
+use crate::store::manifest::Kind;
+use crate::text_diff;
+
+/// What each change is called.
+const CHANGES: [(&str, Change); 6] = [
+    ("create", Change::Create),
+    ("overwrite", Change::Overwrite),
+    ("retype", Change::Retype),
+    ("traits", Change::Traits),
+    ("delete", Change::Delete),
+    ("unchanged", Change::Unchanged),
+];
+
+/// Writes the records, and keeps them for the hooks.
+pub(crate) struct Teller<'a> {
+    pub(crate) out: &'a mut Output,
+    pub(crate) store: &'a Store,
+    pub(crate) plan: &'a Plan<'a>,
+    pub(crate) options: &'a Options,
+    pub(crate) told: Vec<u8>,
+}
+
+/// How it went.
+#[derive(Default)]
+pub(crate) struct Ending {
+    pub(crate) outcome: Outcome,
+    pub(crate) why: Option<String>,
+    /// The snapshot of what was replaced.
+    pub(crate) safety: Option<String>,
+    pub(crate) took_ms: Option<u64>,
+}
+
+impl Teller<'_> {
+    /// Tells of each path.
+    pub(crate) fn steps(&mut self, outcome: Outcome) -> anyhow::Result<()> {
+        // Afterwards there is nothing left to compare with.
+        let contents = if self.options.text && outcome == Outcome::Planned { Some(self.store.contents()?) } else { None };
+        let plan = self.plan;
+        for step in &plan.steps {
+            if step.change == Change::Unchanged && !self.options.unchanged {
+                continue;
+            }
+            let done = outcome == Outcome::Done && step.change != Change::Unchanged;
+            let detail = Some(Value::Object(detail(step, contents.as_ref())));
+            let action = Action { verb: VERB.to_owned(), outcome, changed: done, verified: done, detail, ..Action::default() };
+            self.put(&Subject::from(&step.path), &action)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put(&mut self, subject: &Subject, action: &Action) -> anyhow::Result<()> {
+        let rendered = self.out.render(KIND, About { subject: Some(subject), ..About::default() }, action)?;
+        self.told.extend_from_slice(&rendered.line);
+        self.out.write(&rendered)
+    }
+
+    /// What becomes other than it was.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &Path> {
+        self.plan.changes().map(|step| step.path.as_path())
+    }
+
+    /// All of it in one.
+    pub(crate) fn summary(&self, ending: &Ending) -> Action {
+        let counts = CHANGES.map(|(name, change)| (name, self.plan.steps.iter().filter(|step| step.change == change).count()));
+        let words: Vec<String> = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
+        let words = if words.is_empty() { "there is nothing in it".to_owned() } else { words.join(", ") };
+        let done = ending.outcome == Outcome::Done;
+        let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
+        let mut detail = Map::from_iter([("counts".to_owned(), Value::Object(counts))]);
+        let advice = reload::advice(self.changed());
+        if !advice.is_empty() && ending.why.is_none() {
+            detail.insert("reload".to_owned(), json!(advice));
+        }
+        Action {
+            verb: VERB.to_owned(),
+            outcome: ending.outcome,
+            changed: done && self.plan.changes().next().is_some(),
+            verified: done,
+            text: ending.why.clone().unwrap_or(words),
+            undo: ending.safety.as_deref().map(Subject::from),
+            detail: Some(Value::Object(detail)),
+            took_ms: ending.took_ms,
+            ..Action::default()
+        }
+    }
+}
+
+fn detail(step: &Step<'_>, contents: Option<&Contents>) -> Map<String, Value> {
+    let mut detail = Map::from_iter([("change".to_owned(), json!(step.change))]);
+    let before = step.before.as_ref().filter(|live| live.kind == Kind::File).map(|live| live.size);
+    let after = step.entry.and_then(|entry| entry.size);
+    let diff = contents.and_then(|contents| text_diff::live_to_entry(&step.path, before, step.entry, contents));
+    detail.extend(before.map(|size| ("size_before".to_owned(), json!(size))));
+    detail.extend(after.map(|size| ("size".to_owned(), json!(size))));
+    detail.extend(diff.map(|diff| ("diff".to_owned(), json!(diff))));
+    detail
+}
