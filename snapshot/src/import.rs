@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::store::address::Address;
 use crate::store::contents::Contents;
 use crate::store::manifest::{Entry, Header, Kind, Manifest, Root, WorkTree};
-use crate::store::pack::{Framer, LONGEST, Writer};
+use crate::store::pack::{self, LONGEST, Writer};
 use crate::store::{Store, names};
 use crate::{capture, summary};
 
@@ -151,7 +151,6 @@ fn time(text: &str) -> anyhow::Result<String> {
 }
 
 fn gather(out: &mut Output, old: &Old, folder: &Path, contents: &Contents, writer: &mut Writer) -> anyhow::Result<(Vec<Entry>, bool)> {
-    let mut framer = Framer::new()?;
     let (mut entries, mut partial) = (Vec::new(), false);
     let mut added = std::collections::HashSet::new();
     for (kind, files) in [("plist", &old.plist_files), ("config", &old.config_files), ("credentials", &old.credential_files)] {
@@ -161,8 +160,7 @@ fn gather(out: &mut Output, old: &Old, folder: &Path, contents: &Contents, write
                     let address = Address::of(&bytes);
                     entry.sha256 = Some(address);
                     if !contents.has(&address) && added.insert(address) {
-                        let frame = framer.frame(address, &bytes)?;
-                        writer.append(address, bytes.len() as u64, &frame)?;
+                        writer.append(address, bytes.len() as u64, &pack::frame(address, &bytes)?)?;
                     }
                     entries.push(entry);
                 }

@@ -24,8 +24,8 @@ impl<'a> Parts<'a> {
     /// The entry is of no file.
     pub(crate) fn of(entry: &Entry, contents: &'a Contents) -> anyhow::Result<Self> {
         let pieces = match (&entry.pieces[..], entry.sha256, entry.size) {
-            ([], Some(sha256), Some(size)) => vec![Piece { sha256: Some(sha256), size }],
-            ([], ..) => anyhow::bail!("{} has no content", entry.path),
+            (_, Some(sha256), Some(size)) => vec![Piece { sha256: Some(sha256), size }],
+            ([], _, None | Some(1..)) => anyhow::bail!("{} has no content", entry.path),
             (pieces, ..) => pieces.to_vec(),
         };
         Ok(Self { contents, pieces, next: 0 })

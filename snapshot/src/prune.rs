@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::store::address::Address;
 use crate::store::contents::{Contents, Pack};
 use crate::store::manifest::{Entry, Header};
-use crate::store::pack::{Framer, Writer};
+use crate::store::pack::{self, Writer};
 use crate::store::{Options, Store, files, names};
 use crate::summary;
 
@@ -235,11 +235,9 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
 /// Writes what is still needed of a pack into a new one.
 fn rewrite(store: &Store, contents: &Contents, id: &str, keep: &[Address]) -> anyhow::Result<()> {
     let mut writer = Writer::create(&store.packs(), id)?;
-    let mut framer = Framer::new()?;
     for address in keep {
         let bytes = contents.read(address)?;
-        let frame = framer.frame(*address, &bytes)?;
-        writer.append(*address, bytes.len() as u64, &frame)?;
+        writer.append(*address, bytes.len() as u64, &pack::frame(*address, &bytes)?)?;
     }
     writer.finish()?;
     Ok(())

@@ -5,20 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::store::address::Address;
 use crate::store::contents::Contents;
-use crate::store::pack::{Framer, Writer};
-
-/// What a thread has at hand, so that nothing is allocated for each file.
-pub(crate) struct Hand {
-    pub(crate) framer: Framer,
-    /// The file that is being read.
-    pub(crate) content: Vec<u8>,
-}
-
-impl Hand {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        Ok(Self { framer: Framer::new()?, content: Vec::new() })
-    }
-}
+use crate::store::pack::{self, Writer};
 
 /// Where contents go.
 pub(crate) struct Adder<'a> {
@@ -48,14 +35,9 @@ impl<'a> Adder<'a> {
         Self { goal: Goal::Nowhere, claimed: Mutex::default() }
     }
 
-    /// Adds what `hand` has read.
-    pub(crate) fn add_whole(&self, address: Address, hand: &mut Hand) -> anyhow::Result<()> {
-        self.add(address, &hand.content, &mut hand.framer)
-    }
-
     /// Adds a content where it is to go, unless it is there, or another thread is at it.
-    pub(crate) fn add(&self, address: Address, content: &[u8], framer: &mut Framer) -> anyhow::Result<()> {
-        let pack = match &self.goal {
+    pub(crate) fn add(&self, address: Address, content: &[u8]) -> anyhow::Result<()> {
+        let goal = match &self.goal {
             Goal::New { stored, pack } if !stored.has(&address) => pack,
             Goal::Only { wanted, pack } if wanted.contains(&address) => pack,
             _ => return Ok(()),
@@ -63,8 +45,8 @@ impl<'a> Adder<'a> {
         if !self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(address) {
             return Ok(());
         }
-        let frame = framer.frame(address, content)?;
-        pack.lock().unwrap_or_else(PoisonError::into_inner).append(address, content.len() as u64, &frame)
+        let frame = pack::frame(address, content)?;
+        goal.lock().unwrap_or_else(PoisonError::into_inner).append(address, content.len() as u64, &frame)
     }
 
     /// The pack, to be finished or thrown away.

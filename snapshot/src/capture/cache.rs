@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::path::Subject;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::store::address::Address;
@@ -50,7 +51,8 @@ impl Look {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Known {
     look: Look,
-    pub(crate) sha256: Address,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<Address>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pieces: Vec<Piece>,
 }
@@ -63,7 +65,11 @@ struct Line<K> {
 
 /// What is known of the files of earlier snapshots.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(HashMap<PathBuf, Known>);
+pub(crate) struct Cache {
+    files: HashMap<PathBuf, Known>,
+    /// Whether it is other than what was read.
+    changed: bool,
+}
 
 const NAME: &str = "files.jsonl";
 /// More files than this are not remembered: reading the list would cost more than it saves.
@@ -73,35 +79,41 @@ impl Cache {
     /// Reads it; one that is missing or damaged is empty.
     pub(crate) fn load(folder: &Path) -> Self {
         let Ok(text) = fs::read(folder.join(NAME)) else { return Self::default() };
-        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let lines = text.par_split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let parsed =
             lines.map(|line| serde_json::from_slice::<Line<Known>>(line).ok().map(|line| (line.path.as_path().to_owned(), line.known)));
-        Self(parsed.collect::<Option<_>>().unwrap_or_default())
+        Self { files: parsed.collect::<Option<_>>().unwrap_or_default(), changed: false }
     }
 
     /// What a file holds that still looks as it did.
     pub(crate) fn known(&self, path: &Path, meta: &Metadata) -> Option<&Known> {
-        self.0.get(path).filter(|known| known.look == Look::of(meta))
+        self.files.get(path).filter(|known| known.look == Look::of(meta))
     }
 
     /// Remembers a file that looked like this when it was read from `at` on.
-    pub(crate) fn remember(&mut self, path: &Path, look: Look, at: i64, sha256: Address, pieces: &[Piece]) {
+    pub(crate) fn remember(&mut self, path: &Path, look: Look, at: i64, sha256: Option<Address>, pieces: &[Piece]) {
+        self.changed = true;
         if look.is_settled(at) {
-            self.0.insert(path.to_owned(), Known { look, sha256, pieces: pieces.to_vec() });
+            self.files.insert(path.to_owned(), Known { look, sha256, pieces: pieces.to_vec() });
         } else {
-            self.0.remove(path);
+            self.files.remove(path);
         }
     }
 
     /// Forgets what is below `roots` and not among `seen`, which is sorted.
     pub(crate) fn forget_gone(&mut self, roots: &[PathBuf], seen: &[&Path]) {
-        self.0.retain(|path, _| seen.binary_search(&path.as_path()).is_ok() || !roots.iter().any(|root| path.starts_with(root)));
+        let before = self.files.len();
+        self.files.retain(|path, _| seen.binary_search(&path.as_path()).is_ok() || !roots.iter().any(|root| path.starts_with(root)));
+        self.changed |= self.files.len() != before;
     }
 
-    /// Writes it. It is not synced: what a crash leaves of it does not parse, and is not believed.
+    /// Writes it if it changed. It is not synced: what a crash leaves of it does not parse, and is not believed.
     pub(crate) fn save(&self, folder: &Path) -> anyhow::Result<()> {
-        let mut text = Vec::with_capacity(self.0.len() * 200);
-        for (path, known) in self.0.iter().take(MOST) {
+        if !self.changed {
+            return Ok(());
+        }
+        let mut text = Vec::with_capacity(self.files.len() * 200);
+        for (path, known) in self.files.iter().take(MOST) {
             serde_json::to_writer(&mut text, &Line { path: Subject::from(path), known })?;
             text.push(b'\n');
         }

@@ -20,7 +20,7 @@ use contract::progress::Progress;
 use contract::signal;
 use rayon::prelude::*;
 
-use crate::capture::adder::{Adder, Hand};
+use crate::capture::adder::Adder;
 pub(crate) use crate::capture::attributes::{mtime, xattrs};
 use crate::capture::cache::{Cache, Look};
 use crate::capture::read::is_sparse;
@@ -57,7 +57,7 @@ pub(crate) struct Captured {
 
 /// What is known of a file without its being read, or from reading it.
 struct Content {
-    sha256: Address,
+    sha256: Option<Address>,
     pieces: Vec<Piece>,
     size: u64,
     /// Its look and the time of reading, where it was read and may be remembered.
@@ -124,12 +124,11 @@ pub(crate) fn again(
     wanted: &BTreeSet<Address>,
 ) -> anyhow::Result<Vec<(Address, PathBuf)>> {
     let adder = Adder::only(wanted, Writer::create(&store.packs(), id)?);
-    let mut hand = Hand::new()?;
     let mut mended = Vec::new();
     for path in paths {
-        let Ok(read) = read::file(path, &adder, &mut hand)? else { continue };
-        let parts = if read.pieces.is_empty() { vec![read.sha256] } else { read.pieces.iter().filter_map(|piece| piece.sha256).collect() };
-        for part in parts.into_iter().filter(|part| wanted.contains(part) && adder.has_added(part)) {
+        let Ok(read) = read::file(path, &adder)? else { continue };
+        let parts = read.sha256.into_iter().chain(read.pieces.iter().filter_map(|piece| piece.sha256));
+        for part in parts.filter(|part| wanted.contains(part) && adder.has_added(part)) {
             if !mended.iter().any(|(address, _)| *address == part) {
                 mended.push((part, path.clone()));
             }
@@ -157,21 +156,20 @@ fn known(found: &Found, cache: &Cache, contents: &Contents) -> Option<Content> {
     let meta = found.meta.as_ref().filter(|meta| meta.is_file())?;
     let known = cache.known(&found.path, meta)?;
     let mut parts = known.pieces.iter().filter_map(|piece| piece.sha256);
-    let held = if known.pieces.is_empty() { contents.has(&known.sha256) } else { parts.all(|part| contents.has(&part)) };
+    let held = known.sha256.is_none_or(|sha256| contents.has(&sha256)) && parts.all(|part| contents.has(&part));
     held.then(|| Content { sha256: known.sha256, pieces: known.pieces.clone(), size: meta.size(), fresh: None, stable: true, key: false })
 }
 
 type Reading = Option<Result<(Option<Metadata>, Content), std::io::Error>>;
 
 fn read_all(found: &[Found], cache: &Cache, contents: &Contents, adder: &Adder<'_>, progress: &Progress) -> anyhow::Result<Vec<Reading>> {
-    let one = |hand: &mut anyhow::Result<Hand>, found: &Found| -> anyhow::Result<Reading> {
+    let one = |found: &Found| -> anyhow::Result<Reading> {
         let Some(_) = found.meta.as_ref().filter(|meta| meta.is_file()) else { return Ok(None) };
         if let Some(known) = known(found, cache, contents) {
             return Ok(Some(Ok((None, known))));
         }
         anyhow::ensure!(!signal::interrupted(), "interrupted");
-        let hand = hand.as_mut().map_err(|e| anyhow::anyhow!("{e:#}"))?;
-        let read = read::file(&found.path, adder, hand)?;
+        let read = read::file(&found.path, adder)?;
         progress.done(1);
         Ok(Some(read.map(|read| {
             let content = Content {
@@ -185,7 +183,14 @@ fn read_all(found: &[Found], cache: &Cache, contents: &Contents, adder: &Adder<'
             (Some(read.meta), content)
         })))
     };
-    found.par_iter().map_init(Hand::new, one).collect()
+    // A large file keeps all threads busy by itself, and two at once would only take more memory.
+    let large = |found: &Found| found.meta.as_ref().is_some_and(|meta| meta.len() > read::WHOLE);
+    let mut read: Vec<Reading> =
+        found.par_iter().map(|found| if large(found) { Ok(None) } else { one(found) }).collect::<anyhow::Result<_>>()?;
+    for (found, read) in found.iter().zip(&mut read).filter(|(found, _)| large(found)) {
+        *read = one(found)?;
+    }
+    Ok(read)
 }
 
 type Entries = (Vec<Entry>, Vec<Trouble>, Vec<PathBuf>);
@@ -193,7 +198,7 @@ type Entries = (Vec<Entry>, Vec<Trouble>, Vec<PathBuf>);
 fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Result<Entries> {
     let attributes: Vec<_> = found.par_iter().map(attributes_of).collect();
     let (mut entries, mut troubles, mut keys) = (Vec::with_capacity(found.len()), Vec::new(), Vec::new());
-    let mut first_names: HashMap<((u64, u64), Address), &Path> = HashMap::new();
+    let mut first_names: HashMap<((u64, u64), Option<Address>), &Path> = HashMap::new();
     for ((found, read), attributes) in found.iter().zip(read).zip(attributes) {
         let path = &found.path;
         let mut trouble = |code, text| troubles.push(Trouble { code, path: path.clone(), text });
@@ -226,8 +231,8 @@ fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Re
                 }
                 hold(&mut entry, &meta, content);
                 if meta.nlink() > 1 {
-                    let name = entry.sha256.map(|sha256| *first_names.entry((inode(&meta), sha256)).or_insert(path));
-                    entry.same_as = name.filter(|first| first != path).map(Subject::from);
+                    let first = *first_names.entry((inode(&meta), entry.sha256)).or_insert(path);
+                    entry.same_as = (first != path).then(|| Subject::from(first));
                 }
             }
         }
@@ -253,7 +258,7 @@ fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Re
 
 fn hold(entry: &mut Entry, meta: &Metadata, content: Content) {
     entry.size = Some(content.size);
-    entry.sha256 = Some(content.sha256);
+    entry.sha256 = content.sha256;
     entry.pieces = content.pieces;
     entry.sparse = is_sparse(meta);
     entry.changed_while_read = !content.stable;

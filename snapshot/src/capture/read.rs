@@ -7,19 +7,21 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fastcdc::v2020::StreamCDC;
+use fastcdc::v2020::FastCDC;
+use rayon::prelude::*;
 use rustix::fs::{OFlags, SeekFrom, seek};
-use sha2::{Digest as _, Sha256};
 
-use crate::capture::adder::{Adder, Hand};
+use crate::capture::adder::Adder;
 use crate::capture::cache::Look;
 use crate::store::address::Address;
 use crate::store::manifest::Piece;
 
 /// Files up to this size are one content; longer ones are cut where their bytes say so, so that an insertion moves no later cut.
-const WHOLE: u64 = 4 << 20;
+pub(crate) const WHOLE: u64 = 4 << 20;
 /// Sizes of pieces in bytes: a change costs about two of them.
-const PIECE: (usize, usize, usize) = (256 << 10, 1 << 20, 4 << 20);
+const PIECE: (usize, usize, usize) = (512 << 10, 1 << 20, 4 << 20);
+/// So much of a large file is in memory, twice.
+const WINDOW: u64 = 16 << 20;
 /// How often a file that changes meanwhile is read again.
 const ATTEMPTS: u32 = 5;
 /// A file changed this lately may change once more without looking any different (see [`Look::is_settled`]).
@@ -28,7 +30,8 @@ const TICK: Duration = Duration::from_millis(12);
 /// What was in a file.
 pub(crate) struct Read {
     pub(crate) meta: Metadata,
-    pub(crate) sha256: Address,
+    /// Of a file that is one content.
+    pub(crate) sha256: Option<Address>,
     pub(crate) pieces: Vec<Piece>,
     /// Bytes that were read.
     pub(crate) size: u64,
@@ -44,11 +47,11 @@ pub(crate) struct Read {
 ///
 /// # Errors
 /// It cannot be opened or read, or is no regular file any more; or the store cannot take it, which is an error of the outer kind.
-pub(crate) fn file(path: &Path, adder: &Adder<'_>, hand: &mut Hand) -> anyhow::Result<io::Result<Read>> {
+pub(crate) fn file(path: &Path, adder: &Adder<'_>) -> anyhow::Result<io::Result<Read>> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let read = match once(path, adder, hand) {
+        let read = match once(path, adder) {
             Ok(read) => read,
             Err(e) => match e.downcast::<Unreadable>() {
                 Ok(Unreadable(e)) => return Ok(Err(e)),
@@ -74,19 +77,20 @@ impl std::fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-fn once(path: &Path, adder: &Adder<'_>, hand: &mut Hand) -> anyhow::Result<Read> {
+fn once(path: &Path, adder: &Adder<'_>) -> anyhow::Result<Read> {
     let (mut file, meta) = open(path).map_err(Unreadable)?;
     let look = Look::of(&meta);
     let at = wait_for_the_tick(&meta);
     let (sha256, pieces, size, key) = if meta.size() <= WHOLE {
-        hand.content.clear();
-        (&mut file).take(WHOLE + 1).read_to_end(&mut hand.content).map_err(Unreadable)?;
-        let sha256 = Address::of(&hand.content);
-        adder.add_whole(sha256, hand)?;
-        (sha256, Vec::new(), hand.content.len() as u64, is_key(&hand.content))
+        let mut content = Vec::with_capacity(usize::try_from(meta.size())? + 1);
+        (&mut file).take(WHOLE + 1).read_to_end(&mut content).map_err(Unreadable)?;
+        let sha256 = Address::of(&content);
+        adder.add(sha256, &content)?;
+        (Some(sha256), Vec::new(), content.len() as u64, is_key(&content))
     } else {
-        let (sha256, pieces, size) = pieces(&file, &meta, adder, hand)?;
-        (sha256, pieces, size, false)
+        let pieces = pieces(&file, &meta, adder)?;
+        let size = pieces.iter().map(|piece| piece.size).sum();
+        (None, pieces, size, false)
     };
     let after = Look::of(&file.metadata().map_err(Unreadable)?);
     let stable = after == look && size == meta.size();
@@ -113,27 +117,69 @@ fn wait_for_the_tick(meta: &Metadata) -> i64 {
     i64::try_from(now().as_nanos()).unwrap_or(i64::MAX)
 }
 
-fn pieces(file: &File, meta: &Metadata, adder: &Adder<'_>, hand: &mut Hand) -> anyhow::Result<(Address, Vec<Piece>, u64)> {
-    let (mut whole, mut pieces, mut length) = (Sha256::new(), Vec::new(), 0);
+/// Cuts a large file into pieces and adds them, one window of it at a time, while the next window is read.
+fn pieces(file: &File, meta: &Metadata, adder: &Adder<'_>) -> anyhow::Result<Vec<Piece>> {
+    let mut pieces = Vec::new();
     for segment in segments(file, meta).map_err(Unreadable)? {
         if segment.hole {
-            hash_zeros(&mut whole, segment.length);
             pieces.push(Piece { sha256: None, size: segment.length });
-            length += segment.length;
             continue;
         }
         seek(file, SeekFrom::Start(segment.start)).map_err(|e| Unreadable(e.into()))?;
-        let (least, average, most) = PIECE;
-        for chunk in StreamCDC::new(file.take(segment.length), least, average, most) {
-            let chunk = chunk.map_err(|e| Unreadable(e.into()))?;
-            let sha256 = Address::of(&chunk.data);
-            whole.update(&chunk.data);
-            adder.add(sha256, &chunk.data, &mut hand.framer)?;
-            pieces.push(Piece { sha256: Some(sha256), size: chunk.data.len() as u64 });
-            length += chunk.data.len() as u64;
+        let mut window = Window::default();
+        let mut reader = file.take(segment.length);
+        window.fill(&mut reader).map_err(Unreadable)?;
+        while !window.cuts.is_empty() {
+            let mut next = Window { bytes: window.rest().to_vec(), ..Window::default() };
+            let (cut, filled) = rayon::join(|| window.add(adder), || next.fill(&mut reader));
+            pieces.extend(cut?);
+            filled.map_err(Unreadable)?;
+            window = next;
         }
     }
-    Ok((Address::end(whole), pieces, length))
+    Ok(pieces)
+}
+
+/// A part of a large file that is in memory.
+#[derive(Default)]
+struct Window {
+    bytes: Vec<u8>,
+    /// Where its pieces end.
+    cuts: Vec<usize>,
+}
+
+impl Window {
+    /// Reads up to [`WINDOW`] bytes and finds the cuts; a piece that may go on behind the window is left for the next one.
+    fn fill(&mut self, reader: &mut impl io::Read) -> io::Result<()> {
+        let wanted = WINDOW.saturating_sub(self.bytes.len() as u64);
+        self.bytes.reserve_exact(usize::try_from(wanted).unwrap_or(0));
+        let is_last = (reader.take(wanted).read_to_end(&mut self.bytes)? as u64) < wanted;
+        let (least, average, most) = PIECE;
+        let cutter = FastCDC::new(&self.bytes, least, average, most);
+        let mut start = 0;
+        while self.bytes.len() - start >= most || is_last && start < self.bytes.len() {
+            start = cutter.cut(start, self.bytes.len() - start).1;
+            self.cuts.push(start);
+        }
+        Ok(())
+    }
+
+    /// What belongs to the next window.
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.cuts.last().copied().unwrap_or(0)..]
+    }
+
+    fn add(&self, adder: &Adder<'_>) -> anyhow::Result<Vec<Piece>> {
+        let starts = [0].iter().chain(&self.cuts);
+        let ranges: Vec<(usize, usize)> = starts.copied().zip(self.cuts.iter().copied()).collect();
+        let add = |(start, end): (usize, usize)| {
+            let bytes = &self.bytes[start..end];
+            let sha256 = Address::of(bytes);
+            adder.add(sha256, bytes)?;
+            Ok(Piece { sha256: Some(sha256), size: bytes.len() as u64 })
+        };
+        ranges.into_par_iter().map(add).collect()
+    }
 }
 
 struct Segment {
@@ -171,15 +217,6 @@ fn segments(file: &File, meta: &Metadata) -> io::Result<Vec<Segment>> {
 /// Whether a file takes less room than it has bytes (stat(2): blocks are of 512 bytes).
 pub(crate) fn is_sparse(meta: &Metadata) -> bool {
     meta.blocks().saturating_mul(512) < meta.size()
-}
-
-fn hash_zeros(hash: &mut Sha256, mut length: u64) {
-    let zeros = vec![0; 1 << 20];
-    while length > 0 {
-        let now = length.min(zeros.len() as u64);
-        hash.update(&zeros[..usize::try_from(now).unwrap_or(zeros.len())]);
-        length -= now;
-    }
 }
 
 /// Whether a file begins with a private key: in PEM (RFC 7468), as OpenSSH and OpenSSL write it and as cloud providers hand it out within

@@ -2,6 +2,7 @@
 //! whatever goes wrong takes all of it back.
 
 mod commit;
+mod content;
 mod ground;
 mod hooks;
 mod journal;

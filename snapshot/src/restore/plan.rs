@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,14 +10,12 @@ use contract::path::shown;
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::restore::ground::{Ground, Live};
 use crate::restore::journal::is_ours;
-use crate::restore::mounts;
 use crate::restore::traits::{Power, Traits};
+use crate::restore::{content, mounts};
 use crate::store::Store;
-use crate::store::address::Address;
 use crate::store::manifest::{Entry, Kind, Manifest};
 
 /// What is wanted.
@@ -182,7 +179,7 @@ impl<'a> Wish<'a> {
 
     fn compare(&self, entry: &Entry, live: &Live, path: &Path, ground: &Ground) -> anyhow::Result<Change> {
         let same = match entry.kind {
-            Kind::File => entry.size == Some(live.size) && hash(path, ground)? == entry.sha256,
+            Kind::File => entry.size == Some(live.size) && holds(path, entry, ground)?,
             Kind::Link => {
                 let (folder, name) = ground.place(path)?;
                 let target = readlinkat(&*folder, name, Vec::new())?;
@@ -293,25 +290,10 @@ pub(crate) fn names(path: &Path, ground: &Ground) -> anyhow::Result<BTreeSet<OsS
     list().with_context(|| format!("cannot list {}", shown(path)))
 }
 
-/// SHA-256 of a file that is there; `None` where it is no regular file any more.
-fn hash(path: &Path, ground: &Ground) -> anyhow::Result<Option<Address>> {
+/// Whether a file that is there has the content of an entry.
+fn holds(path: &Path, entry: &Entry, ground: &Ground) -> anyhow::Result<bool> {
     let (folder, name) = ground.place(path)?;
     let file = openat(&*folder, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
     let file = File::from(file);
-    if !file.metadata()?.is_file() {
-        return Ok(None);
-    }
-    hash_of(file).map(Some)
-}
-
-/// SHA-256 of all that is in a file from where it stands.
-pub(crate) fn hash_of(mut file: File) -> anyhow::Result<Address> {
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 128 << 10]);
-    loop {
-        let length = file.read(&mut buffer)?;
-        if length == 0 {
-            return Ok(Address::end(hash));
-        }
-        hash.update(&buffer[..length]);
-    }
+    Ok(file.metadata()?.is_file() && content::is_of(&file, entry)?)
 }

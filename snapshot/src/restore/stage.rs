@@ -14,9 +14,10 @@ use rayon::prelude::*;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat, fsync, linkat, mkdirat, openat, symlinkat, utimensat};
 
 use crate::parts::Parts;
+use crate::restore::content;
 use crate::restore::ground::{self, Ground, Live};
 use crate::restore::journal::Swap;
-use crate::restore::plan::{Change, Plan, Step, hash_of};
+use crate::restore::plan::{Change, Plan, Step};
 use crate::restore::traits::{Power, Traits};
 use crate::store::contents::Contents;
 use crate::store::manifest::{Entry, Kind};
@@ -123,8 +124,7 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
         }
         file.set_len(entry.size.unwrap_or(0)).context("cannot give it its length")?;
         file.seek(SeekFrom::Start(0))?;
-        let written = hash_of(file.try_clone()?)?;
-        anyhow::ensure!(Some(written) == entry.sha256, "what the store has of it is damaged: its hash is another");
+        anyhow::ensure!(content::is_of(&file, entry)?, "what was written is not what the snapshot says");
         Traits::wanted(entry, self.power)?.give(&file, self.power)?;
         if sync {
             fsync(&file)?;

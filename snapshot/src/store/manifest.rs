@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::path::{Subject, shown};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::store::address::Address;
@@ -126,10 +127,10 @@ pub(crate) struct Entry {
     /// Of a file, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
-    /// Of a file's whole content.
+    /// Of a file that is one content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<Address>,
-    /// Of a large file: the contents that make it up, in order. Without this it is one content, under `sha256`.
+    /// Of a large file, which has no `sha256` of its own: the contents that make it up, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pieces: Vec<Piece>,
     /// Of a file: zeros are holes.
@@ -198,8 +199,7 @@ impl Entry {
 
     /// The addresses of the contents that a file is made of.
     pub(crate) fn contents(&self) -> impl Iterator<Item = Address> + '_ {
-        let whole = if self.pieces.is_empty() { self.sha256 } else { None };
-        whole.into_iter().chain(self.pieces.iter().filter_map(|piece| piece.sha256))
+        self.sha256.into_iter().chain(self.pieces.iter().filter_map(|piece| piece.sha256))
     }
 }
 
@@ -215,9 +215,8 @@ impl Manifest {
     pub(crate) fn render(&self) -> anyhow::Result<Vec<u8>> {
         let mut text = Vec::with_capacity(1024 + self.entries.len() * 256);
         line(&mut text, &self.header)?;
-        for entry in &self.entries {
-            line(&mut text, entry)?;
-        }
+        let rendered = self.entries.par_chunks(1024).map(lines).collect::<anyhow::Result<Vec<_>>>()?;
+        text.extend(rendered.into_iter().flatten());
         let sha256 = Address::of(&text);
         line(&mut text, &End { sha256 })?;
         zstd::bulk::compress(&text, LEVEL).context("cannot compress a manifest")
@@ -246,12 +245,12 @@ impl Manifest {
         let last = body.iter().rposition(|byte| *byte == b'\n').context("it is one line")? + 1;
         let end: End = serde_json::from_slice(&body[last..]).context("its last line is no hash")?;
         anyhow::ensure!(Address::of(&text[..last]) == end.sha256, "it is damaged: its hash is another");
-        let mut lines = text[..last].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let header = header(lines.next().context("it is empty")?)?;
-        let entries = lines
-            .enumerate()
-            .map(|(number, line)| serde_json::from_slice(line).with_context(|| format!("line {} is no entry", number + 2)))
-            .collect::<anyhow::Result<Vec<Entry>>>()?;
+        let first = text.iter().position(|byte| *byte == b'\n').context("it is empty")? + 1;
+        let header = header(&text[..first])?;
+        let lines: Vec<&[u8]> = text[first..last].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let entry =
+            |(number, line): (usize, &&[u8])| serde_json::from_slice(line).with_context(|| format!("line {} is no entry", number + 2));
+        let entries = lines.par_iter().enumerate().map(entry).collect::<anyhow::Result<Vec<Entry>>>()?;
         let manifest = Self { header, entries };
         manifest.check()?;
         Ok(manifest)
@@ -293,8 +292,8 @@ impl Manifest {
             }
             if entry.kind == Kind::File {
                 let sum: Option<u64> = entry.pieces.iter().try_fold(0, |sum: u64, piece| sum.checked_add(piece.size));
-                let fits = entry.pieces.is_empty() || sum == entry.size;
-                anyhow::ensure!(entry.size.is_some() && entry.sha256.is_some() && fits, "the file {} has no content", entry.path);
+                let fits = if entry.sha256.is_some() { entry.pieces.is_empty() } else { sum == entry.size };
+                anyhow::ensure!(entry.size.is_some() && fits, "the file {} has no content", entry.path);
             }
             anyhow::ensure!(entry.kind != Kind::Link || entry.target.is_some(), "the link {} leads nowhere", entry.path);
             before.push(entry);
@@ -336,6 +335,11 @@ fn header(line: &[u8]) -> anyhow::Result<Header> {
     let Version { v } = serde_json::from_slice(line).context("its first line is no header")?;
     anyhow::ensure!(v <= VERSION, "it is of a newer snapshot (version {v}); use that one");
     serde_json::from_slice(line).context("its first line is no header")
+}
+
+fn lines(entries: &[Entry]) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(entries.len() * 256);
+    entries.iter().try_for_each(|entry| line(&mut text, entry)).map(|()| text)
 }
 
 fn line<T: Serialize>(text: &mut Vec<u8>, value: &T) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 //! `zstd -dc ID.tar.zst | tar x` unpacks it whole, each content under its SHA-256; beside it `ID.index` says where each frame is.
 //! The index can be made again from the pack, so a crash or a flipped bit in it loses nothing.
 
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -39,26 +40,31 @@ pub(crate) struct Place {
     pub(crate) size: u64,
 }
 
-/// Turns contents into frames; one for each thread.
-pub(crate) struct Framer {
+thread_local! {
+    /// What the making of a frame takes, so that nothing is allocated for each.
+    static FRAMER: RefCell<Option<Framer>> = const { RefCell::new(None) };
+}
+
+struct Framer {
     compressor: Compressor<'static>,
     member: Vec<u8>,
 }
 
-impl Framer {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        let compressor = Compressor::new(LEVEL).context("cannot prepare the compression")?;
-        Ok(Self { compressor, member: Vec::new() })
-    }
-
-    /// The frame of one content of at most [`LONGEST`] bytes.
-    pub(crate) fn frame(&mut self, address: Address, content: &[u8]) -> anyhow::Result<Vec<u8>> {
-        self.member.clear();
-        self.member.extend_from_slice(header(address, content.len() as u64)?.as_bytes());
-        self.member.extend_from_slice(content);
-        self.member.resize(self.member.len().next_multiple_of(BLOCK), 0);
-        self.compressor.compress(&self.member).context("cannot compress")
-    }
+/// The frame of one content of at most [`LONGEST`] bytes.
+pub(crate) fn frame(address: Address, content: &[u8]) -> anyhow::Result<Vec<u8>> {
+    FRAMER.with_borrow_mut(|framer| {
+        let framer = match framer {
+            Some(framer) => framer,
+            None => {
+                framer.insert(Framer { compressor: Compressor::new(LEVEL).context("cannot prepare the compression")?, member: Vec::new() })
+            }
+        };
+        framer.member.clear();
+        framer.member.extend_from_slice(header(address, content.len() as u64)?.as_bytes());
+        framer.member.extend_from_slice(content);
+        framer.member.resize(framer.member.len().next_multiple_of(BLOCK), 0);
+        framer.compressor.compress(&framer.member).context("cannot compress")
+    })
 }
 
 fn header(address: Address, size: u64) -> anyhow::Result<tar::Header> {
@@ -211,11 +217,9 @@ mod tests {
     fn written(contents: &[&[u8]]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::create(folder.path(), "p").unwrap();
-        let mut framer = Framer::new().unwrap();
         for content in contents {
             let address = Address::of(content);
-            let frame = framer.frame(address, content).unwrap();
-            writer.append(address, content.len() as u64, &frame).unwrap();
+            writer.append(address, content.len() as u64, &frame(address, content).unwrap()).unwrap();
         }
         writer.finish().unwrap();
         let pack = folder.path().join("p.tar.zst");
