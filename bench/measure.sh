@@ -71,7 +71,7 @@ environment() { # VENV LIST [FLAG…]
 }
 
 # Times commands turn by turn, so that a slow moment of the machine meets them all, into $scratch/times.json.
-# An entry of `prepare` for each command, if set, runs before each of its runs.
+# An entry of `prepare` for each command, if set, runs before each of its runs; `warm` says how often each runs unmeasured first.
 measure() { # ROUNDS RUNS [NAME COMMAND]…
   local rounds=$1 runs=$2 round each=()
   shift 2
@@ -83,7 +83,7 @@ measure() { # ROUNDS RUNS [NAME COMMAND]…
     shift 2
   done
   for ((round = 1; round <= rounds; round++)); do
-    hyperfine -N --style none --warmup 1 --runs "$runs" --export-json "$scratch/round-$round.json" "${each[@]}" \
+    hyperfine -N --style none --warmup "${warm:-1}" --runs "$runs" --export-json "$scratch/round-$round.json" "${each[@]}" \
       >"$scratch/hyperfine" 2>&1 || { cat "$scratch/hyperfine" >&2; die "a command that is measured failed"; }
   done
   jq -s '[.[].results[]] | group_by(.command) | map({
@@ -146,5 +146,5 @@ machine() {
   echo "## ${0##*/}: $1"
   echo
   echo "$(date +%Y-%m-%d), $(getconf _NPROCESSORS_ONLN) cores${model:+ ($model)}, $(uname -sr), load $(uptime | sed 's/.*: //');" \
-    "mendline $(git -C "$root" describe --always --dirty), $(uv --version), $("$base" --version), $(hyperfine --version)."
+    "mendline $(git -C "$root" describe --always --dirty)${base:+, $(uv --version), $("$base" --version)}, $(hyperfine --version)."
 }
