@@ -36,6 +36,7 @@ use crate::restore::stage::{Aside, Stager};
 use crate::restore::tell::{Ending, Teller};
 use crate::restore::traits::{Power, Traits};
 use crate::store::manifest::{Kind, Manifest};
+use crate::store::seal::Recipients;
 use crate::store::{Store, names};
 
 const VERB: &str = "restore";
@@ -242,7 +243,10 @@ impl Restore<'_> {
             let tops = self.tops();
             tops.iter().try_for_each(|top| request.add_exactly(top))?;
         }
-        let words = Words { description: Some(format!("before restoring {}", self.manifest.header.id)), label: Some(SAFETY.to_owned()) };
+        // What was a secret then may be one now.
+        let recipients = Recipients::parse(&self.manifest.header.sealed_to)?;
+        let description = Some(format!("before restoring {}", self.manifest.header.id));
+        let words = Words { description, label: Some(SAFETY.to_owned()), recipients };
         let (header, captured) = create::make(self.store, &request, words, false)?;
         if let Some(trouble) = captured.troubles.iter().find(|trouble| touched.iter().any(|step| trouble.path.starts_with(&step.path))) {
             anyhow::bail!("what would be replaced could not be kept first: {}", trouble.text);
