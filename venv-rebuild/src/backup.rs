@@ -12,10 +12,13 @@ use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::edit::{Content, Edit};
 use crate::swap::{beside, parent};
 
 /// The file in a backup that says that it is ours to prune and to swap back.
 const MARKER: &str = "mendline-backup.json";
+
+const IGNORE: &str = ".gitignore";
 
 /// What the marker says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,17 +62,23 @@ pub(crate) fn mark(tree: &Path, venv: &Path, id: &str) -> anyhow::Result<()> {
     if marker(tree)?.is_some() {
         return Ok(());
     }
-    let ignore = tree.join(".gitignore");
-    let gitignore = ignore.symlink_metadata().is_err();
+    let gitignore = tree.join(IGNORE).symlink_metadata().is_err();
     let marker = Marker { v: 1, of: Subject::from(venv), id: id.to_owned(), gitignore };
-    replace::write(&tree.join(MARKER), &serde_json::to_vec(&marker).context("cannot render a marker")?)?;
-    if gitignore { replace::write(&ignore, b"*\n") } else { Ok(()) }
+    put(tree, MARKER, serde_json::to_vec(&marker).context("cannot render a marker")?)?;
+    if gitignore {
+        put(tree, IGNORE, b"*\n".to_vec())?;
+    }
+    replace::sync_folder(tree)
+}
+
+fn put(tree: &Path, name: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
+    Edit { path: name.into(), content: Content::File { bytes, mode: 0o600 } }.apply(tree)
 }
 
 /// Takes back what [`mark`] said: the tree is in use again.
 pub(crate) fn unmark(tree: &Path) -> anyhow::Result<()> {
     let Some(marker) = marker(tree)? else { return Ok(()) };
-    let names = if marker.gitignore { &[".gitignore", MARKER][..] } else { &[MARKER] };
+    let names = if marker.gitignore { &[IGNORE, MARKER][..] } else { &[MARKER] };
     for name in names {
         match fs::remove_file(tree.join(name)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {

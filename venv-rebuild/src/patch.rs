@@ -1,8 +1,8 @@
 //! A change of single files: each original is saved before it is replaced, under `undo/ID` in the state folder.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -10,7 +10,7 @@ use contract::path::{Subject, shown};
 use contract::{replace, state};
 use serde::{Deserialize, Serialize};
 
-use crate::edit::{Content, Edit, clear_temporaries, content};
+use crate::edit::{self, Content, Edit, clear_temporaries, content};
 use crate::record::digest;
 
 /// The originals of one change, and what was written in their place.
@@ -50,7 +50,7 @@ impl Patch {
         Self { v: 1, id: id.to_owned(), venv: Subject::from(venv), verb: verb.to_owned(), files: Vec::new() }
     }
 
-    /// Saves what the edits will replace, waits until that is on the disk, and makes them.
+    /// Saves what the edits will replace, waits until that is on the disk, and makes them; [`Patch::sync`] waits for those.
     pub(crate) fn apply(&mut self, state: &Path, edits: &[Edit]) -> anyhow::Result<()> {
         state::private_folder(&folder(state, &self.id))?;
         for edit in edits {
@@ -65,6 +65,15 @@ impl Patch {
         edits.iter().try_for_each(|edit| edit.apply(self.venv.as_path()))
     }
 
+    /// Waits until what was changed is on the disk; before that, the change must not be called done.
+    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+        edit::sync(self.venv.as_path(), self.paths())
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
     fn save(&self, state: &Path, path: &Path) -> anyhow::Result<Old> {
         let full = self.venv.as_path().join(path);
         Ok(match content(&full).with_context(|| format!("cannot read {}", shown(&full)))? {
@@ -73,7 +82,7 @@ impl Patch {
             Content::Link(target) => Old::Link { target: Subject::from(&target) },
             Content::File { bytes, mode } => {
                 let saved = self.files.len().to_string();
-                replace::write(&folder(state, &self.id).join(&saved), &bytes)?;
+                copy(&bytes, &folder(state, &self.id).join(&saved))?;
                 Old::File { saved, mode }
             }
         })
@@ -103,9 +112,8 @@ impl Patch {
     pub(crate) fn restore(&self, state: &Path) -> anyhow::Result<()> {
         let venv = self.venv.as_path();
         self.inverse(state)?.iter().try_for_each(|edit| edit.apply(venv))?;
-        let folders: BTreeSet<PathBuf> =
-            self.files.iter().filter_map(|file| venv.join(file.path.as_path()).parent().map(Path::to_owned)).collect();
-        folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| clear_temporaries(folder))
+        edit::folders(venv, self.paths()).iter().try_for_each(|folder| clear_temporaries(folder))?;
+        self.sync()
     }
 
     /// Forgets the originals.
@@ -123,6 +131,15 @@ impl Patch {
         let path = folder(state, &self.id).join("manifest.json");
         replace::write(&path, &serde_json::to_vec(self).context("cannot render a manifest")?)
     }
+}
+
+/// Until the manifest is there, nothing was changed and nobody reads this: the bytes must last, and the manifest's folder is synced behind them.
+fn copy(bytes: &[u8], to: &Path) -> anyhow::Result<()> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+        file.write_all(bytes).and_then(|()| file.sync_all())
+    };
+    write().with_context(|| format!("cannot save the original as {}", shown(to)))
 }
 
 fn folder(state: &Path, id: &str) -> PathBuf {

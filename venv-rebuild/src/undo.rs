@@ -172,7 +172,7 @@ fn exchange(force: &Force, journal: &Journal, root: &Path, backup: &Path) -> any
 fn inverse(force: &Force, journal: &Journal, root: &Path, patch: &Patch) -> anyhow::Result<Back> {
     let mut back = Patch::begin(&journal.id, root, &patch.verb);
     let edits = patch.inverse(&force.state)?;
-    if let Err(e) = back.apply(&force.state, &edits) {
+    if let Err(e) = back.apply(&force.state, &edits).and_then(|()| back.sync()) {
         back.restore(&force.state)?;
         back.discard(&force.state)?;
         journal.end(&force.state)?;
