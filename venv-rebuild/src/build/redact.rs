@@ -1,5 +1,15 @@
 //! Texts without secrets.
 
+use contract::path::plain;
+
+/// The longest text from outside that goes into a record.
+const LONGEST: usize = 1000;
+
+/// As much of a text from outside as a person reads, without passwords and without what could move a cursor.
+pub(crate) fn excerpt(text: &str) -> String {
+    urls(&plain(text)).chars().take(LONGEST).collect()
+}
+
 /// Replaces user name and password of every URL in a text with `***`.
 pub(crate) fn urls(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
