@@ -8,7 +8,7 @@ use contract::path::shown;
 
 use super::dist::{DirectUrl, Dist, VcsInfo, installed};
 use super::pin::Pin;
-use super::trust;
+use super::{redact, trust};
 
 /// What can be installed again, and what cannot.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) fn recover(venv: &Path, packages: &Path) -> Recovered {
         let Some(dist) = real_one(dists) else { continue };
         match pin(venv, &dist) {
             Ok(pin) => drop(recovered.pins.insert(name.clone(), pin)),
-            Err(reason) => recovered.unrecoverable.push((name.clone(), format!("{reason:#}"))),
+            Err(reason) => recovered.unrecoverable.push((name.clone(), redact::excerpt(&format!("{reason:#}")))),
         }
         recovered.dists.insert(name, dist);
     }
