@@ -148,6 +148,19 @@ mod tests {
         assert!(line(r#"{"url":"https://h/r","vcs_info":{"vcs":"-e","commit_id":"a"}}"#).is_err());
     }
 
+    #[test]
+    fn a_reason_is_short_whatever_the_metadata_says() {
+        let packages = tempfile::tempdir().unwrap();
+        let info = packages.path().join("a-1.dist-info");
+        std::fs::create_dir(&info).unwrap();
+        let origin = format!(r#"{{"url":"file:///{}","dir_info":{{}}}}"#, "gone/".repeat(1000));
+        for (name, text) in [("METADATA", "Metadata-Version: 2.1\nName: a\nVersion: 1\n"), ("direct_url.json", &origin)] {
+            contract::replace::write(&info.join(name), text.as_bytes()).unwrap();
+        }
+        let lost = recover(Path::new("/v"), packages.path()).unrecoverable;
+        assert!(matches!(&lost[..], [(name, why)] if name == "a" && why.starts_with("it was installed from `/gone") && why.len() == 1000));
+    }
+
     proptest! {
         #[test]
         fn any_address_is_taken(url: String) {

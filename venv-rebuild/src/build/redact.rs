@@ -41,6 +41,12 @@ mod tests {
         assert_eq!(urls("https://host/a@b"), "https://host/a@b");
     }
 
+    #[test]
+    fn an_excerpt_is_one_short_line() {
+        assert_eq!(excerpt("a\nhttps://me:s3cret@host/"), "a\\nhttps://***@host/");
+        assert_eq!(excerpt(&"é".repeat(5000)).chars().count(), LONGEST);
+    }
+
     proptest! {
         #[test]
         fn any_text_is_taken(text: String) {
