@@ -113,14 +113,14 @@ fn remove(session: &Session<'_>, matter: &Matter, backup: &Path) -> anyhow::Resu
     if !users.is_empty() {
         return session.tell(matter, &said(Outcome::Skipped, Refusal::InUse(users).text()), Standing::Ill);
     }
+    let mut others = trees(&venv)?;
+    others.remove(backup);
     let _hold = signal::hold()?;
     let id = stamp::id();
     let aside = swap::aside(&venv, &id);
     let step = Step::Removing { backup: Subject::from(backup), aside: Subject::from(&aside) };
     let journal = Journal::begin(&force.state, &id, &venv, VERB, &[], step)?;
     session.started(force, matter, VERB, "remove this backup")?;
-    let mut others = trees(&venv)?;
-    others.remove(backup);
     rustix::fs::rename(backup, &aside).with_context(|| format!("cannot rename {}", shown(backup)))?;
     swap::remove(&aside)?;
     let verified = Tree::at(backup)?.is_none() && Tree::at(&aside)?.is_none() && trees(&venv)? == others;
