@@ -210,7 +210,11 @@ impl<'a, 's> Change<'a, 's> {
                 kept.undo = Subject::from(&backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
                 Ok(Attempt::Kept(kept))
             }
-            other => swap::put_back(root, &aside, old, new).map_err(|e| e.context(Stuck)).and(other),
+            other => {
+                let back = swap::put_back(root, &aside, old, new).and_then(|_| swap::displaced(&aside, new));
+                let gone = back.and_then(|beside| beside.map_or(Ok(()), |beside| swap::remove(&beside)));
+                gone.map_err(|e| e.context(Stuck)).and(other)
+            }
         }
     }
 
