@@ -14,6 +14,7 @@ mod night;
 mod originals;
 mod probe;
 mod probe_hostile;
+mod rebuild_aftermath;
 mod rebuild_crash;
 mod rebuild_full;
 mod rebuild_hostile;

@@ -3,13 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The mount points at or below a folder.
+/// The mount points below a folder; it may be one itself.
 ///
 /// # Errors
 /// The system does not tell.
 pub fn below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    Ok(all()?.into_iter().filter(|mount| mount.starts_with(&real)).collect())
+    Ok(all()?.into_iter().filter(|mount| *mount != real && mount.starts_with(&real)).collect())
 }
 
 /// The mount points of this process; none where the system does not list them: that has no binds of folders either.

@@ -118,10 +118,11 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// When the tree became a backup, as the id of the change that displaced it; sorts by time.
+/// When the tree became a backup: the time in its name, to the fraction of a second where the change that displaced it is known.
 pub(crate) fn since(backup: &Path) -> String {
+    let stamp = stamp(backup).unwrap_or_default();
     let marked = marker(backup).ok().flatten().map(|marker| marker.id);
-    marked.or_else(|| stamp(backup)).unwrap_or_default()
+    marked.filter(|id| id.starts_with(&stamp)).unwrap_or(stamp)
 }
 
 /// The backups of an environment that are ours, newest first.
