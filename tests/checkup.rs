@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tests::{Ran, Run, Sandbox, TOOLS, arg, binary, workspace};
+use tests::{Ran, Run, Sandbox, TOOLS, Tool, arg, binary, workspace};
 
 use crate::ward;
 
@@ -13,8 +13,8 @@ use crate::ward;
 fn installed(sandbox: &Sandbox) -> PathBuf {
     let (prefix, target) = (sandbox.root().join("prefix"), sandbox.root().join("target"));
     fs::create_dir_all(target.join("release")).unwrap();
-    for tool in TOOLS {
-        fs::copy(binary(tool), target.join("release").join(tool)).unwrap();
+    for Tool { name, .. } in TOOLS {
+        fs::copy(binary(name), target.join("release").join(name)).unwrap();
     }
     ward::program(&sandbox.root().join("front/cargo"), &format!("echo \"$PWD $*\" >>{}/cargo-was-asked", sandbox.root().display()));
     let run = sandbox.command(workspace().join("scripts/install"), [arg("--prefix"), arg(&prefix)]).env("CARGO_TARGET_DIR", &target);
@@ -33,7 +33,7 @@ fn install_puts_everything_in_its_place_and_can_be_run_again() {
     let sandbox = Sandbox::new();
     let prefix = installed(&sandbox);
     let once = ward::contents(&prefix);
-    for tool in TOOLS {
+    for Tool { name: tool, .. } in TOOLS {
         let version = sandbox.command(prefix.join("bin").join(tool), ["--version"]).run().code(0);
         assert!(version.text().starts_with(tool), "{}", version.text());
         let completions = [

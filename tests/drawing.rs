@@ -67,9 +67,8 @@ fn a_reader_that_leaves_is_no_trouble_and_a_full_device_is() {
 fn an_interrupt_does_not_hide_what_a_repair_upstream_still_has_to_say() {
     let sandbox = Sandbox::new();
     let mut child = sandbox.tool("report", [""; 0]).start();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    tests::feed(&mut child, b"\n");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    std::thread::sleep(std::time::Duration::from_millis(300));
     child.stdin.take().unwrap().write_all(&stream(&sandbox)).unwrap();
     let mut drawn = String::new();
     child.stdout.take().unwrap().read_to_string(&mut drawn).unwrap();
