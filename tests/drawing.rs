@@ -9,6 +9,7 @@ use std::process::Command;
 use tests::{Sandbox, arg, binary, workspace};
 
 use crate::corpus;
+use crate::manners::beside_a_report;
 
 /// A stream about one healthy and two broken environments, below `work`.
 fn stream(sandbox: &Sandbox) -> Vec<u8> {
@@ -61,6 +62,27 @@ fn a_reader_that_leaves_is_no_trouble_and_a_full_device_is() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let ran = sandbox.tool("report", [""; 0]).input(input).run_into(full).code(2);
     assert_eq!(ran.stderr.matches("cannot write to standard output").count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn a_drawing_that_dies_hides_no_verdict_and_stops_no_repair() {
+    let sandbox = Sandbox::new();
+    let ill: Vec<_> = ["one/.venv", "two/.venv", "three/.venv"].iter().map(|below| sandbox.work(below)).collect();
+    ill.iter().for_each(|venv| corpus::dead(venv));
+    for dies in ["exit 1", "head -c 10 >/dev/null; exit 3", "kill -9 $$", "cat >/dev/null; exit 2"] {
+        let probe = beside_a_report(&sandbox, "venv-probe", dies);
+        let ran = sandbox.command(probe, [arg("--check"), arg("--format"), arg("text"), arg(sandbox.work(""))]).run().code(2);
+        assert_eq!(ran.stderr.matches("report failed (").count(), 1, "{dies}: {}", ran.stderr);
+    }
+    let rebuild = beside_a_report(&sandbox, "venv-rebuild", "exit 1");
+    let records = sandbox.tool("venv-probe", [sandbox.work("")]).run().code(0).stdout;
+    let ran = sandbox.command(rebuild, ["--force", "--format", "text"]).input(records).run().code(2);
+    assert_eq!(ran.stderr.matches("report failed (exit status: 1)").count(), 1, "{}", ran.stderr);
+    for venv in ill {
+        assert!(Command::new(venv.join("bin/python")).args(["-c", ""]).status().unwrap().success(), "{}", venv.display());
+    }
+    let audit = std::fs::read_to_string(sandbox.root().join("state/mendline/audit.jsonl")).unwrap();
+    assert_eq!(audit.matches("\"outcome\":\"done\"").count(), 3, "{audit}");
 }
 
 #[test]

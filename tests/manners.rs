@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tests::Stdin::{Drawn, Filtered, Taken, Unread};
 use tests::{Ran, Sandbox, Stdin, TOOLS, Tool, Way, arg, binary};
 
-use crate::corpus;
+use crate::{corpus, ward};
 
 const UNKNOWN: &str = "{\"v\":1,\"type\":\"weather.probe\",\"id\":\"a.1\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"data\":{ \"n\":1.10, \"big\":18446744073709551616,\"n\":2}}";
 const NEWER: &str = "{\"v\":2,\"type\":\"venv.probe\",\"id\":\"a.2\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"subject\":\"/\",\"data\":{\"status\":\"broken\"}}";
@@ -21,6 +22,14 @@ fn ways(ends: &[Stdin]) -> impl Iterator<Item = (&'static str, &'static [&'stati
 
 fn run(tool: &str, args: &[&str], input: impl Into<Vec<u8>>) -> Ran {
     Sandbox::new().tool(tool, args).input(input).run()
+}
+
+/// A copy of a tool that finds a `report` of these lines of sh beside it.
+pub(crate) fn beside_a_report(sandbox: &Sandbox, tool: &str, lines: &str) -> PathBuf {
+    let folder = sandbox.root().join("beside");
+    ward::program(&folder.join("report"), lines);
+    fs::copy(binary(tool), folder.join(tool)).unwrap();
+    folder.join(tool)
 }
 
 #[test]
@@ -115,10 +124,28 @@ fn a_closed_pipe_is_a_quiet_end() {
 fn a_full_device_is_trouble_and_said_once_however_it_is_written_to() {
     let sandbox = Sandbox::new();
     for (tool, args) in ways(&[Filtered, Drawn, Unread]) {
-        for format in [&[][..] as &[&str]] {
+        for format in [&[][..], &["--format", "text"], &["--format", "markdown"]] {
             let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
             let ran = sandbox.tool(tool, args.iter().chain(format)).input(format!("{UNKNOWN}\n")).run_into(full).code(2);
             assert_eq!(ran.stderr.matches("cannot write to standard output").count(), 1, "{tool} {format:?}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_report_that_dies_is_trouble_and_said_once() {
+    let sandbox = Sandbox::new();
+    for (tool, args) in ways(&[Filtered, Unread]) {
+        let tool = beside_a_report(&sandbox, tool, "head -c 10 >/dev/null; exit 3");
+        for many in [0, 1, 20_000] {
+            for format in ["text", "markdown"] {
+                let ran = sandbox
+                    .command(&tool, args.iter().chain(&["--format", format]))
+                    .input(format!("{UNKNOWN}\n").repeat(many))
+                    .run()
+                    .code(2);
+                assert_eq!(ran.stderr.matches("report failed (exit status: 3)").count(), 1, "{}: {}", tool.display(), ran.stderr);
+            }
         }
     }
 }
