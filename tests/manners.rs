@@ -56,18 +56,36 @@ fn a_bad_flag_is_a_usage_error() {
 #[test]
 fn every_duration_is_spelt_the_same_way() {
     let sandbox = Sandbox::new();
-    for (tool, option) in
-        [("venv-probe", &["--timeout"][..]), ("venv-rebuild", &["--timeout"]), ("venv-rebuild", &["prune", "--older-than"])]
-    {
-        let with = |duration: &str| sandbox.tool(tool, option.iter().copied().chain([duration, "."])).run();
-        for duration in ["90s", "10m", "12h", "14d", "90"] {
-            with(duration).code(0).ok();
+    let with = |tool: &str, option: &[&str], duration: &str| sandbox.tool(tool, option.iter().copied().chain([duration, "."])).run();
+    let (timeouts, age) =
+        ([("venv-probe", &["--timeout"][..]), ("venv-rebuild", &["--timeout"])], ("venv-rebuild", &["prune", "--older-than"][..]));
+    for (tool, option) in timeouts.into_iter().chain([age]) {
+        for duration in ["90s", "10m", "12h", "14d"] {
+            with(tool, option, duration).code(0).ok();
         }
         for bad in ["1.5h", "soon", ""] {
-            let said = with(bad).code(2).stderr;
+            let said = with(tool, option, bad).code(2).stderr;
             let reason = format!("`{bad}` is no duration; write 90s, 10m, 12h or 14d");
             assert!(said.contains(&reason), "{tool} {option:?}: {said}");
         }
+    }
+    for (tool, option) in timeouts {
+        with(tool, option, "90").code(0).ok();
+    }
+    let (tool, option) = age;
+    let said = with(tool, option, "30").code(2).stderr;
+    assert!(said.contains("`30` has no unit; write 30s, 30m, 30h or 30d"), "{said}");
+}
+
+#[test]
+fn no_variable_means_two_things() {
+    let sandbox = Sandbox::new();
+    let with = |tool: &str, name: &str, n: &str| sandbox.tool(tool, ["."]).env(name, n).run();
+    with("venv-rebuild", "MENDLINE_JOBS", "512").code(0).ok();
+    with("venv-probe", "MENDLINE_REBUILD_JOBS", "nonsense").code(0).ok();
+    for (tool, name, too_many) in [("venv-probe", "MENDLINE_JOBS", "513"), ("venv-rebuild", "MENDLINE_REBUILD_JOBS", "65")] {
+        let said = with(tool, name, too_many).code(2).stderr;
+        assert!(said.contains(too_many), "{said}");
     }
 }
 
@@ -279,6 +297,6 @@ fn a_terminal_on_stdin_is_not_waited_for() {
         let ran = sandbox.command("script", [arg("-qec"), arg(&line), arg(&log)]).run();
         let said = fs::read_to_string(&log).unwrap();
         assert_eq!(ran.code, Some(2), "{tool}: {said}");
-        assert!(said.contains("terminal"), "{tool}: {said}");
+        assert!(said.contains("terminal") && !said.contains("Errors"), "{tool}: {said}");
     }
 }

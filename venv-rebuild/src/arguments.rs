@@ -57,7 +57,7 @@ pub(crate) struct Repair {
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
     /// Environments at once
-    #[arg(long, value_name = "N", default_value = "1", env = "MENDLINE_JOBS", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value = "1", env = "MENDLINE_REBUILD_JOBS", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
     /// Carry a project along that shares the environment's root
     #[arg(long)]
@@ -112,7 +112,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value = "1")]
         keep: usize,
         /// The age from which the others go, as 12h or 14d
-        #[arg(long, value_name = "TIME", default_value = "14d", value_parser = duration::parse)]
+        #[arg(long, value_name = "TIME", default_value = "14d", value_parser = duration::age)]
         older_than: Duration,
     },
 }
