@@ -101,6 +101,22 @@ fn manual_pages_and_completions_come_from_the_tool_itself() {
 }
 
 #[test]
+fn a_manual_page_has_the_usage_and_the_examples_of_the_help() {
+    let sandbox = Sandbox::new();
+    for Tool { name: tool, .. } in TOOLS {
+        let help = sandbox.tool(tool, ["--help"]).run().code(0).text();
+        let page = sandbox.tool(tool, ["--generate", "man"]).run().code(0).text();
+        let page = ["\\&", "\\fB", "\\fR"].iter().fold(page.replace("\\-", "-"), |page, markup| page.replace(markup, ""));
+        let (_, examples) = help.split_once("\nExamples:\n").unwrap();
+        assert!(page.contains(&format!(".SH EXAMPLES\n.nf\n{}\n.fi\n", examples.trim_end())), "{page}");
+        let (_, usage) = help.split_once("\nUsage: ").unwrap();
+        for line in usage.lines().take_while(|line| !line.is_empty()) {
+            assert!(page.lines().any(|there| there == line.trim()), "{line}: {page}");
+        }
+    }
+}
+
+#[test]
 fn every_subcommand_has_a_manual_page_of_its_own() {
     let sandbox = Sandbox::new();
     let pages = sandbox.work("man1");
