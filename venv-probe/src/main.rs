@@ -106,12 +106,14 @@ fn probe(args: Args, out: &mut Output) -> anyhow::Result<Exit> {
 }
 
 fn explain(code: &str, out: &mut Output) -> anyhow::Result<Exit> {
+    // A pipe gets whole lines, for grep.
+    let width = terminal_size::terminal_size_of(std::io::stdout()).map_or(usize::MAX, |(width, _)| usize::from(width.0));
     if code.is_empty() {
-        out.prose(&catalogue::list())?;
+        out.prose(&catalogue::list(width))?;
         return Ok(Exit::Done);
     }
-    let text =
-        catalogue::explain(code).with_context(|| format!("no fault has the code `{code}`; `venv-probe --explain` lists them all"))?;
+    let text = catalogue::explain(code, width)
+        .with_context(|| format!("no fault has the code `{code}`; `venv-probe --explain` lists them all"))?;
     out.prose(&text)?;
     Ok(Exit::Done)
 }
