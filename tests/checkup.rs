@@ -159,7 +159,7 @@ fn the_hook_tells_of_an_ill_environment_and_mends_it_only_where_that_is_wanted()
     assert_eq!((ran.text(), ran.stderr), (String::new(), String::new()));
     let ran = hook(&sandbox, &prefix, &[&ill], false).code(0);
     assert_eq!((ran.text().as_str(), ran.stderr.lines().count()), ("", 1));
-    assert!(ran.stderr.contains(&format!("`venv-rebuild --force {}` mends it", ill.display())), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("`venv-rebuild --force -- {}` tries what mends it", ill.display())), "{}", ran.stderr);
     ward::same(&before, &ward::traces(&folder));
     assert!(!sandbox.root().join("state").exists());
 
@@ -182,6 +182,43 @@ fn the_hook_finds_the_environment_that_the_agent_uses() {
     assert!(activated.stderr.contains("mail/.venv is not well"), "{}", activated.stderr);
     let nothing = script::<&str>(&sandbox, &path, []).run().code(0);
     assert_eq!(nothing.stderr, "");
+}
+
+#[test]
+fn the_hook_prints_commands_that_work_as_they_stand_whatever_the_path() {
+    let sandbox = Sandbox::new();
+    let prefix = installed(&sandbox);
+    for name in ["it's $(touch pwned) `touch pwned`;*/.venv", "a\u{1b}[31m\u{202e}b\n/.venv", "ümlaut/.venv"] {
+        let ill = sandbox.work(name);
+        ward::by_uv(&sandbox, &ill, &[]);
+        ward::kill(&ill);
+        let ran = hook(&sandbox, &prefix, &[&ill], false).code(0);
+        assert!(!ran.stderr.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{}", ran.stderr);
+        let (_, command) = ran.stderr.split_once(" says why, `").unwrap();
+        let (command, _) = command.split_once("` tries what mends it").unwrap();
+        let pasted = script(&sandbox, Path::new("bash"), ["-c", command]).env("PATH", ward::path_with(&prefix.join("bin"))).run().code(0);
+        assert_eq!(pasted.of("action")[0]["data"]["outcome"], "done", "{command}");
+        ward::is_healthy(&sandbox, &ill);
+    }
+    assert!(!sandbox.root().join("pwned").exists());
+}
+
+#[test]
+fn the_hook_promises_nothing_where_nothing_mends() {
+    let sandbox = Sandbox::new();
+    let prefix = installed(&sandbox);
+    let ill = sandbox.work("agent/.venv");
+    ward::by_uv(&sandbox, &ill, &[]);
+    fs::write(ward::packages(&ill).join("sitecustomize.py"), "raise SystemExit(3)\n").unwrap();
+    let verdict = ward::verdict(&sandbox, &ill);
+    assert!(
+        verdict["status"] != "healthy" && verdict["faults"].as_array().unwrap().iter().all(|fault| fault["repair"].is_null()),
+        "{verdict}"
+    );
+    for repair in [false, true] {
+        let ran = hook(&sandbox, &prefix, &[&ill], repair).code(0);
+        assert!(ran.stderr.contains("nothing mends that automatically") && !ran.stderr.contains("venv-rebuild"), "{}", ran.stderr);
+    }
 }
 
 #[test]
