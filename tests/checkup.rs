@@ -113,14 +113,31 @@ fn checkup_with_force_mends_and_looks_again() {
 }
 
 #[test]
+fn checkup_keeps_the_records_of_thirty_runs() {
+    let sandbox = Sandbox::new();
+    let checkup = installed(&sandbox).join("bin/checkup");
+    let folder = sandbox.root().join("state/mendline/checkups");
+    fs::create_dir_all(&folder).unwrap();
+    for day in 1..=31 {
+        fs::write(folder.join(format!("202001{day:02}_031700-{day}.jsonl")), "").unwrap();
+    }
+    fs::write(folder.join("mine"), "").unwrap();
+    let ran = script(&sandbox, &checkup, [sandbox.work("")]).run().code(0);
+    let names = ward::names(&folder);
+    assert_eq!((names.len(), names[0].as_str(), names[30].as_str()), (31, "20200103_031700-3.jsonl", "mine"));
+    assert!(ran.text().ends_with(&format!("\nRecords: {}\n", folder.join(&names[29]).display())), "{}", ran.text());
+}
+
+#[test]
 fn checkup_does_not_call_trouble_well() {
     let sandbox = Sandbox::new();
     let checkup = installed(&sandbox).join("bin/checkup");
     drop(script(&sandbox, &checkup, ["--no-such-flag"]).run().code(2));
-    drop(script(&sandbox, &checkup, [sandbox.work("nowhere")]).run().code(2));
+    let nowhere = script(&sandbox, &checkup, [sandbox.work("nowhere")]).run().code(2);
+    assert_eq!((nowhere.text().as_str(), nowhere.stderr.matches("does not exist").count()), ("", 1), "{}", nowhere.stderr);
     fs::write(sandbox.work("file"), "").unwrap();
     let state = script(&sandbox, &checkup, [sandbox.work("")]).env("MENDLINE_STATE_DIR", sandbox.work("file")).run();
-    assert!(state.code.is_some_and(|code| code > 0) && !state.stderr.is_empty(), "{state:?}");
+    assert!(state.code(2).stderr.contains("set MENDLINE_STATE_DIR"));
     fs::remove_file(sandbox.root().join("prefix/bin/report")).unwrap();
     drop(script(&sandbox, &checkup, [sandbox.work("")]).run().code(2));
 }
@@ -141,6 +158,8 @@ fn the_demo_mends_what_it_broke_and_leaves_nothing_behind() {
     assert_eq!(before.matches("✓ done").count(), modes.len(), "{text}");
     assert!(after.contains("13 environments: 13 healthy"), "{text}");
     assert_eq!(ward::names(&scratch), [""; 0]);
+    assert!(text.trim_end().ends_with("goes now, and with it all that the paths and commands above name."), "{text}");
+    assert!(!text.contains("Records:"), "{text}");
     assert!(!sandbox.root().join("state").exists(), "the records of a demo are no records");
 }
 
