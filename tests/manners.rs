@@ -54,6 +54,15 @@ fn a_bad_flag_is_a_usage_error() {
 }
 
 #[test]
+fn a_command_behind_an_option_is_not_taken_for_a_path() {
+    let sandbox = Sandbox::new();
+    for command in ["undo", "prune"] {
+        let said = sandbox.tool("venv-rebuild", ["--force", command, "."]).run().code(2).stderr;
+        assert!(said.contains(&format!("the command comes first, as in `venv-rebuild {command} …`")), "{said}");
+    }
+}
+
+#[test]
 fn every_duration_is_spelt_the_same_way() {
     let sandbox = Sandbox::new();
     let with = |tool: &str, option: &[&str], duration: &str| sandbox.tool(tool, option.iter().copied().chain([duration, "."])).run();

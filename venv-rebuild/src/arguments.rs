@@ -1,8 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::{duration, output, state};
 
@@ -28,6 +29,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Environments, or folders to search for them
+    #[arg(value_parser = PathBufValueParser::new().try_map(no_command))]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) repair: Repair,
@@ -130,6 +132,12 @@ impl Arguments {
             build: build::Options { python, installer, timeout, only_source },
         }
     }
+}
+
+/// Behind an option clap takes the name of a command for a path, and what was to be undone would be mended.
+fn no_command(path: PathBuf) -> Result<PathBuf, String> {
+    let name = ["undo", "prune"].into_iter().find(|name| path == Path::new(name));
+    name.map_or(Ok(path), |name| Err(format!("the command comes first, as in `venv-rebuild {name} …`; a folder of that name is ./{name}")))
 }
 
 fn minor(text: &str) -> Result<(u8, u8), String> {
