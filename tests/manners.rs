@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tests::Stdin::{Drawn, Filtered, Taken, Unread};
-use tests::{Ran, Sandbox, Stdin, TOOLS, Tool, Way, arg, binary};
+use tests::{Ran, Sandbox, Stdin, TOOLS, Tool, Way, arg, binary, workspace};
 
 use crate::{corpus, ward};
 
@@ -150,6 +150,26 @@ fn every_subcommand_has_a_manual_page_of_its_own() {
     }
     let missing = sandbox.tool("venv-rebuild", ["--generate", "man", "nowhere"]).run().code(2);
     assert!(missing.stderr.contains("cannot write manual pages into nowhere"), "{}", missing.stderr);
+}
+
+#[test]
+fn the_page_of_a_tool_names_every_option_and_variable() {
+    let sandbox = Sandbox::new();
+    for Tool { name: tool, .. } in TOOLS {
+        let (pages, page) = (sandbox.work(tool), workspace().join(format!("docs/{tool}.md")));
+        fs::create_dir(&pages).unwrap();
+        sandbox.tool(tool, [arg("--generate"), arg("man"), arg(&pages)]).run().code(0).ok();
+        let page = fs::read_to_string(page).unwrap();
+        for path in fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().path()) {
+            let manual = fs::read_to_string(path).unwrap().replace("\\-", "-");
+            let options =
+                manual.lines().filter_map(|line| line.strip_prefix("\\fB--")?.split_once("\\fR")).map(|(name, _)| format!("`--{name}"));
+            let variables = manual.match_indices("MENDLINE_").map(|(at, _)| manual[at..].split("\\fR").next().unwrap().to_owned());
+            for name in options.chain(variables) {
+                assert!(page.contains(&name), "docs/{tool}.md does not name {name}");
+            }
+        }
+    }
 }
 
 #[test]
