@@ -68,7 +68,9 @@ fn a_reader_that_leaves_is_no_trouble_and_a_full_device_is() {
 fn a_drawing_that_dies_hides_no_verdict_and_stops_no_repair() {
     let sandbox = Sandbox::new();
     let ill: Vec<_> = ["one/.venv", "two/.venv", "three/.venv"].iter().map(|below| sandbox.work(below)).collect();
-    ill.iter().for_each(|venv| corpus::dead(venv));
+    for venv in &ill {
+        corpus::dead(venv);
+    }
     for dies in ["exit 1", "head -c 10 >/dev/null; exit 3", "kill -9 $$", "cat >/dev/null; exit 2"] {
         let probe = beside_a_report(&sandbox, "venv-probe", dies);
         let ran = sandbox.command(probe, [arg("--check"), arg("--format"), arg("text"), arg(sandbox.work(""))]).run().code(2);
