@@ -140,7 +140,7 @@ pub(crate) struct Prune {
     #[command(flatten)]
     policy: prune::Policy,
     /// The age at which automatic ones go
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = contract::duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = contract::duration::age)]
     automatic_after: Duration,
     /// Act; without it nothing is touched
     #[arg(long)]

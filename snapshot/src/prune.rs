@@ -47,7 +47,7 @@ pub(crate) struct Policy {
     #[arg(long = "keep-monthly", value_name = "N", default_value = "0")]
     monthly: usize,
     /// Keep all that are younger
-    #[arg(long = "keep-within", value_name = "TIME", value_parser = contract::duration::parse)]
+    #[arg(long = "keep-within", value_name = "TIME", value_parser = contract::duration::age)]
     within: Option<Duration>,
     /// Keep all with this label
     #[arg(long = "keep-label", value_name = "LABEL")]

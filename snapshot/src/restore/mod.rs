@@ -6,7 +6,6 @@ mod content;
 mod ground;
 mod hooks;
 mod journal;
-mod mounts;
 mod plan;
 mod reload;
 mod stage;

@@ -6,15 +6,16 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use contract::mounts;
 use contract::path::shown;
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use serde::{Deserialize, Serialize};
 
+use crate::restore::content;
 use crate::restore::ground::{Ground, Live};
 use crate::restore::journal::is_ours;
 use crate::restore::traits::{Power, Traits};
-use crate::restore::{content, mounts};
 use crate::store::Store;
 use crate::store::manifest::{Entry, Kind, Manifest};
 
