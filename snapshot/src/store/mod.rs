@@ -64,7 +64,7 @@ impl Options {
             None => self.state.folder()?.join("snapshots"),
         };
         let identities = self.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
-        Ok(Store { folder, patience: self.wait, identities })
+        Ok(Store { folder, is_named: self.store.is_some(), patience: self.wait, identities })
     }
 }
 
@@ -75,6 +75,8 @@ pub(crate) type Damaged = (String, anyhow::Error);
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) folder: PathBuf,
+    /// It is not the default one: who wants it again must name it again.
+    pub(crate) is_named: bool,
     patience: Duration,
     identities: Identities,
 }
