@@ -22,5 +22,7 @@ mod rebuild_poison;
 mod rebuild_rungs;
 mod rebuild_stream;
 mod rebuild_undo;
+mod snapshot;
+mod vault;
 mod verdicts;
 mod ward;
