@@ -1,5 +1,6 @@
 //! Manifests: one snapshot each, as zstd-compressed JSON lines: a header, the entries sorted by path (component by component), and a last line with the hash of all before.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
@@ -265,6 +266,7 @@ impl Manifest {
         for entry in &self.header.above {
             anyhow::ensure!(is_plain(entry.path.as_path()), "{} is no plain absolute path", entry.path);
         }
+        let roots: HashSet<&Path> = self.header.roots.iter().map(|root| root.path.as_path()).collect();
         let mut before: Vec<&Entry> = Vec::new();
         let mut last: Option<&Path> = None;
         for entry in &self.entries {
@@ -275,13 +277,11 @@ impl Manifest {
             while before.last().is_some_and(|parent| !path.starts_with(parent.path.as_path())) {
                 before.pop();
             }
-            if let Some(parent) = before.last() {
-                anyhow::ensure!(parent.kind == Kind::Folder, "{} is below what is no folder", entry.path);
-                anyhow::ensure!(path.parent() == Some(parent.path.as_path()), "the folder of {} is missing", entry.path);
-            } else {
-                let is_root = self.header.roots.iter().any(|root| root.path == entry.path);
-                anyhow::ensure!(is_root, "{} is beneath no root", entry.path);
-            }
+            let parent = before.last();
+            anyhow::ensure!(parent.is_none_or(|parent| parent.kind == Kind::Folder), "{} is below what is no folder", entry.path);
+            // A root may lie in another one, below what is left out there or was not there.
+            let is_in_folder = parent.is_some_and(|parent| path.parent() == Some(parent.path.as_path()));
+            anyhow::ensure!(is_in_folder || roots.contains(path), "{} is beneath no root and no folder", entry.path);
             if let Some(same) = &entry.same_as {
                 let first = self.at(same.as_path());
                 anyhow::ensure!(
