@@ -57,14 +57,25 @@ impl Request {
         for path in set.paths.iter().cloned().chain(literal) {
             self.add(&path)?;
         }
-        self.excluded.extend(set.excluded);
+        set.excluded.iter().try_for_each(|glob| self.exclude(glob.as_str()))
+    }
+
+    /// Leaves out what matches a glob, as it is or below the current folder.
+    pub(crate) fn exclude(&mut self, pattern: &str) -> anyhow::Result<()> {
+        let here = self.here.to_str().filter(|_| !pattern.starts_with('/'));
+        let below = here.map(|here| format!("{}/{pattern}", Pattern::escape(here.trim_end_matches('/'))));
+        [pattern.to_owned()].iter().chain(&below).try_for_each(|pattern| self.exclude_exactly(pattern))
+    }
+
+    /// Leaves out what matches a glob as it is.
+    pub(crate) fn exclude_exactly(&mut self, pattern: &str) -> anyhow::Result<()> {
+        self.excluded.push(Pattern::new(pattern).with_context(|| format!("`{pattern}` is no glob"))?);
         Ok(())
     }
 
-    /// Leaves out what matches a glob.
-    pub(crate) fn exclude(&mut self, pattern: &str) -> anyhow::Result<()> {
-        self.excluded.push(Pattern::new(pattern).with_context(|| format!("`{pattern}` is no glob"))?);
-        Ok(())
+    /// The globs of what is left out.
+    pub(crate) fn exclusions(&self) -> impl Iterator<Item = &str> {
+        self.excluded.iter().map(Pattern::as_str)
     }
 
     /// Adds the subjects of records and lines of plain paths from standard input; `subject` says which records count.
@@ -92,8 +103,7 @@ impl Request {
 
     /// Whether something below a root is left out.
     pub(crate) fn excludes(&self, path: &Path) -> bool {
-        let below = path.strip_prefix(&self.here).ok();
-        self.excluded.iter().any(|glob| glob.matches_path(path) || below.is_some_and(|below| glob.matches_path(below)))
+        self.excluded.iter().any(|glob| glob.matches_path(path))
     }
 
     /// The roots in order. Those that another holds already are left out; what is within another is spelled as that one is.

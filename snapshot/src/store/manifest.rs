@@ -39,6 +39,9 @@ pub(crate) struct Header {
     /// Name and version of the writer.
     pub(crate) tool: String,
     pub(crate) roots: Vec<Root>,
+    /// Globs of what was left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) excluded: Vec<String>,
     /// Folders above the roots, so that they can be made again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) above: Vec<Entry>,
