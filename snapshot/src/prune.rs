@@ -212,7 +212,7 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
         }
         pack.remove()?;
     }
-    if force {
+    if force && !due.is_empty() {
         contract::replace::sync_folder(&store.packs())?;
     }
     let subject = Subject::from(&store.folder);

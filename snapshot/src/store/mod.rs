@@ -125,20 +125,24 @@ impl Store {
         Ok(())
     }
 
-    /// For those who read or add.
+    /// For those who read or add. Where there is no store there is nobody to keep out, and a reader makes none.
     ///
     /// # Errors
     /// Somebody removes snapshots for longer than the caller wants to wait.
-    pub(crate) fn share(&self) -> anyhow::Result<Lock> {
-        lock::wait(&self.folder.join("lock"), Mode::Shared, self.patience)
+    pub(crate) fn share(&self) -> anyhow::Result<Option<Lock>> {
+        self.lock(Mode::Shared)
     }
 
     /// For those who remove.
     ///
     /// # Errors
     /// Somebody reads or adds for longer than the caller wants to wait.
-    pub(crate) fn own(&self) -> anyhow::Result<Lock> {
-        lock::wait(&self.folder.join("lock"), Mode::Exclusive, self.patience)
+    pub(crate) fn own(&self) -> anyhow::Result<Option<Lock>> {
+        self.lock(Mode::Exclusive)
+    }
+
+    fn lock(&self, mode: Mode) -> anyhow::Result<Option<Lock>> {
+        if self.exists() { lock::wait(&self.folder.join("lock"), mode, self.patience).map(Some) } else { Ok(None) }
     }
 
     /// For whoever restores: two at once would take each other's files for changes of a stranger.
