@@ -55,6 +55,7 @@ pub(crate) fn show(out: &mut Output, store: &Store, name: &str) -> anyhow::Resul
 /// # Errors
 /// The snapshot holds no such file, or the store has lost or damaged what was in it.
 pub(crate) fn cat(out: &mut Output, store: &Store, name: &str, path: &Path) -> anyhow::Result<Exit> {
+    let _lock = store.share()?;
     let manifest = named(store, name)?;
     let path = absolute(path)?;
     let entry = manifest.at(&path).with_context(|| format!("{} is not in the snapshot {}", shown(&path), manifest.header.id))?;
