@@ -178,8 +178,11 @@ impl Store {
     pub(crate) fn headers(&self) -> anyhow::Result<(Vec<Header>, Vec<Damaged>)> {
         let (mut headers, mut damaged) = (Vec::new(), Vec::new());
         for id in manifest::ids(&self.manifests())? {
-            match manifest::read_header(&self.manifest(&id)) {
+            let path = self.manifest(&id);
+            match manifest::read_header(&path).and_then(|header| is_of(&id, &header).map(|()| header)) {
                 Ok(header) => headers.push(header),
+                // Removed since the folder was listed.
+                Err(_) if path.symlink_metadata().is_err() => {}
                 Err(e) => damaged.push((id, e)),
             }
         }
@@ -189,7 +192,8 @@ impl Store {
     }
 
     pub(crate) fn read(&self, id: &str) -> anyhow::Result<Manifest> {
-        Manifest::read(&self.manifest(id))
+        let manifest = Manifest::read(&self.manifest(id))?;
+        is_of(id, &manifest.header).map(|()| manifest)
     }
 
     /// Gives a snapshot its number and makes it part of the store. Its contents must be on the disk.
@@ -213,4 +217,10 @@ impl Store {
     pub(crate) fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.folder)
     }
+}
+
+/// The id in a manifest becomes the name of files: one that is not that of its own file could lead anywhere.
+fn is_of(id: &str, header: &Header) -> anyhow::Result<()> {
+    anyhow::ensure!(names::is_id(id) && header.id == id, "the manifest called {id} says that it is {}", header.id);
+    Ok(())
 }
