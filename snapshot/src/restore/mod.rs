@@ -74,8 +74,8 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
     let ground = Ground::default();
     let wish = Wish {
         manifest: &manifest,
-        paths: crate::look::absolutes(&options.paths)?,
-        to: options.to.as_deref().map(|to| contract::path::absolute(to).map(|to| real(&to))).transpose()?,
+        paths: options.paths.iter().map(|path| crate::look::held(&manifest, path)).collect::<anyhow::Result<_>>()?,
+        to: options.to.as_deref().map(destination).transpose()?,
         exact: options.exact,
         power: Power::ours(options.keep_setuid),
     };
@@ -91,6 +91,12 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
     let told = teller.told;
     let well = outcome != Outcome::Done || hooks::run(out, &hooks, &told)?;
     Ok(if outcome == Outcome::Done && well { Exit::Done } else { Exit::Bad })
+}
+
+/// A folder that is named, its links followed: whoever names it knows it.
+fn destination(to: &Path) -> anyhow::Result<PathBuf> {
+    let to = contract::path::absolute(to)?;
+    Ok(to.canonicalize().unwrap_or_else(|_| real(&to)))
 }
 
 /// Makes the restore, on record before and after.
