@@ -222,3 +222,27 @@ pub(crate) fn traced(sandbox: &Sandbox, expression: &str, log: &Path, words: Wor
     let words = strace.chain(words.iter().map(|word| word.as_ref().to_owned()));
     sandbox.command("strace", words).env("RAYON_NUM_THREADS", "1").run()
 }
+
+/// Runs `snapshot` up to the nth call of a kind that names a path, lets somebody else do something, and then lets it go on.
+pub(crate) fn paused(sandbox: &Sandbox, call: &str, path: &Path, nth: usize, words: Words<'_>, meanwhile: impl FnOnce()) -> Ran {
+    let log = sandbox.root().join("paused.log");
+    let inject = format!("inject={call}:signal=SIGSTOP:when={nth}");
+    let strace = ["-f", "-qq", "-e", &inject, "-P"].map(OsString::from).into_iter().chain([path.into(), "-o".into(), (&log).into()]);
+    let words = words.iter().map(|word| word.as_ref().to_owned());
+    let words = strace.chain([tests::binary("snapshot").into()]).chain(words);
+    let mut child = sandbox.command("strace", words).env("RAYON_NUM_THREADS", "1").start();
+    drop(child.stdin.take());
+    let thread = loop {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        if let Some(line) = said.lines().find(|line| line.contains("stopped by SIGSTOP")) {
+            break line.split_whitespace().next().unwrap().to_owned();
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it never came there: {said}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
+    meanwhile();
+    assert!(std::process::Command::new("kill").args(["-CONT", &thread]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ran { code: output.status.code(), signal: None, stdout: output.stdout, stderr }
+}
