@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use contract::path::shown;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, fsync, openat, renameat, renameat_with, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, fstat, fsync, openat, renameat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,7 @@ pub(crate) struct Live {
     pub(crate) gid: u32,
     /// Seconds since 1970 and nanoseconds.
     pub(crate) mtime: (i64, i64),
+    ctime: (i64, i64),
 }
 
 impl Live {
@@ -123,6 +124,7 @@ impl Live {
             uid: stat.st_uid,
             gid: stat.st_gid,
             mtime: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            ctime: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
         }
     }
 
@@ -131,6 +133,11 @@ impl Live {
         self.kind == before.kind
             && self.identity == before.identity
             && (self.kind == Kind::Folder || (self.size, self.mtime) == (before.size, before.mtime))
+    }
+
+    /// Whether nothing at all was done to it since, not even behind its old time. What was renamed does not pass.
+    pub(crate) fn is_untouched_since(&self, before: &Self) -> bool {
+        self.is_still(before) && (self.kind == Kind::Folder || self.ctime == before.ctime)
     }
 }
 
@@ -141,6 +148,11 @@ pub(crate) fn at(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<Live>> {
         Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e.into()),
     }
+}
+
+/// Whether two open folders are one.
+pub(crate) fn is_same(a: &OwnedFd, b: &OwnedFd) -> io::Result<bool> {
+    Ok(Live::of(&fstat(a)?).identity == Live::of(&fstat(b)?).identity)
 }
 
 /// Exchanges two names of a folder in one step, where the file system can; says whether it could.

@@ -224,7 +224,7 @@ impl Restore<'_> {
         commit::old_is_untouched(journal, &before, self.ground)?;
         self.trees_are_kept(journal)?;
         commit::sync(journal, self.ground)?;
-        commit::verify(journal, self.ground)?;
+        commit::verify(journal)?;
         journal.stage = Stage::Committed;
         journal.write(&folder)
     }
