@@ -112,12 +112,12 @@ fn ran_again(sandbox: &Sandbox) {
 
 #[test]
 fn a_file_that_somebody_changed_meanwhile_stops_it() {
-    disturbed("somebody changed it", &[], |_, top| fs::write(top.join("sub/b"), "a stranger's").unwrap());
+    disturbed("somebody changed ", &[], |_, top| fs::write(top.join("sub/b"), "a stranger's").unwrap());
 }
 
 #[test]
 fn a_change_that_hides_behind_the_old_time_stops_it() {
-    disturbed("somebody changed it", &[], |_, top| {
+    disturbed("somebody changed ", &[], |_, top| {
         let path = top.join("sub/b");
         let (meta, mut content) = (path.metadata().unwrap(), fs::read(&path).unwrap());
         content[0] ^= 1;
@@ -128,8 +128,8 @@ fn a_change_that_hides_behind_the_old_time_stops_it() {
 
 #[test]
 fn a_file_that_somebody_exchanged_or_removed_meanwhile_stops_it() {
-    disturbed("somebody changed it", &[], |_, top| fs::remove_file(top.join("z/c")).unwrap());
-    disturbed("somebody changed it", &[], |sandbox, top| {
+    disturbed("somebody changed ", &[], |_, top| fs::remove_file(top.join("z/c")).unwrap());
+    disturbed("somebody changed ", &[], |sandbox, top| {
         file(&sandbox.work("other"), "other");
         fs::rename(sandbox.work("other"), top.join("sub/a")).unwrap();
     });

@@ -38,8 +38,9 @@ pub(crate) fn all(journal: &Journal, before: &[Option<Live>], ground: &Ground, p
 
 /// The last look before the first change.
 fn all_is_as_planned(journal: &Journal, before: &[Option<Live>], ground: &Ground) -> anyhow::Result<()> {
+    let fresh = Ground::default();
     for folder in folders(journal) {
-        let is_still = Ground::default().folder(folder).and_then(|now| ground::is_same(&now, &*ground.folder(folder)?));
+        let is_still = fresh.folder(folder).and_then(|now| ground::is_same(&now, &*ground.folder(folder)?));
         anyhow::ensure!(is_still.unwrap_or(false), "somebody put something else at {} meanwhile", shown(folder));
     }
     for (swap, before) in journal.swaps.iter().zip(before) {

@@ -36,13 +36,19 @@ impl Ground {
     /// Opens the folder at an absolute path.
     ///
     /// # Errors
-    /// It or a folder above it is missing, no folder, or a link (`ENOTDIR` or `ELOOP`).
+    /// It or a folder above it is missing or no folder (`ENOENT`: then nothing is below it), or a link (`ENOTDIR` or `ELOOP`).
     pub(crate) fn folder(&self, path: &Path) -> io::Result<Folder> {
         if let Some(open) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(Arc::clone(open));
         }
         let folder = match (path.parent(), path.file_name()) {
-            (Some(parent), Some(name)) => openat(&*self.folder(parent)?, name, WALK, Mode::empty())?,
+            (Some(parent), Some(name)) => {
+                let parent = self.folder(parent)?;
+                match openat(&*parent, name, WALK, Mode::empty()) {
+                    Err(Errno::NOTDIR) if at(&parent, name)?.is_some_and(|live| live.kind != Kind::Link) => return Err(Errno::NOENT.into()),
+                    opened => opened?,
+                }
+            }
             _ => openat(CWD, "/", WALK, Mode::empty())?,
         };
         let folder = Arc::new(folder);
@@ -228,6 +234,8 @@ mod tests {
         assert!(ground.folder(&top.join("way/deep")).is_err() && ground.folder(&top.join("way")).is_err());
         assert_eq!(ground.live(&top.join("way")).unwrap().unwrap().kind, Kind::Link);
         assert!(ground.live(&top.join("gone/x")).unwrap().is_none());
+        File::create(top.join("file")).unwrap();
+        assert!(ground.live(&top.join("file/x")).unwrap().is_none() && ground.live(&top.join("way/x")).is_err());
     }
 
     #[test]

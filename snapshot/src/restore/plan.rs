@@ -91,10 +91,12 @@ impl<'a> Plan<'a> {
 /// A path cannot be looked at, nothing was asked for that the snapshot has, or a folder stands where a file was and may not go.
 pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyhow::Result<Plan<'a>> {
     let entries = wish.selected()?;
-    let mut steps = entries.par_iter().filter_map(|entry| wish.step(entry, ground).transpose()).collect::<anyhow::Result<Vec<_>>>()?;
+    let replaced = wish.replaced(&entries, ground)?;
+    let step = |entry: &&'a Entry| wish.step(entry, ground, &replaced).transpose();
+    let mut steps = entries.par_iter().filter_map(step).collect::<anyhow::Result<Vec<_>>>()?;
     link_hard(&mut steps);
     if wish.exact {
-        let extra = wish.extra(&entries, ground, store)?;
+        let extra = wish.extra(&entries, ground, store, &replaced)?;
         steps.extend(extra);
     }
     let above = wish.missing_above(&steps, ground)?;
@@ -162,9 +164,21 @@ impl<'a> Wish<'a> {
         Ok(if below == Path::new("") { root.real.as_path().to_owned() } else { root.real.as_path().join(below) })
     }
 
-    fn step(&self, entry: &'a Entry, ground: &Ground) -> anyhow::Result<Option<Step<'a>>> {
+    /// Where folders were and something else is now: nothing is below that, even if it is a link and leads somewhere.
+    fn replaced(&self, entries: &[&'a Entry], ground: &Ground) -> anyhow::Result<HashSet<PathBuf>> {
+        let mut replaced = HashSet::new();
+        for entry in entries.iter().filter(|entry| entry.kind == Kind::Folder) {
+            let path = self.place(entry.path.as_path())?;
+            if !is_below(&replaced, &path) && ground.live(&path)?.is_some_and(|live| live.kind != Kind::Folder) {
+                replaced.insert(path);
+            }
+        }
+        Ok(replaced)
+    }
+
+    fn step(&self, entry: &'a Entry, ground: &Ground, replaced: &HashSet<PathBuf>) -> anyhow::Result<Option<Step<'a>>> {
         let path = self.place(entry.path.as_path())?;
-        let before = ground.live(&path)?;
+        let before = if is_below(replaced, &path) { None } else { ground.live(&path)? };
         let change = match (entry.kind, &before) {
             (Kind::Unknown, _) => anyhow::bail!("{} is of a kind that this version does not know; use a newer snapshot", entry.path),
             (Kind::Absent, Some(_)) if self.exact => Change::Delete,
@@ -223,13 +237,13 @@ impl<'a> Wish<'a> {
     }
 
     /// What is there and was not, in folders of which everything was seen.
-    fn extra(&self, entries: &[&'a Entry], ground: &Ground, store: &Store) -> anyhow::Result<Vec<Step<'a>>> {
+    fn extra(&self, entries: &[&'a Entry], ground: &Ground, store: &Store, replaced: &HashSet<PathBuf>) -> anyhow::Result<Vec<Step<'a>>> {
         let known: HashSet<&Path> = self.manifest.entries.iter().map(|entry| entry.path.as_path()).collect();
         let folders = entries.iter().filter(|entry| entry.kind == Kind::Folder && entry.complete);
         let mut extra = Vec::new();
         for entry in folders {
             let place = self.place(entry.path.as_path())?;
-            if ground.live(&place)?.is_none_or(|live| live.kind != Kind::Folder) {
+            if is_below(replaced, &place) || ground.live(&place)?.is_none_or(|live| live.kind != Kind::Folder) {
                 continue;
             }
             for name in names(&place, ground)? {
@@ -265,6 +279,10 @@ impl<'a> Wish<'a> {
         }
         Ok(())
     }
+}
+
+fn is_below(folders: &HashSet<PathBuf>, path: &Path) -> bool {
+    !folders.is_empty() && path.ancestors().skip(1).any(|above| folders.contains(above))
 }
 
 /// A path below another root.
