@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use serde::{Deserialize, Serialize};
 
-use crate::restore::ground::{Ground, Live};
+use crate::restore::ground::{Ground, Identity, Live};
 use crate::restore::journal::is_ours;
 use crate::restore::traits::{Power, Traits};
 use crate::restore::{content, mounts};
@@ -94,6 +94,7 @@ pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyho
     let replaced = wish.replaced(&entries, ground)?;
     let step = |entry: &&'a Entry| wish.step(entry, ground, &replaced).transpose();
     let mut steps = entries.par_iter().filter_map(step).collect::<anyhow::Result<Vec<_>>>()?;
+    part(&mut steps);
     link_hard(&mut steps);
     if wish.exact {
         let extra = wish.extra(&entries, ground, store, &replaced)?;
@@ -105,6 +106,18 @@ pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyho
     nest(&mut steps);
     wish.nothing_is_lost(&steps, ground)?;
     Ok(Plan { steps })
+}
+
+/// What were two files and have become one must be two again.
+fn part(steps: &mut [Step<'_>]) {
+    let mut owners: HashMap<Identity, &Path> = HashMap::new();
+    for step in steps.iter_mut().filter(|step| matches!(step.change, Change::Unchanged | Change::Traits)) {
+        let (Some(entry), Some(live)) = (step.entry.filter(|entry| entry.kind == Kind::File), &step.before) else { continue };
+        let file = entry.same_as.as_ref().unwrap_or(&entry.path).as_path();
+        if *owners.entry(live.identity).or_insert(file) != file {
+            step.change = Change::Overwrite;
+        }
+    }
 }
 
 /// A name of a file that has several must be a name of that very file.
