@@ -217,8 +217,10 @@ impl<'a> Wish<'a> {
         if !same {
             return Ok(Change::Overwrite);
         }
-        let wanted = Traits::wanted(entry, self.power)?;
-        let fits = Traits::live(path, live)?.fits(&wanted, entry.kind, self.power);
+        let (live, wanted) = (Traits::live(path, live)?, Traits::wanted(entry, self.power)?);
+        // A file that runs as somebody else, and did then, is not given that: it has it.
+        let as_it_was = Traits::wanted(entry, Power { setuid: true, ..self.power })?;
+        let fits = live.fits(&wanted, entry.kind, self.power) || live.fits(&as_it_was, entry.kind, self.power);
         let link = entry.kind == Kind::Link;
         Ok(if fits {
             Change::Unchanged
