@@ -105,6 +105,8 @@ pub(crate) struct Live {
     pub(crate) kind: Kind,
     pub(crate) identity: Identity,
     pub(crate) size: u64,
+    /// How many names it has.
+    pub(crate) names: u64,
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -126,6 +128,7 @@ impl Live {
             kind,
             identity: Identity { dev: stat.st_dev as u64, ino: stat.st_ino as u64 },
             size: u64::try_from(stat.st_size).unwrap_or(0),
+            names: stat.st_nlink as u64,
             mode: (stat.st_mode as u32) & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,

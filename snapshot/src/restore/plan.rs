@@ -217,14 +217,15 @@ impl<'a> Wish<'a> {
         if !same {
             return Ok(Change::Overwrite);
         }
-        let (live, wanted) = (Traits::live(path, live)?, Traits::wanted(entry, self.power)?);
+        let (has, wanted) = (Traits::live(path, live)?, Traits::wanted(entry, self.power)?);
         // A file that runs as somebody else, and did then, is not given that: it has it.
         let as_it_was = Traits::wanted(entry, Power { setuid: true, ..self.power })?;
-        let fits = live.fits(&wanted, entry.kind, self.power) || live.fits(&as_it_was, entry.kind, self.power);
-        let link = entry.kind == Kind::Link;
+        let fits = has.fits(&wanted, entry.kind, self.power) || has.fits(&as_it_was, entry.kind, self.power);
+        // What a file is given, all its names have, and some may be elsewhere.
+        let shared = entry.kind == Kind::Link || entry.kind == Kind::File && live.names > 1;
         Ok(if fits {
             Change::Unchanged
-        } else if link {
+        } else if shared {
             Change::Overwrite
         } else {
             Change::Traits
