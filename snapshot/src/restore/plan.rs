@@ -71,6 +71,8 @@ impl Step<'_> {
 /// All steps, sorted by path.
 pub(crate) struct Plan<'a> {
     pub(crate) steps: Vec<Step<'a>>,
+    /// What was not there and stays all the same: a socket, device or pipe cannot be kept first.
+    pub(crate) left: Vec<PathBuf>,
 }
 
 impl<'a> Plan<'a> {
@@ -96,16 +98,20 @@ pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyho
     let mut steps = entries.par_iter().filter_map(step).collect::<anyhow::Result<Vec<_>>>()?;
     part(&mut steps);
     link_hard(&mut steps);
+    let mut left = Vec::new();
     if wish.exact {
         let extra = wish.extra(&entries, ground, store, &replaced)?;
+        let (special, extra): (Vec<Step<'_>>, Vec<Step<'_>>) =
+            extra.into_iter().partition(|step| step.before.as_ref().is_some_and(|live| live.kind == Kind::Special));
         steps.extend(extra);
+        left.extend(special.into_iter().map(|step| step.path));
     }
     let above = wish.missing_above(&steps, ground)?;
     steps.extend(above);
     steps.sort_by(|a, b| a.path.cmp(&b.path));
     nest(&mut steps);
     wish.nothing_is_lost(&steps, ground)?;
-    Ok(Plan { steps })
+    Ok(Plan { steps, left })
 }
 
 /// What were two files and have become one must be two again.
