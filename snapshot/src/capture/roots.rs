@@ -36,7 +36,12 @@ impl Request {
         if path.is_symlink()
             && let Ok(target) = path.canonicalize()
         {
-            anyhow::ensure!(target.file_name().is_some(), "cannot hold {}, where {} leads: name folders in it", shown(&target), shown(&path));
+            anyhow::ensure!(
+                target.file_name().is_some(),
+                "cannot hold {}, where {} leads: name folders in it",
+                shown(&target),
+                shown(&path)
+            );
             self.roots.insert(target.clone(), target);
         }
         self.roots.insert(path, real);

@@ -26,14 +26,15 @@ pub(crate) struct Found {
 /// Walks all roots.
 pub(crate) struct Walk<'a> {
     pub(crate) request: &'a Request,
-    pub(crate) store: &'a Store,
+    /// What no snapshot holds.
+    ours: Vec<(u64, u64)>,
     pub(crate) progress: &'a Progress,
     troubles: Mutex<Vec<Trouble>>,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(request: &'a Request, store: &'a Store, progress: &'a Progress) -> Self {
-        Self { request, store, progress, troubles: Mutex::default() }
+        Self { request, ours: store.ours(), progress, troubles: Mutex::default() }
     }
 
     /// What stands at and below the roots, sorted by path, and what could not be seen.
@@ -71,10 +72,11 @@ impl<'a> Walk<'a> {
 
     /// `None` where it is left out, or cannot be seen.
     fn child(&self, path: PathBuf) -> Option<Vec<Found>> {
-        if self.request.excludes(&path) || self.store.holds(&path) {
+        if self.request.excludes(&path) {
             return None;
         }
         match path.symlink_metadata() {
+            Ok(meta) if meta.is_dir() && self.ours.contains(&inode(&meta)) => None,
             Ok(meta) => Some(self.visit(path, meta)),
             // Gone since the folder was listed: it was there and is not held.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,

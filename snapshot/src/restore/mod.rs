@@ -251,7 +251,8 @@ impl Restore<'_> {
         let words = Words { description: Some(format!("before restoring {}", self.manifest.header.id)), label: Some(SAFETY.to_owned()) };
         let (header, captured) = create::make(self.store, &request, words, false)?;
         // Of a folder that only gets another mode or time, what is in it stays.
-        let goes = |step: &Step<'_>, path: &Path| if step.change == Change::Traits { path == step.path } else { path.starts_with(&step.path) };
+        let goes =
+            |step: &Step<'_>, path: &Path| if step.change == Change::Traits { path == step.path } else { path.starts_with(&step.path) };
         if let Some(trouble) = captured.troubles.iter().find(|trouble| touched.iter().any(|step| goes(step, &trouble.path))) {
             anyhow::bail!("what would be replaced could not be kept first: {}", trouble.text);
         }

@@ -110,7 +110,7 @@ pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyho
     steps.extend(above);
     steps.sort_by(|a, b| a.path.cmp(&b.path));
     nest(&mut steps);
-    wish.nothing_is_lost(&steps, ground)?;
+    wish.nothing_is_lost(&steps, ground, store)?;
     Ok(Plan { steps, left })
 }
 
@@ -270,7 +270,7 @@ impl<'a> Wish<'a> {
             }
             for name in names(&place, ground)? {
                 let path = place.join(&name);
-                let ours = is_ours(&name) || store.holds(&path) || store.folder.starts_with(&path);
+                let ours = is_ours(&name) || store.touches(&path);
                 if !ours && !known.contains(entry.path.as_path().join(&name).as_path()) {
                     let before = ground.live(&path)?;
                     extra.push(Step { path, entry: None, change: Change::Delete, before, within: false });
@@ -281,8 +281,11 @@ impl<'a> Wish<'a> {
     }
 
     /// A folder with something in it that stands where a file was goes only if that is asked for.
-    fn nothing_is_lost(&self, steps: &[Step<'_>], ground: &Ground) -> anyhow::Result<()> {
+    fn nothing_is_lost(&self, steps: &[Step<'_>], ground: &Ground, store: &Store) -> anyhow::Result<()> {
         let goes = |step: &&Step<'_>| matches!(step.change, Change::Retype | Change::Delete);
+        if let Some(step) = steps.iter().filter(goes).find(|step| store.touches(&step.path)) {
+            anyhow::bail!("the store is in {}, which would be removed; choose another place with --store first", shown(&step.path));
+        }
         for mount in mounts::all().context("cannot read which file systems are mounted")? {
             let within = |step: &Step<'_>| mount.starts_with(&step.path);
             anyhow::ensure!(

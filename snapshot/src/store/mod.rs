@@ -21,7 +21,7 @@ pub(crate) mod pack;
 mod secrecy;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ use contract::lock::{self, Held, Lock, Mode};
 use contract::path::{absolute, shown};
 use contract::state;
 
+use crate::capture::roots::real;
 use crate::store::contents::Contents;
 use crate::store::files::UNFINISHED;
 use crate::store::manifest::{Header, Manifest, SUFFIX};
@@ -58,8 +59,15 @@ impl Options {
             Some(folder) => absolute(folder)?,
             None => self.state.folder()?.join("snapshots"),
         };
-        Ok(Store { folder, patience: self.wait })
+        let folder = physical(&folder);
+        let ours = [folder.clone()].into_iter().chain(self.state.folder().ok().map(|folder| physical(&folder))).collect();
+        Ok(Store { folder, ours, patience: self.wait })
     }
+}
+
+/// A folder by the way to it that has no links, by which a restore goes.
+fn physical(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| real(folder))
 }
 
 /// A snapshot that cannot be read, by its id, and why.
@@ -69,6 +77,8 @@ pub(crate) type Damaged = (String, anyhow::Error);
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     pub(crate) folder: PathBuf,
+    /// What no snapshot holds and no restore touches: the store, and the state folder with the audit log, which grows with every restore.
+    ours: Vec<PathBuf>,
     patience: Duration,
 }
 
@@ -213,9 +223,19 @@ impl Store {
         contract::replace::sync_folder(&self.manifests())
     }
 
-    /// Whether a path is in the store, or is it: a snapshot never holds its own store.
+    /// The identities of the folders that no snapshot holds, by whatever way one comes to them.
+    pub(crate) fn ours(&self) -> Vec<(u64, u64)> {
+        self.ours.iter().filter_map(|folder| folder.metadata().ok()).map(|meta| (meta.dev(), meta.ino())).collect()
+    }
+
+    /// Whether a path, no link on the way to it, is in the store or is the store.
     pub(crate) fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.folder)
+    }
+
+    /// Whether a path, no link on the way to it, has to do with us: it is in such a folder, or one is in it.
+    pub(crate) fn touches(&self, path: &Path) -> bool {
+        self.ours.iter().any(|folder| path.starts_with(folder) || folder.starts_with(path))
     }
 }
 
