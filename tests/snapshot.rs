@@ -82,7 +82,8 @@ fn a_snapshot_is_found_by_its_id_the_beginning_of_it_its_label_and_as_the_latest
     assert_eq!([found("latest"), found("one"), found("two")], [second.clone(), first.clone(), second.clone()]);
     assert_eq!([found(&first), found(&first[..first.len() - 1])], [first.clone(), first.clone()]);
     assert_eq!(listed(&sandbox), [first.clone(), second.clone()]);
-    for (name, reason) in [("20", format!("`20` could be any of {first}, {second}")), ("nosuch", "no snapshot is called `nosuch`".to_owned())]
+    for (name, reason) in
+        [("20", format!("`20` could be any of {first}, {second}")), ("nosuch", "no snapshot is called `nosuch`".to_owned())]
     {
         for command in ["show", "diff", "restore", "delete", "pin", "unpin", "export", "verify"] {
             let said = ran(&sandbox, 2, &[&command, &name]).stderr;
@@ -95,9 +96,7 @@ fn a_snapshot_is_found_by_its_id_the_beginning_of_it_its_label_and_as_the_latest
 fn paths_come_from_standard_input_and_so_do_subjects_of_records() {
     let sandbox = Sandbox::new();
     let project = project(&sandbox);
-    let record = |kind: &str, subject: &Path, data: Value| {
-        json!({"v": 1, "type": kind, "id": "a.1", "tool": "t", "host": "h", "ts": "2026-08-23T10:11:12.345Z", "subject": subject, "data": data})
-    };
+    let record = |kind: &str, subject: &Path, data: Value| json!({"v": 1, "type": kind, "id": "a.1", "tool": "t", "host": "h", "ts": "2026-08-23T10:11:12.345Z", "subject": subject, "data": data});
     let roots = |ran: tests::Ran| {
         let roots = ran.of("snapshot").remove(0)["data"]["roots"].clone();
         roots.as_array().unwrap().iter().map(|root| PathBuf::from(root.as_str().unwrap())).collect::<Vec<_>>()
@@ -325,9 +324,8 @@ fn a_difference_is_told_against_what_is_there_and_against_another_snapshot() {
         let diff = changes.iter().find_map(|change| change["data"]["diff"].as_str().map(str::to_owned));
         (told, diff)
     };
-    let expected =
-        [("modified", "a"), ("removed", "removed"), ("retyped", "retyped"), ("added", "sub/added"), ("traits", "traits")]
-            .map(|(change, path)| (change.to_owned(), path.to_owned()));
+    let expected = [("modified", "a"), ("removed", "removed"), ("retyped", "retyped"), ("added", "sub/added"), ("traits", "traits")]
+        .map(|(change, path)| (change.to_owned(), path.to_owned()));
     let text = Some("@@ -1 +1 @@\n-old a\n+new a\n".to_owned());
     assert_eq!(against(&[&"diff", &first]), (expected.to_vec(), None));
     assert_eq!(against(&[&"diff", &first, &"now", &"--text"]), (expected.to_vec(), text.clone()));

@@ -218,7 +218,8 @@ pub(crate) fn forge(sandbox: &Sandbox, id: &str, lines: &[Value]) {
 
 /// Runs `snapshot` under strace with an expression for its `-e`, on one worker thread, so that the calls come in the same order each time.
 pub(crate) fn traced(sandbox: &Sandbox, expression: &str, log: &Path, words: Words<'_>) -> Ran {
-    let strace = ["-f", "-qq", "-e", expression, "-o"].map(OsString::from).into_iter().chain([log.into(), tests::binary("snapshot").into()]);
+    let strace =
+        ["-f", "-qq", "-e", expression, "-o"].map(OsString::from).into_iter().chain([log.into(), tests::binary("snapshot").into()]);
     let words = strace.chain(words.iter().map(|word| word.as_ref().to_owned()));
     sandbox.command("strace", words).env("RAYON_NUM_THREADS", "1").run()
 }
