@@ -109,6 +109,7 @@ pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyho
     let above = wish.missing_above(&steps, ground)?;
     steps.extend(above);
     steps.sort_by(|a, b| a.path.cmp(&b.path));
+    folded(&steps)?;
     nest(&mut steps);
     wish.nothing_is_lost(&steps, ground, store)?;
     Ok(Plan { steps, left })
@@ -145,6 +146,20 @@ fn link_hard(steps: &mut [Step<'_>]) {
             step.change = Change::Overwrite;
         }
     }
+}
+
+/// Roots that are told of as being apart and are not could ask for two things at one place.
+fn folded(steps: &[Step<'_>]) -> anyhow::Result<()> {
+    for pair in steps.windows(2) {
+        let [above, step] = pair else { continue };
+        let folder = above.entry.is_none_or(|entry| entry.kind == Kind::Folder);
+        anyhow::ensure!(
+            above.path != step.path && (folder || !step.path.starts_with(&above.path)),
+            "the snapshot wants two things at {}",
+            shown(&step.path)
+        );
+    }
+    Ok(())
 }
 
 /// Marks what comes with a folder that is made anew.

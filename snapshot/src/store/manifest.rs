@@ -19,6 +19,8 @@ pub(crate) const SUFFIX: &str = ".jsonl.zst";
 /// A manifest is held in memory; a larger one is no manifest of ours.
 const LARGEST: u64 = 2 << 30;
 const LEVEL: i32 = 1;
+/// No system call takes a longer path (`PATH_MAX` of Linux), so that none was ever read.
+const LONGEST: usize = 4096;
 
 /// The first line: what the snapshot is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -201,6 +203,11 @@ impl Entry {
         }
     }
 
+    fn is_another_name_of(&self, first: &Self) -> bool {
+        let content = |entry: &Self| (entry.kind, entry.size, entry.sha256, entry.pieces.clone());
+        first.kind == Kind::File && first.same_as.is_none() && content(self) == content(first)
+    }
+
     /// The addresses of the contents that a file is made of.
     pub(crate) fn contents(&self) -> impl Iterator<Item = Address> + '_ {
         self.sha256.into_iter().chain(self.pieces.iter().filter_map(|piece| piece.sha256))
@@ -269,6 +276,8 @@ impl Manifest {
         for entry in &self.header.above {
             anyhow::ensure!(is_plain(entry.path.as_path()), "{} is no plain absolute path", entry.path);
         }
+        let (count, said) = (self.entries.len() as u64, self.header.entries);
+        anyhow::ensure!(count == said, "it says that it has {said} entries and has {count}");
         let roots: HashSet<&Path> = self.header.roots.iter().map(|root| root.path.as_path()).collect();
         let mut before: Vec<&Entry> = Vec::new();
         let mut last: Option<&Path> = None;
@@ -288,8 +297,8 @@ impl Manifest {
             if let Some(same) = &entry.same_as {
                 let first = self.at(same.as_path());
                 anyhow::ensure!(
-                    first.is_some_and(|first| first.kind == Kind::File && first.same_as.is_none() && first.path.as_path() < path),
-                    "{} claims to be the same file as {same}, which is no file before it",
+                    first.is_some_and(|first| first.path.as_path() < path && entry.is_another_name_of(first)),
+                    "{} claims to be the same file as {same}, which is no such file before it",
                     entry.path
                 );
             }
@@ -325,6 +334,8 @@ fn is_plain(path: &Path) -> bool {
     let spelled: PathBuf = path.components().collect();
     let bytes = path.as_os_str().as_encoded_bytes();
     rooted
+        && bytes.len() < LONGEST
+        && path.file_name().is_some()
         && components.all(|component| matches!(component, Component::Normal(_)))
         && spelled.as_os_str() == path.as_os_str()
         && !bytes.contains(&0)
