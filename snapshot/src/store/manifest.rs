@@ -203,6 +203,17 @@ impl Entry {
         }
     }
 
+    /// The mode as a number.
+    pub(crate) fn bits(&self) -> Option<u32> {
+        self.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok()).filter(|mode| *mode <= 0o7777)
+    }
+
+    /// The time in seconds since 1970 and nanoseconds.
+    pub(crate) fn time(&self) -> Option<(i64, i64)> {
+        let (seconds, nanos) = self.mtime.as_deref()?.split_once('.').filter(|(_, nanos)| nanos.len() == 9)?;
+        Some((seconds.parse().ok()?, nanos.parse::<u32>().ok()?.into()))
+    }
+
     fn is_another_name_of(&self, first: &Self) -> bool {
         let content = |entry: &Self| (entry.kind, entry.size, entry.sha256, entry.pieces.clone());
         first.kind == Kind::File && first.same_as.is_none() && content(self) == content(first)
@@ -307,6 +318,9 @@ impl Manifest {
                 let fits = if entry.sha256.is_some() { entry.pieces.is_empty() } else { sum == entry.size };
                 anyhow::ensure!(entry.size.is_some() && fits, "the file {} has no content", entry.path);
             }
+            let stood = matches!(entry.kind, Kind::File | Kind::Folder | Kind::Link);
+            let known = entry.bits().is_some() && entry.time().is_some() && entry.uid.is_some() && entry.gid.is_some();
+            anyhow::ensure!(known || !stood, "it does not say mode, owner and time of {}", entry.path);
             anyhow::ensure!(entry.kind != Kind::Link || entry.target.is_some(), "the link {} leads nowhere", entry.path);
             before.push(entry);
         }
