@@ -145,7 +145,7 @@ pub(crate) fn undo(journal: &Journal, ground: &Ground, power: Power) -> anyhow::
         let back = back(journal, number, swap, ground).with_context(|| format!("cannot put {} back", path(swap)));
         first = first.and(back);
     }
-    for touch in journal.touches.iter().rev() {
+    for touch in journal.touches.iter().rev().chain(&journal.around) {
         let give = || {
             let (folder, name) = ground.place(touch.path.as_path())?;
             match ground::at(&folder, name)? {

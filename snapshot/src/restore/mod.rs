@@ -13,6 +13,7 @@ mod stage;
 mod tell;
 mod traits;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -195,6 +196,7 @@ impl Restore<'_> {
         let touches = self.touches()?;
         let mut journal = Journal::new(names::id(Utc::now()), self.manifest.header.id.clone(), aside.swaps.clone(), touches);
         journal.safety.clone_from(&self.safety);
+        journal.around = self.around(&journal.touches)?;
         // From here on the first signal waits for the way back.
         let _hold = signal::hold()?;
         journal.write(&self.store.journal())?;
@@ -308,7 +310,7 @@ impl Restore<'_> {
 
     /// What is given in place: traits that differ, and the times of folders that the restore works in.
     fn touches(&self) -> anyhow::Result<Vec<Touch>> {
-        let mut touches = Vec::new();
+        let (mut touches, worked_in) = (Vec::new(), self.worked_in());
         // Folders come after what is in them.
         for step in self.plan.steps.iter().rev().filter(|step| !step.within) {
             let (Some(entry), Some(live)) = (step.entry, &step.before) else { continue };
@@ -318,15 +320,30 @@ impl Restore<'_> {
             }
             let new = Traits::wanted(entry, self.power)?;
             let old = Traits::live(&step.path, live).with_context(|| format!("cannot look at {}", shown(&step.path)))?;
-            if step.change == Change::Traits || old.mtime != new.mtime || self.works_in(&step.path) {
+            if step.change == Change::Traits || old.mtime != new.mtime || worked_in.contains(step.path.as_path()) {
                 touches.push(Touch { path: Subject::from(&step.path), identity: live.identity, old, new });
             }
         }
         Ok(touches)
     }
 
-    fn works_in(&self, folder: &Path) -> bool {
-        self.plan.changes().any(|step| !step.within && step.change != Change::Traits && step.path.parent() == Some(folder))
+    /// The folders that the restore works in and leaves as they become.
+    fn around(&self, touches: &[Touch]) -> anyhow::Result<Vec<Touch>> {
+        let done: HashSet<&Path> = touches.iter().map(|touch| touch.path.as_path()).collect();
+        let mut around = Vec::new();
+        for folder in self.worked_in().into_iter().filter(|folder| !done.contains(folder) && folder.parent().is_some()) {
+            if let Some(live) = self.ground.live(folder)? {
+                let old = Traits::live(folder, &live).with_context(|| format!("cannot look at {}", shown(folder)))?;
+                around.push(Touch { path: Subject::from(folder), identity: live.identity, new: old.clone(), old });
+            }
+        }
+        Ok(around)
+    }
+
+    /// The folders in which names change hands.
+    fn worked_in(&self) -> HashSet<&Path> {
+        let changes = self.plan.changes().filter(|step| !step.within && step.change != Change::Traits);
+        changes.filter_map(|step| step.path.parent()).collect()
     }
 
     fn times_differ(&self) -> anyhow::Result<bool> {
