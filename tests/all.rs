@@ -25,6 +25,7 @@ mod rebuild_undo;
 mod snapshot;
 mod snapshot_hostile;
 mod snapshot_live;
+mod snapshot_roundtrip;
 mod vault;
 mod verdicts;
 mod ward;

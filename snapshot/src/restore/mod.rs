@@ -30,7 +30,7 @@ use contract::state;
 
 use crate::capture::roots::{Request, real};
 use crate::create::{self, Words};
-use crate::restore::ground::{Ground, Live};
+use crate::restore::ground::{Ground, Identity, Live};
 use crate::restore::journal::{Journal, Stage, Touch};
 use crate::restore::plan::{Change, Plan, Step, Wish};
 use crate::restore::stage::{Aside, Stager};
@@ -245,7 +245,11 @@ impl Restore<'_> {
         }
         let mut request = Request::new()?;
         if touched.len() <= NAMED {
-            touched.iter().try_for_each(|step| request.add_exactly(&step.path))?;
+            // With the other names of what goes, so that they can be names of one file again.
+            let of_many = |step: &&Step<'_>| step.before.as_ref().filter(|live| live.kind == Kind::File && live.names > 1).map(|live| live.identity);
+            let shared: HashSet<Identity> = touched.iter().filter_map(of_many).collect();
+            let others = self.plan.steps.iter().filter(|step| of_many(step).is_some_and(|identity| shared.contains(&identity)));
+            others.chain(touched.iter().copied()).try_for_each(|step| request.add_exactly(&step.path))?;
         } else {
             let tops = self.tops();
             tops.iter().try_for_each(|top| request.add_exactly(top))?;
