@@ -1,7 +1,7 @@
 //! Where a restore works: folders that are reached without following a single link, and names in them.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use contract::path::shown;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, fstat, fsync, openat, renameat, renameat_with, statat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, chmodat, fstat, fsync, openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -186,23 +186,71 @@ pub(crate) fn rename(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> io::Result<(
     }
 }
 
-/// Removes what stands at a name, whole trees included, following no link.
+/// Removes what stands at a name, whole trees included, following no link. The folders in a tree come up to its top before they go, so
+/// that no depth takes more open files than a process may have.
 pub(crate) fn remove(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
-    match at(folder, name)? {
-        None => Ok(()),
-        Some(live) if live.kind == Kind::Folder => {
-            let within = openat(folder, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-            for entry in rustix::fs::Dir::read_from(&within)? {
-                let entry = entry?;
-                let child = <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(entry.file_name().to_bytes());
-                if child != "." && child != ".." {
-                    remove(&within, child)?;
-                }
-            }
-            Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?)
-        }
-        Some(_) => Ok(unlinkat(folder, name, AtFlags::empty())?),
+    if !is_folder(folder, name)? {
+        return unlink(folder, name, AtFlags::empty());
     }
+    let top = opened_up(folder, name)?;
+    let mut pending = names(&top)?;
+    let mut number = 0_u64;
+    while let Some(child) = pending.pop() {
+        if !is_folder(&top, &child)? {
+            unlink(&top, &child, AtFlags::empty())?;
+            continue;
+        }
+        let within = opened_up(&top, &child)?;
+        for grandchild in names(&within)? {
+            if !is_folder(&within, &grandchild)? {
+                unlink(&within, &grandchild, AtFlags::empty())?;
+                continue;
+            }
+            // A folder that may not be written to may not be moved either.
+            opened_up(&within, &grandchild)?;
+            let mut free = OsString::from(number.to_string());
+            while at(&top, &free)?.is_some() {
+                number += 1;
+                free = OsString::from(number.to_string());
+            }
+            renameat(&within, &grandchild, &top, &free)?;
+            pending.push(free);
+        }
+        unlink(&top, &child, AtFlags::REMOVEDIR)?;
+    }
+    unlink(folder, name, AtFlags::REMOVEDIR)
+}
+
+fn is_folder(folder: &OwnedFd, name: &OsStr) -> io::Result<bool> {
+    Ok(at(folder, name)?.is_some_and(|live| live.kind == Kind::Folder))
+}
+
+fn unlink(folder: &OwnedFd, name: &OsStr, flags: AtFlags) -> io::Result<()> {
+    match unlinkat(folder, name, flags) {
+        Err(Errno::NOENT) => Ok(()),
+        removed => Ok(removed?),
+    }
+}
+
+/// Opens a folder that is to go, after its owner has got every right to it back.
+fn opened_up(folder: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+    if at(folder, name)?.is_some_and(|live| live.kind == Kind::Folder && live.mode & 0o700 != 0o700) {
+        chmodat(folder, name, Mode::RWXU, AtFlags::empty())?;
+    }
+    Ok(openat(folder, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// The names in an open folder.
+pub(crate) fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// Makes the names of a folder durable.

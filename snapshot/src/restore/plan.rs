@@ -1,7 +1,7 @@
 //! What a restore would do: pure comparison, nothing is changed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::restore::ground::{Ground, Identity, Live};
 use crate::restore::journal::is_ours;
 use crate::restore::traits::{Power, Traits};
-use crate::restore::{content, mounts};
+use crate::restore::{content, ground, mounts};
 use crate::store::Store;
 use crate::store::manifest::{Entry, Kind, Manifest};
 
@@ -335,15 +335,7 @@ pub(crate) fn names(path: &Path, ground: &Ground) -> anyhow::Result<BTreeSet<OsS
     let list = || -> anyhow::Result<BTreeSet<OsString>> {
         let (parent, name) = ground.place(path)?;
         let folder = openat(&*parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-        let mut names = BTreeSet::new();
-        for entry in rustix::fs::Dir::read_from(&folder)? {
-            let entry = entry?;
-            let name = <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." {
-                names.insert(name.to_owned());
-            }
-        }
-        Ok(names)
+        Ok(ground::names(&folder)?.into_iter().collect())
     };
     list().with_context(|| format!("cannot list {}", shown(path)))
 }
