@@ -12,17 +12,10 @@ use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use serde::{Deserialize, Serialize};
 
-<<<<<<< HEAD
-use crate::restore::content;
-use crate::restore::ground::{Ground, Live};
-use crate::restore::journal::is_ours;
-use crate::restore::traits::{Power, Traits};
-=======
 use crate::restore::ground::{Ground, Identity, Live};
 use crate::restore::journal::is_ours;
 use crate::restore::traits::{Power, Traits};
-use crate::restore::{content, ground, mounts};
->>>>>>> st
+use crate::restore::{content, ground};
 use crate::store::Store;
 use crate::store::manifest::{Entry, Kind, Manifest};
 

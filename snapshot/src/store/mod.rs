@@ -21,12 +21,7 @@ pub(crate) mod pack;
 pub(crate) mod seal;
 mod secrecy;
 
-<<<<<<< HEAD
-use std::os::unix::fs::PermissionsExt as _;
-=======
-use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
->>>>>>> st
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -69,14 +64,10 @@ impl Options {
             Some(folder) => absolute(folder)?,
             None => self.state.folder()?.join("snapshots"),
         };
-<<<<<<< HEAD
         let identities = self.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
-        Ok(Store { folder, patience: self.wait, identities })
-=======
         let folder = physical(&folder);
         let ours = [folder.clone()].into_iter().chain(self.state.folder().ok().map(|folder| physical(&folder))).collect();
-        Ok(Store { folder, ours, patience: self.wait })
->>>>>>> st
+        Ok(Store { folder, ours, patience: self.wait, identities })
     }
 }
 
@@ -226,12 +217,8 @@ impl Store {
     }
 
     pub(crate) fn read(&self, id: &str) -> anyhow::Result<Manifest> {
-<<<<<<< HEAD
-        Manifest::read(&self.manifest(id), &self.identities)
-=======
-        let manifest = Manifest::read(&self.manifest(id))?;
+        let manifest = Manifest::read(&self.manifest(id), &self.identities)?;
         is_of(id, &manifest.header).map(|()| manifest)
->>>>>>> st
     }
 
     /// Gives a snapshot its number and makes it part of the store. Its contents must be on the disk.
@@ -260,7 +247,6 @@ impl Store {
         contract::replace::sync_folder(&self.manifests())
     }
 
-<<<<<<< HEAD
     /// Whether a snapshot is sealed, and no key was named that could open it.
     pub(crate) fn is_closed(&self, id: &str) -> bool {
         self.identities.is_empty() && self.manifests().join(format!("{id}{SUFFIX}{SEALED}")).exists()
@@ -278,15 +264,12 @@ impl Store {
         contract::replace::sync_folder(&self.manifests())
     }
 
-    /// Whether a path is in the store, or is it: a snapshot never holds its own store.
-=======
     /// The identities of the folders that no snapshot holds, by whatever way one comes to them.
     pub(crate) fn ours(&self) -> Vec<(u64, u64)> {
         self.ours.iter().filter_map(|folder| folder.metadata().ok()).map(|meta| (meta.dev(), meta.ino())).collect()
     }
 
     /// Whether a path, no link on the way to it, is in the store or is the store.
->>>>>>> st
     pub(crate) fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.folder)
     }
