@@ -23,18 +23,44 @@ struct Header {
 }
 
 /// Required and optional keys of each payload.
-const PAYLOADS: [(&str, &[&str], &[&str]); 5] = [
+const PAYLOADS: [(&str, &[&str], &[&str]); 9] = [
     (
         "venv.probe",
         &["status", "layout", "level", "proof", "faults", "took_ms"],
         &["creator", "python", "minor", "base", "pip", "packages", "notes"],
     ),
     ("venv.alias", &["of"], &[]),
+    (
+        "snapshot",
+        &["seq", "time", "user", "roots", "entries", "size", "added", "partial", "pinned"],
+        &["description", "label", "git", "pythons", "took_ms"],
+    ),
+    (
+        "snapshot.entry",
+        &["kind"],
+        &[
+            "mode",
+            "uid",
+            "gid",
+            "mtime",
+            "size",
+            "sha256",
+            "pieces",
+            "sparse",
+            "same_as",
+            "target",
+            "complete",
+            "xattrs",
+            "changed_while_read",
+        ],
+    ),
+    ("snapshot.change", &["change"], &["before", "after", "diff"]),
+    ("snapshot.probe", &["status", "contents"], &["faults"]),
     ("action", &["verb", "outcome", "changed", "verified"], &["text", "undo", "partial", "log", "detail", "took_ms"]),
     ("error", &["code", "text"], &["line"]),
     ("end", &["ok", "read", "wrote"], &[]),
 ];
-const FINDING: (&[&str], &[&str]) = (&["code", "text"], &["severity", "evidence", "package", "repair"]);
+const FINDING: (&[&str], &[&str]) = (&["code", "text"], &["severity", "evidence", "package", "repair", "sha256", "files"]);
 
 /// Parses one line and insists that it is a record of a known type with no unknown and no missing field.
 ///

@@ -60,6 +60,7 @@ pub(crate) fn make(store: &Store, request: &Request, words: Words, rehash: bool)
         user: user(),
         tool: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
         roots: std::mem::take(&mut captured.roots),
+        excluded: request.exclusions().map(str::to_owned).collect(),
         above: std::mem::take(&mut captured.above),
         git: std::mem::take(&mut captured.git),
         pythons: std::mem::take(&mut captured.pythons),

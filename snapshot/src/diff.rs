@@ -64,6 +64,7 @@ fn now(store: &Store, before: &Manifest, contents: &Contents) -> anyhow::Result<
     for root in &before.header.roots {
         request.add_exactly(root.path.as_path())?;
     }
+    before.header.excluded.iter().try_for_each(|glob| request.exclude_exactly(glob))?;
     let (entries, troubles) = capture::look(&request, store, contents)?;
     Ok((Manifest { header: before.header.clone(), entries }, troubles))
 }

@@ -65,11 +65,10 @@ fn append<W: Write>(archive: &mut Builder<W>, entry: &Entry, contents: &Contents
 
 fn header(entry: &Entry) -> anyhow::Result<Header> {
     let mut header = Header::new_gnu();
-    let mode = entry.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok()).context("its mode is missing")?;
-    header.set_mode(mode);
+    header.set_mode(entry.bits().context("its mode is missing")?);
     header.set_uid(entry.uid.unwrap_or(0).into());
     header.set_gid(entry.gid.unwrap_or(0).into());
-    let seconds = entry.mtime.as_deref().and_then(|mtime| mtime.split_once('.')?.0.parse::<i64>().ok()).unwrap_or(0);
+    let (seconds, _) = entry.time().context("its time is missing")?;
     header.set_mtime(u64::try_from(seconds).unwrap_or(0));
     header.set_size(0);
     Ok(header)

@@ -130,6 +130,7 @@ fn header(old: &Old, id: &str, entries: &[Entry], added: u64, partial: bool) -> 
         user: String::new(),
         tool: "rollback_manager".to_owned(),
         roots: entries.iter().map(|entry| Root { path: entry.path.clone(), real: entry.path.clone() }).collect(),
+        excluded: Vec::new(),
         above: Vec::new(),
         git: git.collect(),
         pythons: Vec::new(),

@@ -9,6 +9,7 @@ use contract::path::{Subject, absolute, shown};
 use contract::record::About;
 use contract::run::Exit;
 
+use crate::capture::roots::real;
 use crate::parts::Parts;
 use crate::store::manifest::{Kind, Manifest};
 use crate::store::{Store, names};
@@ -55,8 +56,9 @@ pub(crate) fn show(out: &mut Output, store: &Store, name: &str) -> anyhow::Resul
 /// # Errors
 /// The snapshot holds no such file, or the store has lost or damaged what was in it.
 pub(crate) fn cat(out: &mut Output, store: &Store, name: &str, path: &Path) -> anyhow::Result<Exit> {
+    let _lock = store.share()?;
     let manifest = named(store, name)?;
-    let path = absolute(path)?;
+    let path = held(&manifest, path)?;
     let entry = manifest.at(&path).with_context(|| format!("{} is not in the snapshot {}", shown(&path), manifest.header.id))?;
     anyhow::ensure!(entry.kind == Kind::File, "{} was no file", shown(&path));
     out.prose("")?;
@@ -72,7 +74,10 @@ pub(crate) fn named(store: &Store, name: &str) -> anyhow::Result<Manifest> {
     store.read(&names::find(store, name)?.id)
 }
 
-/// Paths from the command line as a manifest has them.
-pub(crate) fn absolutes(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    paths.iter().map(|path| Ok(absolute(path)?.components().collect())).collect()
+/// A path from the command line as a manifest has it: as it is spelled, or with the links above it followed.
+pub(crate) fn held(manifest: &Manifest, path: &Path) -> anyhow::Result<PathBuf> {
+    let path: PathBuf = absolute(path)?.components().collect();
+    let is_held = |path: &Path| manifest.entries.iter().any(|entry| entry.path.as_path().starts_with(path));
+    let real = real(&path);
+    Ok(if !is_held(&path) && is_held(&real) { real } else { path })
 }

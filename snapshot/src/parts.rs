@@ -31,6 +31,13 @@ impl<'a> Parts<'a> {
         Ok(Self { contents, pieces, next: 0 })
     }
 
+    /// The length of a hole that comes next, which is passed over.
+    pub(crate) fn hole(&mut self) -> Option<u64> {
+        let piece = self.pieces.get(self.next).filter(|piece| piece.sha256.is_none())?;
+        self.next += 1;
+        Some(piece.size)
+    }
+
     fn part(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         let Some(piece) = self.pieces.get_mut(self.next) else { return Ok(None) };
         let Some(sha256) = piece.sha256 else {

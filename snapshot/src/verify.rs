@@ -44,7 +44,7 @@ struct Fault {
 /// There is no such snapshot, or the store cannot be read.
 pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: bool) -> anyhow::Result<Exit> {
     let _lock = store.share()?;
-    let ids = if let Some(name) = name { vec![named(store, name)] } else { all(store)? };
+    let ids = if let Some(name) = name { vec![named(store, name)?] } else { all(store)? };
     let manifests: Vec<(String, anyhow::Result<Manifest>)> = ids
         .into_iter()
         .map(|id| {
@@ -101,8 +101,9 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: boo
 }
 
 /// A snapshot whose manifest is damaged goes by its whole id alone.
-fn named(store: &Store, name: &str) -> String {
-    names::find(store, name).map_or_else(|_| name.to_owned(), |header| header.id)
+fn named(store: &Store, name: &str) -> anyhow::Result<String> {
+    let (_, damaged) = store.headers()?;
+    if damaged.iter().any(|(id, _)| id == name) { Ok(name.to_owned()) } else { Ok(names::find(store, name)?.id) }
 }
 
 fn all(store: &Store) -> anyhow::Result<Vec<String>> {

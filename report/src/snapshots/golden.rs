@@ -18,12 +18,14 @@ fn snapshot(seq: u32, id: &str, data: &Value) -> String {
 fn restore(number: u32, subject: &str, outcome: &str, more: Value) -> String {
     let done = outcome == "done";
     let mut data = json!({"verb": "restore", "outcome": outcome, "changed": done, "verified": done});
-    data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    if let (Some(data), Value::Object(more)) = (data.as_object_mut(), more) {
+        data.extend(more);
+    }
     of(number, "action", subject, data)
 }
 
 fn step(path: &str, outcome: &str, detail: Value) -> String {
-    restore(1, path, outcome, json!({"detail": detail}))
+    restore(1, path, outcome, Value::Object([("detail".to_owned(), detail)].into_iter().collect()))
 }
 
 fn steps(outcome: &str) -> Vec<String> {

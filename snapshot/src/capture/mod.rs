@@ -74,6 +74,9 @@ struct Content {
 pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &Recipients, rehash: bool) -> anyhow::Result<Captured> {
     let progress = Progress::start(env!("CARGO_PKG_NAME"), "files");
     let roots = request.roots();
+    if let Some(root) = roots.iter().find(|root| store.holds(root.real.as_path())) {
+        anyhow::bail!("{} is in the store itself, which no snapshot holds", root.path);
+    }
     let paths: Vec<PathBuf> = roots.iter().map(|root| root.path.as_path().to_owned()).collect();
     let walk = Walk::new(request, store, &progress);
     let ((found, mut troubles), (contents, mut cache)) = rayon::join(

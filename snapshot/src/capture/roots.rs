@@ -36,6 +36,12 @@ impl Request {
         if path.is_symlink()
             && let Ok(target) = path.canonicalize()
         {
+            anyhow::ensure!(
+                target.file_name().is_some(),
+                "cannot hold {}, where {} leads: name folders in it",
+                shown(&target),
+                shown(&path)
+            );
             self.roots.insert(target.clone(), target);
         }
         self.roots.insert(path, real);
@@ -56,14 +62,25 @@ impl Request {
         for path in set.paths.iter().cloned().chain(literal) {
             self.add(&path)?;
         }
-        self.excluded.extend(set.excluded);
+        set.excluded.iter().try_for_each(|glob| self.exclude(glob.as_str()))
+    }
+
+    /// Leaves out what matches a glob, as it is or below the current folder.
+    pub(crate) fn exclude(&mut self, pattern: &str) -> anyhow::Result<()> {
+        let here = self.here.to_str().filter(|_| !pattern.starts_with('/'));
+        let below = here.map(|here| format!("{}/{pattern}", Pattern::escape(here.trim_end_matches('/'))));
+        [pattern.to_owned()].iter().chain(&below).try_for_each(|pattern| self.exclude_exactly(pattern))
+    }
+
+    /// Leaves out what matches a glob as it is.
+    pub(crate) fn exclude_exactly(&mut self, pattern: &str) -> anyhow::Result<()> {
+        self.excluded.push(Pattern::new(pattern).with_context(|| format!("`{pattern}` is no glob"))?);
         Ok(())
     }
 
-    /// Leaves out what matches a glob.
-    pub(crate) fn exclude(&mut self, pattern: &str) -> anyhow::Result<()> {
-        self.excluded.push(Pattern::new(pattern).with_context(|| format!("`{pattern}` is no glob"))?);
-        Ok(())
+    /// The globs of what is left out.
+    pub(crate) fn exclusions(&self) -> impl Iterator<Item = &str> {
+        self.excluded.iter().map(Pattern::as_str)
     }
 
     /// Adds the subjects of records and lines of plain paths from standard input; `subject` says which records count.
@@ -91,21 +108,49 @@ impl Request {
 
     /// Whether something below a root is left out.
     pub(crate) fn excludes(&self, path: &Path) -> bool {
-        let below = path.strip_prefix(&self.here).ok();
-        self.excluded.iter().any(|glob| glob.matches_path(path) || below.is_some_and(|below| glob.matches_path(below)))
+        self.excluded.iter().any(|glob| glob.matches_path(path))
     }
 
-    /// The roots in order; those within another that holds them already are left out.
+    /// The roots in order. Those that another holds already are left out; what is within another is spelled as that one is.
     pub(crate) fn roots(&self) -> Vec<Root> {
+        let mut asked: Vec<(&Path, &Path)> = self.roots.iter().map(|(path, real)| (real.as_path(), path.as_path())).collect();
+        asked.sort_unstable();
         let mut roots: Vec<Root> = Vec::new();
-        for (path, real) in &self.roots {
-            let within = |root: &Root| path.starts_with(root.path.as_path()) && !self.excludes(path);
-            let held = path.symlink_metadata().is_ok() && roots.last().is_some_and(within);
-            if !held {
-                roots.push(Root { path: Subject::from(path), real: Subject::from(real) });
+        let mut around: Vec<Root> = Vec::new();
+        for (real, path) in asked {
+            while around.last().is_some_and(|root| !real.starts_with(root.real.as_path())) {
+                around.pop();
             }
+            let path = match around.last() {
+                Some(root) if self.is_held(root, real) => continue,
+                Some(root) => root.path.as_path().join(real.strip_prefix(root.real.as_path()).unwrap_or(real)),
+                None if self.is_behind_a_link(path, real) => real.to_owned(),
+                None => path.to_owned(),
+            };
+            let root = Root { path: Subject::from(&path), real: Subject::from(real) };
+            around.push(root.clone());
+            roots.push(root);
         }
+        roots.sort_by(|a, b| a.path.cmp(&b.path));
         roots
+    }
+
+    /// Whether a root that a path lies in tells of it: it is found there and nothing on the way is left out, or no folder can hold it.
+    fn is_held(&self, root: &Root, real: &Path) -> bool {
+        let below = real.strip_prefix(root.real.as_path()).unwrap_or(real);
+        if below == Path::new("") {
+            return true;
+        }
+        let path = root.path.as_path().join(below);
+        let mut way = path.ancestors().take_while(|above| *above != root.path.as_path());
+        let is_there = path.symlink_metadata().is_ok();
+        let above = path.ancestors().skip(1).find_map(|above| above.symlink_metadata().ok());
+        if is_there { way.all(|above| !self.excludes(above)) } else { above.is_some_and(|above| !above.is_dir()) }
+    }
+
+    /// Whether a path that is spelled as if it lay in another root does not: a link is on the way, and that root ends there.
+    fn is_behind_a_link(&self, path: &Path, real: &Path) -> bool {
+        path != real && self.roots.iter().any(|(other, there)| other != path && path.starts_with(other) && !real.starts_with(there))
     }
 }
 
@@ -129,13 +174,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let top = folder.path().canonicalize().unwrap();
         fs::create_dir_all(top.join("a/b")).unwrap();
+        fs::create_dir_all(top.join("a/z")).unwrap();
+        fs::create_dir_all(top.join("elsewhere")).unwrap();
         symlink(top.join("a"), top.join("link")).unwrap();
+        symlink(top.join("a"), top.join("elsewhere/way")).unwrap();
         let mut request = Request::new().unwrap();
-        for path in ["a", "a/b", "a/gone", "link"] {
+        for path in ["a", "a/b", "a/gone", "a/z", "link", "link/b", "elsewhere/way/b"] {
             request.add(&top.join(path)).unwrap();
         }
-        let roots: Vec<_> = request.roots().iter().map(|root| root.path.as_path().strip_prefix(&top).unwrap().to_owned()).collect();
-        assert_eq!(roots, ["a", "a/gone", "link"].map(PathBuf::from));
+        let roots = |request: &Request| -> Vec<PathBuf> {
+            request.roots().iter().map(|root| root.path.as_path().strip_prefix(&top).unwrap().to_owned()).collect()
+        };
+        assert_eq!(roots(&request), ["a", "a/gone", "link"].map(PathBuf::from));
+        request.exclude(&format!("{}/a/b", top.display())).unwrap();
+        assert_eq!(roots(&request), ["a", "a/b", "a/gone", "link"].map(PathBuf::from));
+
+        // A link within a root leads out of it, and the root does not go there.
+        let mut request = Request::new().unwrap();
+        for path in ["elsewhere", "elsewhere/way/b"] {
+            request.add(&top.join(path)).unwrap();
+        }
+        assert_eq!(roots(&request), ["a/b", "elsewhere"].map(PathBuf::from));
     }
 
     #[test]

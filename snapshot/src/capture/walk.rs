@@ -26,56 +26,61 @@ pub(crate) struct Found {
 /// Walks all roots.
 pub(crate) struct Walk<'a> {
     pub(crate) request: &'a Request,
-    pub(crate) store: &'a Store,
+    /// What no snapshot holds.
+    ours: Vec<(u64, u64)>,
     pub(crate) progress: &'a Progress,
     troubles: Mutex<Vec<Trouble>>,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(request: &'a Request, store: &'a Store, progress: &'a Progress) -> Self {
-        Self { request, store, progress, troubles: Mutex::default() }
+        Self { request, ours: store.ours(), progress, troubles: Mutex::default() }
     }
 
-    /// What stands at and below the roots, sorted by path, and what could not be seen.
+    /// What stands at and below the roots, sorted by path, and what could not be seen. Level by level, so that no depth is too deep.
     pub(crate) fn run(self, roots: &[PathBuf]) -> (Vec<Found>, Vec<Trouble>) {
-        let mut found: Vec<Found> = roots.par_iter().flat_map(|root| self.root(root)).collect();
-        found.par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        let mut level: Vec<Found> = roots.par_iter().filter_map(|root| self.root(root)).collect();
+        let mut found = Vec::new();
+        while !level.is_empty() && !signal::interrupted() {
+            self.progress.found(level.len() as u64);
+            let folders = level.par_iter_mut().filter(|found| found.meta.as_ref().is_some_and(Metadata::is_dir));
+            let next = folders.flat_map(|folder| self.below(folder)).collect();
+            found.append(&mut level);
+            level = next;
+        }
+        found.par_sort_unstable_by(|a: &Found, b: &Found| a.path.cmp(&b.path));
         (found, self.troubles.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn root(&self, root: &Path) -> Vec<Found> {
+    fn root(&self, root: &Path) -> Option<Found> {
         match root.symlink_metadata() {
-            Ok(meta) => self.visit(root.to_owned(), meta),
+            Ok(meta) => Some(Found { path: root.to_owned(), meta: Some(meta), complete: false }),
             Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-                vec![Found { path: root.to_owned(), meta: None, complete: false }]
+                Some(Found { path: root.to_owned(), meta: None, complete: false })
             }
             Err(e) => {
                 self.trouble("unreadable", root, &e);
-                Vec::new()
+                None
             }
         }
     }
 
-    fn visit(&self, path: PathBuf, meta: Metadata) -> Vec<Found> {
-        if !meta.is_dir() || signal::interrupted() {
-            self.progress.found(1);
-            return vec![Found { path, meta: Some(meta), complete: false }];
-        }
-        let (children, mut complete) = self.children(&path);
-        let found: Vec<Option<Vec<Found>>> = children.into_par_iter().map(|child| self.child(child)).collect();
-        complete &= found.iter().all(Option::is_some);
-        let mut all = vec![Found { path, meta: Some(meta), complete }];
-        all.extend(found.into_iter().flatten().flatten());
-        all
+    /// What is in a folder.
+    fn below(&self, folder: &mut Found) -> Vec<Found> {
+        let (children, all_listed) = self.children(&folder.path);
+        let found: Vec<Option<Found>> = children.into_par_iter().map(|child| self.child(child)).collect();
+        folder.complete = all_listed && found.iter().all(Option::is_some);
+        found.into_iter().flatten().collect()
     }
 
     /// `None` where it is left out, or cannot be seen.
-    fn child(&self, path: PathBuf) -> Option<Vec<Found>> {
-        if self.request.excludes(&path) || self.store.holds(&path) {
+    fn child(&self, path: PathBuf) -> Option<Found> {
+        if self.request.excludes(&path) {
             return None;
         }
         match path.symlink_metadata() {
-            Ok(meta) => Some(self.visit(path, meta)),
+            Ok(meta) if meta.is_dir() && self.ours.contains(&inode(&meta)) => None,
+            Ok(meta) => Some(Found { path, meta: Some(meta), complete: false }),
             // Gone since the folder was listed: it was there and is not held.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
             Err(e) => {

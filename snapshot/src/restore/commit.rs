@@ -1,7 +1,9 @@
 //! Exchanging the old for the new, name by name, and all the way back if anything is not as it was planned.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use anyhow::Context as _;
 use contract::path::shown;
@@ -10,18 +12,18 @@ use rustix::fs::{AtFlags, utimensat};
 
 use crate::restore::ground::{self, Ground, Live};
 use crate::restore::journal::{Journal, Swap};
-use crate::restore::traits::{self, Power};
+use crate::restore::traits::{self, Power, Traits};
 
 /// Exchanges everything that the journal names. `before` is what the plan saw at each name.
 ///
 /// # Errors
 /// Something is other than the plan saw it, or cannot be exchanged; then it is for [`undo`] to take the rest back.
 pub(crate) fn all(journal: &Journal, before: &[Option<Live>], ground: &Ground, power: Power) -> anyhow::Result<()> {
+    all_is_as_planned(journal, before, ground)?;
     for (number, (swap, before)) in journal.swaps.iter().zip(before).enumerate() {
         anyhow::ensure!(!signal::interrupted(), "interrupted");
         one(journal, number, swap, before.as_ref(), ground).with_context(|| format!("cannot put {} in place", path(swap)))?;
     }
-    ground.forget();
     for touch in &journal.touches {
         let give = || {
             let (folder, name) = ground.place(touch.path.as_path())?;
@@ -32,6 +34,29 @@ pub(crate) fn all(journal: &Journal, before: &[Option<Live>], ground: &Ground, p
         give().with_context(|| format!("cannot change {}", shown(touch.path.as_path())))?;
     }
     Ok(())
+}
+
+/// The last look before the first change.
+fn all_is_as_planned(journal: &Journal, before: &[Option<Live>], ground: &Ground) -> anyhow::Result<()> {
+    let fresh = Ground::default();
+    for folder in folders(journal) {
+        let is_still = fresh.folder(folder).and_then(|now| ground::is_same(&now, &*ground.folder(folder)?));
+        anyhow::ensure!(is_still.unwrap_or(false), "somebody put something else at {} meanwhile", shown(folder));
+    }
+    for (swap, before) in journal.swaps.iter().zip(before) {
+        let now = ground::at(&*ground.folder(swap.folder.as_path())?, swap.name.as_path().as_os_str())?;
+        let same = match (before, &now) {
+            (None, None) => true,
+            (Some(before), Some(now)) => now.is_untouched_since(before),
+            _ => false,
+        };
+        anyhow::ensure!(same, "somebody changed {} since the restore looked at it", path(swap));
+    }
+    Ok(())
+}
+
+fn folders(journal: &Journal) -> BTreeSet<&Path> {
+    journal.swaps.iter().map(|swap| swap.folder.as_path()).collect()
 }
 
 fn path(swap: &Swap) -> String {
@@ -84,9 +109,9 @@ pub(crate) fn old_is_untouched(journal: &Journal, before: &[Option<Live>], groun
 
 /// Has every exchange on the disk.
 pub(crate) fn sync(journal: &Journal, ground: &Ground) -> anyhow::Result<()> {
-    let folders: std::collections::BTreeSet<_> = journal.swaps.iter().map(|swap| swap.folder.as_path()).collect();
+    let folders = folders(journal);
     let many = folders.len() > 64;
-    let mut devices = std::collections::BTreeSet::new();
+    let mut devices = BTreeSet::new();
     for folder in folders {
         let open = ground.folder(folder).with_context(|| format!("cannot reach {}", shown(folder)))?;
         if !many {
@@ -98,8 +123,9 @@ pub(crate) fn sync(journal: &Journal, ground: &Ground) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether everything is in place.
-pub(crate) fn verify(journal: &Journal, ground: &Ground) -> anyhow::Result<()> {
+/// Whether everything is in place, on a way of its own to it.
+pub(crate) fn verify(journal: &Journal) -> anyhow::Result<()> {
+    let ground = Ground::default();
     for swap in &journal.swaps {
         let folder = ground.folder(swap.folder.as_path())?;
         let now = ground::at(&folder, swap.name.as_path().as_os_str())?.map(|live| live.identity);
@@ -109,22 +135,24 @@ pub(crate) fn verify(journal: &Journal, ground: &Ground) -> anyhow::Result<()> {
 }
 
 /// Takes everything back that was exchanged, last first, and removes what was made. May be done again after a crash at any point.
+/// Folders that `ground` holds open are worked in wherever they are by now.
 ///
 /// # Errors
 /// Something cannot be put back; the journal must stay. The rest is back.
 pub(crate) fn undo(journal: &Journal, ground: &Ground, power: Power) -> anyhow::Result<()> {
-    ground.forget();
     let mut first = Ok(());
     for (number, swap) in journal.swaps.iter().enumerate().rev() {
         let back = back(journal, number, swap, ground).with_context(|| format!("cannot put {} back", path(swap)));
         first = first.and(back);
     }
-    ground.forget();
-    for touch in journal.touches.iter().rev() {
+    for touch in journal.touches.iter().rev().chain(&journal.around) {
         let give = || {
             let (folder, name) = ground.place(touch.path.as_path())?;
             match ground::at(&folder, name)? {
-                Some(live) if live.identity == touch.identity => touch.old.give(traits::open(&folder, name)?, power),
+                // Where nothing was changed nothing need be, as on a disk that is read-only.
+                Some(live) if live.identity == touch.identity && Traits::live(touch.path.as_path(), &live)? != touch.old => {
+                    touch.old.give(traits::open(&folder, name)?, power)
+                }
                 _ => Ok(()),
             }
         };
@@ -143,7 +171,8 @@ fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyho
     if let Some(old) = swap.old {
         let kept = [parked, aside].into_iter().find(|place| identity(&folder, place).is_ok_and(|found| found == Some(old)));
         match kept {
-            None => anyhow::ensure!(now == Some(old), "its old content is gone"),
+            // It never went aside: whatever became of it since is not our doing.
+            None => {}
             Some(kept) if now.is_none() => ground::rename(&folder, kept, name)?,
             Some(kept) => {
                 anyhow::ensure!(

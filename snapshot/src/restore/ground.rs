@@ -1,7 +1,7 @@
 //! Where a restore works: folders that are reached without following a single link, and names in them.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use contract::path::shown;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, fsync, openat, renameat, renameat_with, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, chmodat, fstat, fsync, openat, renameat, renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -36,13 +38,19 @@ impl Ground {
     /// Opens the folder at an absolute path.
     ///
     /// # Errors
-    /// It or a folder above it is missing, no folder, or a link (`ENOTDIR` or `ELOOP`).
+    /// It or a folder above it is missing or no folder (`ENOENT`: then nothing is below it), or a link (`ENOTDIR` or `ELOOP`).
     pub(crate) fn folder(&self, path: &Path) -> io::Result<Folder> {
         if let Some(open) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(Arc::clone(open));
         }
         let folder = match (path.parent(), path.file_name()) {
-            (Some(parent), Some(name)) => openat(&*self.folder(parent)?, name, WALK, Mode::empty())?,
+            (Some(parent), Some(name)) => {
+                let parent = self.folder(parent)?;
+                match openat(&*parent, name, WALK, Mode::empty()) {
+                    Err(Errno::NOTDIR) if at(&parent, name)?.is_some_and(|live| live.kind != Kind::Link) => return Err(Errno::NOENT.into()),
+                    opened => opened?,
+                }
+            }
             _ => openat(CWD, "/", WALK, Mode::empty())?,
         };
         let folder = Arc::new(folder);
@@ -99,11 +107,14 @@ pub(crate) struct Live {
     pub(crate) kind: Kind,
     pub(crate) identity: Identity,
     pub(crate) size: u64,
+    /// How many names it has.
+    pub(crate) names: u64,
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     /// Seconds since 1970 and nanoseconds.
     pub(crate) mtime: (i64, i64),
+    ctime: (i64, i64),
 }
 
 impl Live {
@@ -119,10 +130,12 @@ impl Live {
             kind,
             identity: Identity { dev: stat.st_dev as u64, ino: stat.st_ino as u64 },
             size: u64::try_from(stat.st_size).unwrap_or(0),
+            names: stat.st_nlink as u64,
             mode: (stat.st_mode as u32) & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
             mtime: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            ctime: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
         }
     }
 
@@ -131,6 +144,11 @@ impl Live {
         self.kind == before.kind
             && self.identity == before.identity
             && (self.kind == Kind::Folder || (self.size, self.mtime) == (before.size, before.mtime))
+    }
+
+    /// Whether nothing at all was done to it since, not even behind its old time. What was renamed does not pass.
+    pub(crate) fn is_untouched_since(&self, before: &Self) -> bool {
+        self.is_still(before) && (self.kind == Kind::Folder || self.ctime == before.ctime)
     }
 }
 
@@ -141,6 +159,11 @@ pub(crate) fn at(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<Live>> {
         Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e.into()),
     }
+}
+
+/// Whether two open folders are one.
+pub(crate) fn is_same(a: &OwnedFd, b: &OwnedFd) -> io::Result<bool> {
+    Ok(Live::of(&fstat(a)?).identity == Live::of(&fstat(b)?).identity)
 }
 
 /// Exchanges two names of a folder in one step, where the file system can; says whether it could.
@@ -163,23 +186,71 @@ pub(crate) fn rename(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> io::Result<(
     }
 }
 
-/// Removes what stands at a name, whole trees included, following no link.
+/// Removes what stands at a name, whole trees included, following no link. The folders in a tree come up to its top before they go, so
+/// that no depth takes more open files than a process may have.
 pub(crate) fn remove(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
-    match at(folder, name)? {
-        None => Ok(()),
-        Some(live) if live.kind == Kind::Folder => {
-            let within = openat(folder, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-            for entry in rustix::fs::Dir::read_from(&within)? {
-                let entry = entry?;
-                let child = <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(entry.file_name().to_bytes());
-                if child != "." && child != ".." {
-                    remove(&within, child)?;
-                }
-            }
-            Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?)
-        }
-        Some(_) => Ok(unlinkat(folder, name, AtFlags::empty())?),
+    if !is_folder(folder, name)? {
+        return unlink(folder, name, AtFlags::empty());
     }
+    let top = opened_up(folder, name)?;
+    let mut pending = names(&top)?;
+    let mut number = 0_u64;
+    while let Some(child) = pending.pop() {
+        if !is_folder(&top, &child)? {
+            unlink(&top, &child, AtFlags::empty())?;
+            continue;
+        }
+        let within = opened_up(&top, &child)?;
+        for grandchild in names(&within)? {
+            if !is_folder(&within, &grandchild)? {
+                unlink(&within, &grandchild, AtFlags::empty())?;
+                continue;
+            }
+            // A folder that may not be written to may not be moved either.
+            opened_up(&within, &grandchild)?;
+            let mut free = OsString::from(number.to_string());
+            while at(&top, &free)?.is_some() {
+                number += 1;
+                free = OsString::from(number.to_string());
+            }
+            renameat(&within, &grandchild, &top, &free)?;
+            pending.push(free);
+        }
+        unlink(&top, &child, AtFlags::REMOVEDIR)?;
+    }
+    unlink(folder, name, AtFlags::REMOVEDIR)
+}
+
+fn is_folder(folder: &OwnedFd, name: &OsStr) -> io::Result<bool> {
+    Ok(at(folder, name)?.is_some_and(|live| live.kind == Kind::Folder))
+}
+
+fn unlink(folder: &OwnedFd, name: &OsStr, flags: AtFlags) -> io::Result<()> {
+    match unlinkat(folder, name, flags) {
+        Err(Errno::NOENT) => Ok(()),
+        removed => Ok(removed?),
+    }
+}
+
+/// Opens a folder that is to go, after its owner has got every right to it back.
+fn opened_up(folder: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+    if at(folder, name)?.is_some_and(|live| live.kind == Kind::Folder && live.mode & 0o700 != 0o700) {
+        chmodat(folder, name, Mode::RWXU, AtFlags::empty())?;
+    }
+    Ok(openat(folder, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// The names in an open folder.
+pub(crate) fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// Makes the names of a folder durable.
@@ -216,6 +287,8 @@ mod tests {
         assert!(ground.folder(&top.join("way/deep")).is_err() && ground.folder(&top.join("way")).is_err());
         assert_eq!(ground.live(&top.join("way")).unwrap().unwrap().kind, Kind::Link);
         assert!(ground.live(&top.join("gone/x")).unwrap().is_none());
+        File::create(top.join("file")).unwrap();
+        assert!(ground.live(&top.join("file/x")).unwrap().is_none() && ground.live(&top.join("way/x")).is_err());
     }
 
     #[test]

@@ -68,11 +68,14 @@ pub(crate) struct Journal {
     /// By number; the number is in the name aside.
     pub(crate) swaps: Vec<Swap>,
     pub(crate) touches: Vec<Touch>,
+    /// Other folders that a name changes hands in; only the way back gives them the time that they had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) around: Vec<Touch>,
 }
 
 impl Journal {
     pub(crate) fn new(id: String, snapshot: String, swaps: Vec<Swap>, touches: Vec<Touch>) -> Self {
-        Self { v: VERSION, id, snapshot, safety: None, stage: Stage::Staging, swaps, touches }
+        Self { v: VERSION, id, snapshot, safety: None, stage: Stage::Staging, swaps, touches, around: Vec::new() }
     }
 
     /// The name aside of the swap with that number.

@@ -12,6 +12,7 @@ mod stage;
 mod tell;
 mod traits;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ use contract::state;
 
 use crate::capture::roots::{Request, real};
 use crate::create::{self, Words};
-use crate::restore::ground::{Ground, Live};
+use crate::restore::ground::{Ground, Identity, Live};
 use crate::restore::journal::{Journal, Stage, Touch};
 use crate::restore::plan::{Change, Plan, Step, Wish};
 use crate::restore::stage::{Aside, Stager};
@@ -74,8 +75,8 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
     let ground = Ground::default();
     let wish = Wish {
         manifest: &manifest,
-        paths: crate::look::absolutes(&options.paths)?,
-        to: options.to.as_deref().map(|to| contract::path::absolute(to).map(|to| real(&to))).transpose()?,
+        paths: options.paths.iter().map(|path| crate::look::held(&manifest, path)).collect::<anyhow::Result<_>>()?,
+        to: options.to.as_deref().map(destination).transpose()?,
         exact: options.exact,
         power: Power::ours(options.keep_setuid),
     };
@@ -91,6 +92,12 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
     let told = teller.told;
     let well = outcome != Outcome::Done || hooks::run(out, &hooks, &told)?;
     Ok(if outcome == Outcome::Done && well { Exit::Done } else { Exit::Bad })
+}
+
+/// A folder that is named, its links followed: whoever names it knows it.
+fn destination(to: &Path) -> anyhow::Result<PathBuf> {
+    let to = contract::path::absolute(to)?;
+    Ok(to.canonicalize().unwrap_or_else(|_| real(&to)))
 }
 
 /// Makes the restore, on record before and after.
@@ -189,6 +196,7 @@ impl Restore<'_> {
         let touches = self.touches()?;
         let mut journal = Journal::new(names::id(Utc::now()), self.manifest.header.id.clone(), aside.swaps.clone(), touches);
         journal.safety.clone_from(&self.safety);
+        journal.around = self.around(&journal.touches)?;
         // From here on the first signal waits for the way back.
         let _hold = signal::hold()?;
         journal.write(&self.store.journal())?;
@@ -218,7 +226,7 @@ impl Restore<'_> {
         commit::old_is_untouched(journal, &before, self.ground)?;
         self.trees_are_kept(journal)?;
         commit::sync(journal, self.ground)?;
-        commit::verify(journal, self.ground)?;
+        commit::verify(journal)?;
         journal.stage = Stage::Committed;
         journal.write(&folder)
     }
@@ -237,7 +245,12 @@ impl Restore<'_> {
         }
         let mut request = Request::new()?;
         if touched.len() <= NAMED {
-            touched.iter().try_for_each(|step| request.add_exactly(&step.path))?;
+            // With the other names of what goes, so that they can be names of one file again.
+            let of_many =
+                |step: &&Step<'_>| step.before.as_ref().filter(|live| live.kind == Kind::File && live.names > 1).map(|live| live.identity);
+            let shared: HashSet<Identity> = touched.iter().filter_map(of_many).collect();
+            let others = self.plan.steps.iter().filter(|step| of_many(step).is_some_and(|identity| shared.contains(&identity)));
+            others.chain(touched.iter().copied()).try_for_each(|step| request.add_exactly(&step.path))?;
         } else {
             let tops = self.tops();
             tops.iter().try_for_each(|top| request.add_exactly(top))?;
@@ -247,7 +260,10 @@ impl Restore<'_> {
         let description = Some(format!("before restoring {}", self.manifest.header.id));
         let words = Words { description, label: Some(SAFETY.to_owned()), recipients };
         let (header, captured) = create::make(self.store, &request, words, false)?;
-        if let Some(trouble) = captured.troubles.iter().find(|trouble| touched.iter().any(|step| trouble.path.starts_with(&step.path))) {
+        // Of a folder that only gets another mode or time, what is in it stays.
+        let goes =
+            |step: &Step<'_>, path: &Path| if step.change == Change::Traits { path == step.path } else { path.starts_with(&step.path) };
+        if let Some(trouble) = captured.troubles.iter().find(|trouble| touched.iter().any(|step| goes(step, &trouble.path))) {
             anyhow::bail!("what would be replaced could not be kept first: {}", trouble.text);
         }
         self.safety = Some(header.id);
@@ -302,7 +318,7 @@ impl Restore<'_> {
 
     /// What is given in place: traits that differ, and the times of folders that the restore works in.
     fn touches(&self) -> anyhow::Result<Vec<Touch>> {
-        let mut touches = Vec::new();
+        let (mut touches, worked_in) = (Vec::new(), self.worked_in());
         // Folders come after what is in them.
         for step in self.plan.steps.iter().rev().filter(|step| !step.within) {
             let (Some(entry), Some(live)) = (step.entry, &step.before) else { continue };
@@ -312,15 +328,30 @@ impl Restore<'_> {
             }
             let new = Traits::wanted(entry, self.power)?;
             let old = Traits::live(&step.path, live).with_context(|| format!("cannot look at {}", shown(&step.path)))?;
-            if step.change == Change::Traits || old.mtime != new.mtime || self.works_in(&step.path) {
+            if step.change == Change::Traits || old.mtime != new.mtime || worked_in.contains(step.path.as_path()) {
                 touches.push(Touch { path: Subject::from(&step.path), identity: live.identity, old, new });
             }
         }
         Ok(touches)
     }
 
-    fn works_in(&self, folder: &Path) -> bool {
-        self.plan.changes().any(|step| !step.within && step.change != Change::Traits && step.path.parent() == Some(folder))
+    /// The folders that the restore works in and leaves as they become.
+    fn around(&self, touches: &[Touch]) -> anyhow::Result<Vec<Touch>> {
+        let done: HashSet<&Path> = touches.iter().map(|touch| touch.path.as_path()).collect();
+        let mut around = Vec::new();
+        for folder in self.worked_in().into_iter().filter(|folder| !done.contains(folder) && folder.parent().is_some()) {
+            if let Some(live) = self.ground.live(folder)? {
+                let old = Traits::live(folder, &live).with_context(|| format!("cannot look at {}", shown(folder)))?;
+                around.push(Touch { path: Subject::from(folder), identity: live.identity, new: old.clone(), old });
+            }
+        }
+        Ok(around)
+    }
+
+    /// The folders in which names change hands.
+    fn worked_in(&self) -> HashSet<&Path> {
+        let changes = self.plan.changes().filter(|step| !step.within && step.change != Change::Traits);
+        changes.filter_map(|step| step.path.parent()).collect()
     }
 
     fn times_differ(&self) -> anyhow::Result<bool> {

@@ -1,7 +1,7 @@
 //! What a restore would do: pure comparison, nothing is changed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use serde::{Deserialize, Serialize};
 
-use crate::restore::content;
-use crate::restore::ground::{Ground, Live};
+use crate::restore::ground::{Ground, Identity, Live};
 use crate::restore::journal::is_ours;
 use crate::restore::traits::{Power, Traits};
+use crate::restore::{content, ground};
 use crate::store::Store;
 use crate::store::manifest::{Entry, Kind, Manifest};
 
@@ -72,6 +72,8 @@ impl Step<'_> {
 /// All steps, sorted by path.
 pub(crate) struct Plan<'a> {
     pub(crate) steps: Vec<Step<'a>>,
+    /// What was not there and stays all the same: a socket, device or pipe cannot be kept first.
+    pub(crate) left: Vec<PathBuf>,
 }
 
 impl<'a> Plan<'a> {
@@ -92,18 +94,38 @@ impl<'a> Plan<'a> {
 /// A path cannot be looked at, nothing was asked for that the snapshot has, or a folder stands where a file was and may not go.
 pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyhow::Result<Plan<'a>> {
     let entries = wish.selected()?;
-    let mut steps = entries.par_iter().filter_map(|entry| wish.step(entry, ground).transpose()).collect::<anyhow::Result<Vec<_>>>()?;
+    let replaced = wish.replaced(&entries, ground)?;
+    let step = |entry: &&'a Entry| wish.step(entry, ground, &replaced).transpose();
+    let mut steps = entries.par_iter().filter_map(step).collect::<anyhow::Result<Vec<_>>>()?;
+    part(&mut steps);
     link_hard(&mut steps);
+    let mut left = Vec::new();
     if wish.exact {
-        let extra = wish.extra(&entries, ground, store)?;
+        let extra = wish.extra(&entries, ground, store, &replaced)?;
+        let (special, extra): (Vec<Step<'_>>, Vec<Step<'_>>) =
+            extra.into_iter().partition(|step| step.before.as_ref().is_some_and(|live| live.kind == Kind::Special));
         steps.extend(extra);
+        left.extend(special.into_iter().map(|step| step.path));
     }
     let above = wish.missing_above(&steps, ground)?;
     steps.extend(above);
     steps.sort_by(|a, b| a.path.cmp(&b.path));
+    folded(&steps)?;
     nest(&mut steps);
-    wish.nothing_is_lost(&steps, ground)?;
-    Ok(Plan { steps })
+    wish.nothing_is_lost(&steps, ground, store)?;
+    Ok(Plan { steps, left })
+}
+
+/// What were two files and have become one must be two again.
+fn part(steps: &mut [Step<'_>]) {
+    let mut owners: HashMap<Identity, &Path> = HashMap::new();
+    for step in steps.iter_mut().filter(|step| matches!(step.change, Change::Unchanged | Change::Traits)) {
+        let (Some(entry), Some(live)) = (step.entry.filter(|entry| entry.kind == Kind::File), &step.before) else { continue };
+        let file = entry.same_as.as_ref().unwrap_or(&entry.path).as_path();
+        if *owners.entry(live.identity).or_insert(file) != file {
+            step.change = Change::Overwrite;
+        }
+    }
 }
 
 /// A name of a file that has several must be a name of that very file.
@@ -125,6 +147,20 @@ fn link_hard(steps: &mut [Step<'_>]) {
             step.change = Change::Overwrite;
         }
     }
+}
+
+/// Roots that are told of as being apart and are not could ask for two things at one place.
+fn folded(steps: &[Step<'_>]) -> anyhow::Result<()> {
+    for pair in steps.windows(2) {
+        let [above, step] = pair else { continue };
+        let folder = above.entry.is_none_or(|entry| entry.kind == Kind::Folder);
+        anyhow::ensure!(
+            above.path != step.path && (folder || !step.path.starts_with(&above.path)),
+            "the snapshot wants two things at {}",
+            shown(&step.path)
+        );
+    }
+    Ok(())
 }
 
 /// Marks what comes with a folder that is made anew.
@@ -163,9 +199,21 @@ impl<'a> Wish<'a> {
         Ok(if below == Path::new("") { root.real.as_path().to_owned() } else { root.real.as_path().join(below) })
     }
 
-    fn step(&self, entry: &'a Entry, ground: &Ground) -> anyhow::Result<Option<Step<'a>>> {
+    /// Where folders were and something else is now: nothing is below that, even if it is a link and leads somewhere.
+    fn replaced(&self, entries: &[&'a Entry], ground: &Ground) -> anyhow::Result<HashSet<PathBuf>> {
+        let mut replaced = HashSet::new();
+        for entry in entries.iter().filter(|entry| entry.kind == Kind::Folder) {
+            let path = self.place(entry.path.as_path())?;
+            if !is_below(&replaced, &path) && ground.live(&path)?.is_some_and(|live| live.kind != Kind::Folder) {
+                replaced.insert(path);
+            }
+        }
+        Ok(replaced)
+    }
+
+    fn step(&self, entry: &'a Entry, ground: &Ground, replaced: &HashSet<PathBuf>) -> anyhow::Result<Option<Step<'a>>> {
         let path = self.place(entry.path.as_path())?;
-        let before = ground.live(&path)?;
+        let before = if is_below(replaced, &path) { None } else { ground.live(&path)? };
         let change = match (entry.kind, &before) {
             (Kind::Unknown, _) => anyhow::bail!("{} is of a kind that this version does not know; use a newer snapshot", entry.path),
             (Kind::Absent, Some(_)) if self.exact => Change::Delete,
@@ -191,12 +239,15 @@ impl<'a> Wish<'a> {
         if !same {
             return Ok(Change::Overwrite);
         }
-        let wanted = Traits::wanted(entry, self.power)?;
-        let fits = Traits::live(path, live)?.fits(&wanted, entry.kind, self.power);
-        let link = entry.kind == Kind::Link;
+        let (has, wanted) = (Traits::live(path, live)?, Traits::wanted(entry, self.power)?);
+        // A file that runs as somebody else, and did then, is not given that: it has it.
+        let as_it_was = Traits::wanted(entry, Power { setuid: true, ..self.power })?;
+        let fits = has.fits(&wanted, entry.kind, self.power) || has.fits(&as_it_was, entry.kind, self.power);
+        // What a file is given, all its names have, and some may be elsewhere.
+        let shared = entry.kind == Kind::Link || entry.kind == Kind::File && live.names > 1;
         Ok(if fits {
             Change::Unchanged
-        } else if link {
+        } else if shared {
             Change::Overwrite
         } else {
             Change::Traits
@@ -224,18 +275,18 @@ impl<'a> Wish<'a> {
     }
 
     /// What is there and was not, in folders of which everything was seen.
-    fn extra(&self, entries: &[&'a Entry], ground: &Ground, store: &Store) -> anyhow::Result<Vec<Step<'a>>> {
+    fn extra(&self, entries: &[&'a Entry], ground: &Ground, store: &Store, replaced: &HashSet<PathBuf>) -> anyhow::Result<Vec<Step<'a>>> {
         let known: HashSet<&Path> = self.manifest.entries.iter().map(|entry| entry.path.as_path()).collect();
         let folders = entries.iter().filter(|entry| entry.kind == Kind::Folder && entry.complete);
         let mut extra = Vec::new();
         for entry in folders {
             let place = self.place(entry.path.as_path())?;
-            if ground.live(&place)?.is_none_or(|live| live.kind != Kind::Folder) {
+            if is_below(replaced, &place) || ground.live(&place)?.is_none_or(|live| live.kind != Kind::Folder) {
                 continue;
             }
             for name in names(&place, ground)? {
                 let path = place.join(&name);
-                let ours = is_ours(&name) || store.holds(&path) || store.folder.starts_with(&path);
+                let ours = is_ours(&name) || store.touches(&path);
                 if !ours && !known.contains(entry.path.as_path().join(&name).as_path()) {
                     let before = ground.live(&path)?;
                     extra.push(Step { path, entry: None, change: Change::Delete, before, within: false });
@@ -246,8 +297,11 @@ impl<'a> Wish<'a> {
     }
 
     /// A folder with something in it that stands where a file was goes only if that is asked for.
-    fn nothing_is_lost(&self, steps: &[Step<'_>], ground: &Ground) -> anyhow::Result<()> {
+    fn nothing_is_lost(&self, steps: &[Step<'_>], ground: &Ground, store: &Store) -> anyhow::Result<()> {
         let goes = |step: &&Step<'_>| matches!(step.change, Change::Retype | Change::Delete);
+        if let Some(step) = steps.iter().filter(goes).find(|step| store.touches(&step.path)) {
+            anyhow::bail!("the store is in {}, which would be removed; choose another place with --store first", shown(&step.path));
+        }
         for mount in mounts::all().context("cannot read which file systems are mounted")? {
             let within = |step: &Step<'_>| mount.starts_with(&step.path);
             anyhow::ensure!(
@@ -268,6 +322,10 @@ impl<'a> Wish<'a> {
     }
 }
 
+fn is_below(folders: &HashSet<PathBuf>, path: &Path) -> bool {
+    !folders.is_empty() && path.ancestors().skip(1).any(|above| folders.contains(above))
+}
+
 /// A path below another root.
 fn moved(to: Option<&Path>, path: &Path) -> PathBuf {
     to.map_or_else(|| path.to_owned(), |to| to.join(path.strip_prefix("/").unwrap_or(path)))
@@ -278,15 +336,7 @@ pub(crate) fn names(path: &Path, ground: &Ground) -> anyhow::Result<BTreeSet<OsS
     let list = || -> anyhow::Result<BTreeSet<OsString>> {
         let (parent, name) = ground.place(path)?;
         let folder = openat(&*parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-        let mut names = BTreeSet::new();
-        for entry in rustix::fs::Dir::read_from(&folder)? {
-            let entry = entry?;
-            let name = <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." {
-                names.insert(name.to_owned());
-            }
-        }
-        Ok(names)
+        Ok(ground::names(&folder)?.into_iter().collect())
     };
     list().with_context(|| format!("cannot list {}", shown(path)))
 }

@@ -119,10 +119,18 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
     fn file(&self, entry: &Entry, parent: &OwnedFd, name: &OsStr, sync: bool) -> anyhow::Result<()> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(openat(parent, name, flags, Mode::from_raw_mode(0o600))?);
-        for part in Parts::of(entry, self.contents)? {
-            write(&mut file, &part?, entry.sparse)?;
-        }
         file.set_len(entry.size.unwrap_or(0)).context("cannot give it its length")?;
+        let mut parts = Parts::of(entry, self.contents)?;
+        loop {
+            anyhow::ensure!(!signal::interrupted(), "interrupted");
+            if let Some(hole) = parts.hole() {
+                file.seek_relative(i64::try_from(hole)?).context("cannot write it")?;
+            } else if let Some(part) = parts.next() {
+                write(&mut file, &part?, entry.sparse)?;
+            } else {
+                break;
+            }
+        }
         file.seek(SeekFrom::Start(0))?;
         anyhow::ensure!(content::is_of(&file, entry)?, "what was written is not what the snapshot says");
         Traits::wanted(entry, self.power)?.give(&file, self.power)?;

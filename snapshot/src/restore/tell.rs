@@ -59,6 +59,11 @@ impl Teller<'_> {
             let action = Action { verb: VERB.to_owned(), outcome, changed: done, verified: done, detail, ..Action::default() };
             self.put(&Subject::from(&step.path), &action)?;
         }
+        for path in &plan.left {
+            let text = "a socket, device or pipe cannot be kept first, and so is left alone".to_owned();
+            let action = Action { verb: VERB.to_owned(), outcome: Outcome::Skipped, text, ..Action::default() };
+            self.put(&Subject::from(path), &action)?;
+        }
         Ok(())
     }
 

@@ -53,13 +53,7 @@ impl Traits {
     /// # Errors
     /// The manifest has no number where one must be.
     pub(crate) fn wanted(entry: &Entry, power: Power) -> anyhow::Result<Self> {
-        let mode = entry.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok()).filter(|mode| *mode <= 0o7777);
-        let mtime = entry.mtime.as_deref().and_then(|mtime| {
-            let (seconds, nanos) = mtime.split_once('.')?;
-            let nanos = nanos.parse::<i64>().ok().filter(|nanos| (0..1_000_000_000).contains(nanos))?;
-            Some((seconds.parse::<i64>().ok()?, nanos))
-        });
-        let (Some(mode), Some(mtime), Some(uid), Some(gid)) = (mode, mtime, entry.uid, entry.gid) else {
+        let (Some(mode), Some(mtime), Some(uid), Some(gid)) = (entry.bits(), entry.time(), entry.uid, entry.gid) else {
             anyhow::bail!("the manifest does not say mode, owner and time of {}", entry.path);
         };
         let mode = if entry.kind == Kind::File && !power.setuid { mode & !SETUID } else { mode };

@@ -1,5 +1,6 @@
 //! Manifests: one snapshot each, as zstd-compressed JSON lines: a header, the entries sorted by path (component by component), and a last line with the hash of all before.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
@@ -19,6 +20,8 @@ pub(crate) const SUFFIX: &str = ".jsonl.zst";
 /// A manifest is held in memory; a larger one is no manifest of ours.
 const LARGEST: u64 = 2 << 30;
 const LEVEL: i32 = 1;
+/// No system call takes a longer path (`PATH_MAX` of Linux), so that none was ever read.
+const LONGEST: usize = 4096;
 
 /// The first line: what the snapshot is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +42,9 @@ pub(crate) struct Header {
     /// Name and version of the writer.
     pub(crate) tool: String,
     pub(crate) roots: Vec<Root>,
+    /// Globs of what was left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) excluded: Vec<String>,
     /// Folders above the roots, so that they can be made again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) above: Vec<Entry>,
@@ -201,6 +207,22 @@ impl Entry {
         }
     }
 
+    /// The mode as a number.
+    pub(crate) fn bits(&self) -> Option<u32> {
+        self.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok()).filter(|mode| *mode <= 0o7777)
+    }
+
+    /// The time in seconds since 1970 and nanoseconds.
+    pub(crate) fn time(&self) -> Option<(i64, i64)> {
+        let (seconds, nanos) = self.mtime.as_deref()?.split_once('.').filter(|(_, nanos)| nanos.len() == 9)?;
+        Some((seconds.parse().ok()?, nanos.parse::<u32>().ok()?.into()))
+    }
+
+    fn is_another_name_of(&self, first: &Self) -> bool {
+        let content = |entry: &Self| (entry.kind, entry.size, entry.sha256, entry.pieces.clone());
+        first.kind == Kind::File && first.same_as.is_none() && content(self) == content(first)
+    }
+
     /// The addresses of the contents that a file is made of.
     pub(crate) fn contents(&self) -> impl Iterator<Item = Address> + '_ {
         self.sha256.into_iter().chain(self.pieces.iter().filter_map(|piece| piece.sha256))
@@ -273,6 +295,9 @@ impl Manifest {
         for entry in &self.header.above {
             anyhow::ensure!(is_plain(entry.path.as_path()), "{} is no plain absolute path", entry.path);
         }
+        let (count, said) = (self.entries.len() as u64, self.header.entries);
+        anyhow::ensure!(count == said, "it says that it has {said} entries and has {count}");
+        let roots: HashSet<&Path> = self.header.roots.iter().map(|root| root.path.as_path()).collect();
         let mut before: Vec<&Entry> = Vec::new();
         let mut last: Option<&Path> = None;
         for entry in &self.entries {
@@ -283,18 +308,16 @@ impl Manifest {
             while before.last().is_some_and(|parent| !path.starts_with(parent.path.as_path())) {
                 before.pop();
             }
-            if let Some(parent) = before.last() {
-                anyhow::ensure!(parent.kind == Kind::Folder, "{} is below what is no folder", entry.path);
-                anyhow::ensure!(path.parent() == Some(parent.path.as_path()), "the folder of {} is missing", entry.path);
-            } else {
-                let is_root = self.header.roots.iter().any(|root| root.path == entry.path);
-                anyhow::ensure!(is_root, "{} is beneath no root", entry.path);
-            }
+            let parent = before.last();
+            anyhow::ensure!(parent.is_none_or(|parent| parent.kind == Kind::Folder), "{} is below what is no folder", entry.path);
+            // A root may lie in another one, below what is left out there or was not there.
+            let is_in_folder = parent.is_some_and(|parent| path.parent() == Some(parent.path.as_path()));
+            anyhow::ensure!(is_in_folder || roots.contains(path), "{} is beneath no root and no folder", entry.path);
             if let Some(same) = &entry.same_as {
                 let first = self.at(same.as_path());
                 anyhow::ensure!(
-                    first.is_some_and(|first| first.kind == Kind::File && first.same_as.is_none() && first.path.as_path() < path),
-                    "{} claims to be the same file as {same}, which is no file before it",
+                    first.is_some_and(|first| first.path.as_path() < path && entry.is_another_name_of(first)),
+                    "{} claims to be the same file as {same}, which is no such file before it",
                     entry.path
                 );
             }
@@ -303,6 +326,9 @@ impl Manifest {
                 let fits = if entry.sha256.is_some() { entry.pieces.is_empty() } else { sum == entry.size };
                 anyhow::ensure!(entry.size.is_some() && fits, "the file {} has no content", entry.path);
             }
+            let stood = matches!(entry.kind, Kind::File | Kind::Folder | Kind::Link);
+            let known = entry.bits().is_some() && entry.time().is_some() && entry.uid.is_some() && entry.gid.is_some();
+            anyhow::ensure!(known || !stood, "it does not say mode, owner and time of {}", entry.path);
             anyhow::ensure!(entry.kind != Kind::Link || entry.target.is_some(), "the link {} leads nowhere", entry.path);
             before.push(entry);
         }
@@ -333,6 +359,8 @@ fn is_plain(path: &Path) -> bool {
     let spelled: PathBuf = path.components().collect();
     let bytes = path.as_os_str().as_encoded_bytes();
     rooted
+        && bytes.len() < LONGEST
+        && path.file_name().is_some()
         && components.all(|component| matches!(component, Component::Normal(_)))
         && spelled.as_os_str() == path.as_os_str()
         && !bytes.contains(&0)

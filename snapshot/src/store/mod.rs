@@ -21,7 +21,7 @@ pub(crate) mod pack;
 pub(crate) mod seal;
 mod secrecy;
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -32,6 +32,7 @@ use contract::lock::{self, Held, Lock, Mode};
 use contract::path::{absolute, shown};
 use contract::state;
 
+use crate::capture::roots::real;
 use crate::store::contents::Contents;
 use crate::store::files::UNFINISHED;
 use crate::store::manifest::{Header, Manifest, SUFFIX};
@@ -64,8 +65,15 @@ impl Options {
             None => self.state.folder()?.join("snapshots"),
         };
         let identities = self.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
-        Ok(Store { folder, is_named: self.store.is_some(), patience: self.wait, identities })
+        let folder = physical(&folder);
+        let ours = [folder.clone()].into_iter().chain(self.state.folder().ok().map(|folder| physical(&folder))).collect();
+        Ok(Store { folder, is_named: self.store.is_some(), ours, patience: self.wait, identities })
     }
+}
+
+/// A folder by the way to it that has no links, by which a restore goes.
+fn physical(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| real(folder))
 }
 
 /// A snapshot that cannot be read, by its id, and why.
@@ -77,6 +85,8 @@ pub(crate) struct Store {
     pub(crate) folder: PathBuf,
     /// It is not the default one: who wants it again must name it again.
     pub(crate) is_named: bool,
+    /// What no snapshot holds and no restore touches: the store, and the state folder with the audit log, which grows with every restore.
+    ours: Vec<PathBuf>,
     patience: Duration,
     identities: Identities,
 }
@@ -137,20 +147,24 @@ impl Store {
         Ok(())
     }
 
-    /// For those who read or add.
+    /// For those who read or add. Where there is no store there is nobody to keep out, and a reader makes none.
     ///
     /// # Errors
     /// Somebody removes snapshots for longer than the caller wants to wait.
-    pub(crate) fn share(&self) -> anyhow::Result<Lock> {
-        lock::wait(&self.folder.join("lock"), Mode::Shared, self.patience)
+    pub(crate) fn share(&self) -> anyhow::Result<Option<Lock>> {
+        self.lock(Mode::Shared)
     }
 
     /// For those who remove.
     ///
     /// # Errors
     /// Somebody reads or adds for longer than the caller wants to wait.
-    pub(crate) fn own(&self) -> anyhow::Result<Lock> {
-        lock::wait(&self.folder.join("lock"), Mode::Exclusive, self.patience)
+    pub(crate) fn own(&self) -> anyhow::Result<Option<Lock>> {
+        self.lock(Mode::Exclusive)
+    }
+
+    fn lock(&self, mode: Mode) -> anyhow::Result<Option<Lock>> {
+        if self.exists() { lock::wait(&self.folder.join("lock"), mode, self.patience).map(Some) } else { Ok(None) }
     }
 
     /// For whoever restores: two at once would take each other's files for changes of a stranger.
@@ -191,8 +205,11 @@ impl Store {
     pub(crate) fn headers(&self) -> anyhow::Result<(Vec<Header>, Vec<Damaged>)> {
         let (mut headers, mut damaged) = (Vec::new(), Vec::new());
         for id in manifest::ids(&self.manifests())? {
-            match manifest::read_header(&self.manifest(&id)) {
+            let path = self.manifest(&id);
+            match manifest::read_header(&path).and_then(|header| is_of(&id, &header).map(|()| header)) {
                 Ok(header) => headers.push(header),
+                // Removed since the folder was listed.
+                Err(_) if path.symlink_metadata().is_err() => {}
                 Err(e) => damaged.push((id, e)),
             }
         }
@@ -202,7 +219,8 @@ impl Store {
     }
 
     pub(crate) fn read(&self, id: &str) -> anyhow::Result<Manifest> {
-        Manifest::read(&self.manifest(id), &self.identities)
+        let manifest = Manifest::read(&self.manifest(id), &self.identities)?;
+        is_of(id, &manifest.header).map(|()| manifest)
     }
 
     /// Gives a snapshot its number and makes it part of the store. Its contents must be on the disk.
@@ -248,8 +266,24 @@ impl Store {
         contract::replace::sync_folder(&self.manifests())
     }
 
-    /// Whether a path is in the store, or is it: a snapshot never holds its own store.
+    /// The identities of the folders that no snapshot holds, by whatever way one comes to them.
+    pub(crate) fn ours(&self) -> Vec<(u64, u64)> {
+        self.ours.iter().filter_map(|folder| folder.metadata().ok()).map(|meta| (meta.dev(), meta.ino())).collect()
+    }
+
+    /// Whether a path, no link on the way to it, is in the store or is the store.
     pub(crate) fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.folder)
     }
+
+    /// Whether a path, no link on the way to it, has to do with us: it is in such a folder, or one is in it.
+    pub(crate) fn touches(&self, path: &Path) -> bool {
+        self.ours.iter().any(|folder| path.starts_with(folder) || folder.starts_with(path))
+    }
+}
+
+/// The id in a manifest becomes the name of files: one that is not that of its own file could lead anywhere.
+fn is_of(id: &str, header: &Header) -> anyhow::Result<()> {
+    anyhow::ensure!(names::is_id(id) && header.id == id, "the manifest called {id} says that it is {}", header.id);
+    Ok(())
 }
