@@ -21,7 +21,7 @@ Examples:
   snapshot list
   snapshot diff latest                  what has changed since
   snapshot restore upgrade              what a restore would do
-  snapshot restore upgrade --force      do it: all of it or nothing, with a snapshot of what it replaces
+  snapshot restore upgrade --force      do it: all of it or nothing, and keep what it replaces
   snapshot cat upgrade ~/.mcp.json
   venv-probe ~/agents | snapshot create --label venvs -";
 
