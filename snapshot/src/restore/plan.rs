@@ -199,12 +199,12 @@ impl<'a> Wish<'a> {
         Ok(if below == Path::new("") { root.real.as_path().to_owned() } else { root.real.as_path().join(below) })
     }
 
-    /// Where folders were and something else is now: nothing is below that, even if it is a link and leads somewhere.
+    /// Where folders were and none is now: nothing is below that, even if it is a link and leads somewhere.
     fn replaced(&self, entries: &[&'a Entry], ground: &Ground) -> anyhow::Result<HashSet<PathBuf>> {
         let mut replaced = HashSet::new();
         for entry in entries.iter().filter(|entry| entry.kind == Kind::Folder) {
             let path = self.place(entry.path.as_path())?;
-            if !is_below(&replaced, &path) && ground.live(&path)?.is_some_and(|live| live.kind != Kind::Folder) {
+            if !is_below(&replaced, &path) && ground.live(&path)?.is_none_or(|live| live.kind != Kind::Folder) {
                 replaced.insert(path);
             }
         }
