@@ -246,7 +246,8 @@ impl Restore<'_> {
         let mut request = Request::new()?;
         if touched.len() <= NAMED {
             // With the other names of what goes, so that they can be names of one file again.
-            let of_many = |step: &&Step<'_>| step.before.as_ref().filter(|live| live.kind == Kind::File && live.names > 1).map(|live| live.identity);
+            let of_many =
+                |step: &&Step<'_>| step.before.as_ref().filter(|live| live.kind == Kind::File && live.names > 1).map(|live| live.identity);
             let shared: HashSet<Identity> = touched.iter().filter_map(of_many).collect();
             let others = self.plan.steps.iter().filter(|step| of_many(step).is_some_and(|identity| shared.contains(&identity)));
             others.chain(touched.iter().copied()).try_for_each(|step| request.add_exactly(&step.path))?;
