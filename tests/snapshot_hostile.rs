@@ -151,7 +151,9 @@ fn contents_that_are_none() {
     for mode in [json!("10000"), json!("-1"), json!("9"), json!(null)] {
         honest.is_refused(with(json!({"mode": mode})), "does not say mode, owner and time");
     }
-    for mtime in [json!("1"), json!("1.0"), json!("1.1000000000"), json!("x.000000000"), json!("99999999999999999999.000000000"), json!(null)] {
+    for mtime in
+        [json!("1"), json!("1.0"), json!("1.1000000000"), json!("x.000000000"), json!("99999999999999999999.000000000"), json!(null)]
+    {
         honest.is_refused(with(json!({"mtime": mtime})), "does not say mode, owner and time");
     }
 }

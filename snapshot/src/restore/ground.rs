@@ -189,8 +189,10 @@ pub(crate) fn rename(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> io::Result<(
 /// Removes what stands at a name, whole trees included, following no link. The folders in a tree come up to its top before they go, so
 /// that no depth takes more open files than a process may have.
 pub(crate) fn remove(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
-    if !is_folder(folder, name)? {
-        return unlink(folder, name, AtFlags::empty());
+    match at(folder, name)? {
+        None => return Ok(()),
+        Some(live) if live.kind != Kind::Folder => return unlink(folder, name, AtFlags::empty()),
+        Some(_) => {}
     }
     let top = opened_up(folder, name)?;
     let mut pending = names(&top)?;
