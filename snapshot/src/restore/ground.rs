@@ -146,9 +146,10 @@ impl Live {
             && (self.kind == Kind::Folder || (self.size, self.mtime) == (before.size, before.mtime))
     }
 
-    /// Whether nothing at all was done to it since, not even behind its old time. What was renamed does not pass.
+    /// Whether nothing at all was done to it since, not even behind its old time. What was renamed does not pass; and a file with more
+    /// names is not asked, since one that it gets or loses shows, too.
     pub(crate) fn is_untouched_since(&self, before: &Self) -> bool {
-        self.is_still(before) && (self.kind == Kind::Folder || self.ctime == before.ctime)
+        self.is_still(before) && (self.kind == Kind::Folder || before.names > 1 || self.ctime == before.ctime)
     }
 }
 
