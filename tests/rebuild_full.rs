@@ -73,6 +73,22 @@ fn an_environment_with_pip_has_pip_afterwards() {
 }
 
 #[test]
+fn pip_is_started_once_where_the_one_that_comes_with_the_interpreter_is_wanted() {
+    let sandbox = Sandbox::new();
+    let venv = project(&sandbox);
+    ward::wheel(&sandbox, "gadget", "1.0");
+    ward::by_venv(&sandbox, ward::python(), &venv, &[]);
+    ward::install(&sandbox, &venv, &["gadget"]);
+    let was = ward::installed(&venv);
+    let data = rebuilt(&sandbox, &["--installer", "pip"], &venv);
+    let log = fs::read_to_string(data["log"].as_str().unwrap()).unwrap();
+    assert_eq!((log.matches(" install ").count(), log.contains("ensurepip --")), (1, false), "{log}");
+    assert_eq!(ward::installed(&venv), was);
+    let pip = sandbox.command(venv.join("bin/pip"), ["--version"]).run().code(0);
+    assert!(pip.text().contains(venv.to_str().unwrap()), "{}", pip.text());
+}
+
+#[test]
 fn uvs_and_virtualenvs_stay_what_they_were() {
     let sandbox = Sandbox::new();
     let venv = project(&sandbox);
@@ -117,6 +133,20 @@ fn packages_come_back_at_their_versions_from_the_metadata_alone() {
         let detail = &data["detail"];
         assert_eq!((&detail["source"], &detail["packages"], &detail["installer"]), (&json!("recovered"), &json!(2), &json!(installer)));
     }
+}
+
+#[test]
+fn scripts_that_uv_wrote_for_the_base_start_the_environments_own_interpreter() {
+    let sandbox = Sandbox::new();
+    let venv = project(&sandbox);
+    ward::by_uv(&sandbox, &venv, &[]);
+    ward::install(&sandbox, &venv, &["idna"]);
+    let script = fs::read_to_string(venv.join("bin/idna")).unwrap();
+    let data = rebuilt(&sandbox, &["--installer", "uv"], &venv);
+    let log = fs::read_to_string(data["log"].as_str().unwrap()).unwrap();
+    assert_eq!(log.matches(" pip install ").count(), 1, "{log}");
+    assert!(log.contains(" --prefix "), "{log}");
+    assert_eq!(fs::read_to_string(venv.join("bin/idna")).unwrap(), script);
 }
 
 #[test]

@@ -258,6 +258,36 @@ fn what_another_file_holds_is_not_told() {
     assert!(!said.contains("hunter2"), "{said}");
 }
 
+#[test]
+fn a_lock_that_makes_no_sense_is_told_in_short_and_without_its_passwords() {
+    let address = "https://me:hunter2@127.0.0.1:9/simple";
+    let long = "x".repeat(100_000);
+    let sandbox = Sandbox::new();
+    let venv = whole(&sandbox);
+    let project = venv.parent().unwrap();
+    fs::create_dir(project.join(".git")).unwrap();
+    for (lock, text, why) in [
+        ("uv.lock", format!("version = 1\n[[package]]\nsource = {{ registry = \"{address}{long}\"\n"), "line 3: unclosed inline table"),
+        ("uv.lock", format!("version = \"{address}{long}\"\n"), "line 1: invalid type: string \"https://***@127.0.0.1:9/simple"),
+        ("pylock.toml", format!("lock-version = \"{address}{long}\"\n"), "version https://***@127.0.0.1:9/simple"),
+        ("poetry.lock", format!("[metadata]\n\n{address} = {long}\n"), "line 3: "),
+        (
+            "Pipfile.lock",
+            format!("{{\"default\": {{\"a\": \"{address}{long}\"}}}}"),
+            "invalid type: string \"https://***@127.0.0.1:9/simple",
+        ),
+        ("requirements.txt", format!("-r {address}{long}\n"), "`https://***@127.0.0.1:9/simple"),
+    ] {
+        fs::write(project.join(lock), text).unwrap();
+        let ran = ward::rebuild(&sandbox, [arg("--full"), arg(&venv)]).run().code(0);
+        let data = ward::told(&ran, "rebuild", "skipped");
+        let text = data["text"].as_str().unwrap();
+        assert!(text.contains(lock) && text.contains(why), "{lock}: {text}");
+        assert!(text.len() < 3000 && !ran.text().contains("hunter2"), "{lock}: {text}");
+        fs::remove_file(project.join(lock)).unwrap();
+    }
+}
+
 /// A package index on the loopback, gone when dropped.
 struct Index(Child, u16);
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -354,4 +355,33 @@ fn the_table_names_every_fault_of_the_corpus() {
         .collect();
     // A redirection to an environment that is well.
     assert_eq!(faults.filter(|name| *name != "dotfile").collect::<BTreeSet<_>>(), known);
+}
+
+#[test]
+fn an_interpreter_that_is_not_what_its_files_say_is_found_out_by_its_start() {
+    let (minor, python) = &ward::pythons()[0];
+    let prefix = python.parent().and_then(Path::parent).unwrap();
+    // One that does not start is passed over; one whose headers are of another version is taken for what it is.
+    for program in [Path::new("/bin/true"), python] {
+        let sandbox = Sandbox::new();
+        let (venv, base) = (sandbox.work("project/.venv"), sandbox.work("base"));
+        ward::by_uv(&sandbox, &venv, &[]);
+        let version = ward::setting(&venv, "version_info").unwrap();
+        let (bin, include) = (base.join("bin"), base.join("include").join(format!("python{minor}")));
+        for folder in [&bin, &include, &base.join("lib")] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::copy(program, bin.join(format!("python{minor}"))).unwrap();
+        symlink(prefix.join(format!("lib/python{minor}")), base.join(format!("lib/python{minor}"))).unwrap();
+        fs::write(include.join("patchlevel.h"), "#define PY_MICRO_VERSION 99\n").unwrap();
+        let cfg = fs::read_to_string(venv.join("pyvenv.cfg")).unwrap();
+        let home = ward::setting(&venv, "home").unwrap();
+        fs::write(venv.join("pyvenv.cfg"), cfg.replace(&home, bin.to_str().unwrap())).unwrap();
+        ward::kill(&venv);
+
+        let data = ward::told(&ward::force(&sandbox, &[], &venv).code(0), "relink", "done");
+        assert_eq!(ward::setting(&venv, "version_info").unwrap(), version);
+        assert_eq!(data["detail"]["interpreter"].as_str().unwrap().starts_with(base.to_str().unwrap()), program == python, "{data}");
+        ward::is_healthy(&sandbox, &venv);
+    }
 }

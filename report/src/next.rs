@@ -132,7 +132,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
         fn bash_reads_back_the_very_bytes(bytes in prop::collection::vec(1_u8.., 1..40)) {
             let word = quoted(Path::new(OsStr::from_bytes(&bytes)));

@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 
 use crate::capture::roots::Request;
 use crate::create::Words;
+use crate::store::seal::Recipients;
 use crate::{prune, restore, run, store};
 
 const EXAMPLES: &str = "\
@@ -139,7 +140,7 @@ pub(crate) struct Prune {
     #[command(flatten)]
     policy: prune::Policy,
     /// The age at which automatic ones go
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = contract::duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = contract::duration::age)]
     automatic_after: Duration,
     /// Act; without it nothing is touched
     #[arg(long)]
@@ -245,6 +246,9 @@ pub(crate) struct Create {
     /// Leave out what matches this glob
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
+    /// Encrypt it to this age recipient (age1…), so that only the holder of the key can read or restore it
+    #[arg(long, value_name = "RECIPIENT", env = "MENDLINE_ENCRYPT_TO", value_delimiter = ',')]
+    pub(crate) encrypt_to: Vec<String>,
     /// Read every file, even if it looks as it did the last time
     #[arg(long)]
     pub(crate) rehash: bool,
@@ -270,7 +274,8 @@ impl Create {
             request.exclude(glob)?;
         }
         let description = description.first().map(|word| word.to_string_lossy().into_owned());
-        Ok((request, Words { description, label: self.label.clone() }))
+        let recipients = Recipients::parse(&self.encrypt_to)?;
+        Ok((request, Words { description, label: self.label.clone(), recipients }))
     }
 }
 

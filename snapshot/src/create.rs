@@ -11,14 +11,17 @@ use contract::run::Exit;
 use crate::capture::roots::Request;
 use crate::capture::{self, Captured, Trouble};
 use crate::store::manifest::{Header, Kind, Manifest};
+use crate::store::seal::Recipients;
 use crate::store::{Store, names};
 use crate::summary;
 
 /// What a person says of a snapshot.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Words {
     pub(crate) description: Option<String>,
     pub(crate) label: Option<String>,
+    /// Who alone may read it.
+    pub(crate) recipients: Recipients,
 }
 
 /// Makes a snapshot and says what it is.
@@ -29,7 +32,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Wor
     let start = Instant::now();
     let (header, captured) = make(store, request, words, rehash)?;
     report(out, &captured.troubles)?;
-    warn_of_keys(out, &captured);
+    warn_of_keys(out, &header, &captured);
     summary::emit(out, &header, false, u64::try_from(start.elapsed().as_millis()).ok())?;
     Ok(Exit::Done)
 }
@@ -45,7 +48,7 @@ pub(crate) fn make(store: &Store, request: &Request, words: Words, rehash: bool)
     let _lock = store.share()?;
     let now = Utc::now();
     let id = names::id(now);
-    let mut captured = capture::capture(request, store, &id, rehash)?;
+    let mut captured = capture::capture(request, store, &id, &words.recipients, rehash)?;
     let header = Header {
         v: Header::VERSION,
         id,
@@ -64,10 +67,11 @@ pub(crate) fn make(store: &Store, request: &Request, words: Words, rehash: bool)
         entries: captured.entries.len() as u64,
         size: captured.entries.iter().filter(|entry| entry.kind == Kind::File).filter_map(|entry| entry.size).sum(),
         added: captured.added,
+        sealed_to: words.recipients.names(),
         partial: !captured.troubles.is_empty(),
     };
     let mut manifest = Manifest { header, entries: std::mem::take(&mut captured.entries) };
-    store.commit(&mut manifest)?;
+    store.commit(&mut manifest, &words.recipients)?;
     Ok((manifest.header, captured))
 }
 
@@ -80,11 +84,11 @@ pub(crate) fn report(out: &mut Output, troubles: &[Trouble]) -> anyhow::Result<(
     Ok(())
 }
 
-fn warn_of_keys(out: &Output, captured: &Captured) {
-    if let [first, rest @ ..] = &captured.keys[..] {
+fn warn_of_keys(out: &Output, header: &Header, captured: &Captured) {
+    if let ([first, rest @ ..], []) = (&captured.keys[..], &header.sealed_to[..]) {
         let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         out.hint(&format!(
-            "{}{others} looks like a private key; the store keeps it readable for you alone, and not encrypted",
+            "{}{others} looks like a private key; the store keeps it readable for you alone, and not encrypted (--encrypt-to does that)",
             shown(first)
         ));
     }

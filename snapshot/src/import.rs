@@ -16,6 +16,7 @@ use crate::store::address::Address;
 use crate::store::contents::Contents;
 use crate::store::manifest::{Entry, Header, Kind, Manifest, Root, WorkTree};
 use crate::store::pack::{self, LONGEST, Writer};
+use crate::store::seal::Recipients;
 use crate::store::{Store, names};
 use crate::{capture, summary};
 
@@ -97,7 +98,7 @@ fn one(out: &mut Output, store: &Store, folder: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let contents = store.contents()?;
-    let mut writer = Writer::create(&store.packs(), id)?;
+    let mut writer = Writer::create(&store.packs(), id, &Recipients::default())?;
     let gathered = gather(out, &old, folder, &contents, &mut writer);
     let (mut entries, partial) = match gathered {
         Ok(gathered) => gathered,
@@ -107,7 +108,7 @@ fn one(out: &mut Output, store: &Store, folder: &Path) -> anyhow::Result<()> {
     entries.sort_by(|a, b| a.path.as_path().cmp(b.path.as_path()));
     entries.dedup_by(|a, b| a.path == b.path);
     let mut manifest = Manifest { header: header(&old, id, &entries, added, partial)?, entries };
-    store.commit(&mut manifest)?;
+    store.commit(&mut manifest, &Recipients::default())?;
     summary::emit(out, &manifest.header, false, None)
 }
 
@@ -136,6 +137,7 @@ fn header(old: &Old, id: &str, entries: &[Entry], added: u64, partial: bool) -> 
         entries: entries.len() as u64,
         size: entries.iter().filter_map(|entry| entry.size).sum(),
         added,
+        sealed_to: Vec::new(),
         partial,
     })
 }

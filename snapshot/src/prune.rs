@@ -16,9 +16,10 @@ use contract::signal;
 use serde_json::json;
 
 use crate::store::address::Address;
-use crate::store::contents::{Contents, Pack};
+use crate::store::contents::{self, Contents, Pack};
 use crate::store::manifest::{Entry, Header};
-use crate::store::pack::{self, Writer};
+use crate::store::pack::{self, PACK, Writer};
+use crate::store::seal::{Recipients, SEALED};
 use crate::store::{Options, Store, files, names};
 use crate::summary;
 
@@ -46,7 +47,7 @@ pub(crate) struct Policy {
     #[arg(long = "keep-monthly", value_name = "N", default_value = "0")]
     monthly: usize,
     /// Keep all that are younger
-    #[arg(long = "keep-within", value_name = "TIME", value_parser = contract::duration::parse)]
+    #[arg(long = "keep-within", value_name = "TIME", value_parser = contract::duration::age)]
     within: Option<Duration>,
     /// Keep all with this label
     #[arg(long = "keep-label", value_name = "LABEL")]
@@ -161,9 +162,7 @@ fn remove(out: &mut Output, options: &Options, store: &Store, verb: &str, due: &
         };
         if let Some(audit) = &mut audit {
             audit.append(&out.render(KIND, about, &action(Outcome::Started, false))?.line)?;
-            let path = store.manifest(&header.id);
-            fs::remove_file(&path).with_context(|| format!("cannot remove {}", shown(&path)))?;
-            contract::replace::sync_folder(&store.manifests())?;
+            store.forget(&header.id)?;
         }
         let said = out.render(KIND, about, &action(outcome, force))?;
         if let Some(audit) = &mut audit {
@@ -181,10 +180,11 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
     anyhow::ensure!(damaged.is_empty(), "a manifest cannot be read, so no content can be known to be needed no more");
     let gone: HashSet<&str> = gone.iter().map(|header| header.id.as_str()).collect();
     let mut needed: HashSet<Address> = HashSet::new();
-    for header in headers.iter().filter(|header| !gone.contains(header.id.as_str())) {
+    let stay: Vec<&Header> = headers.iter().filter(|header| !gone.contains(header.id.as_str())).collect();
+    for header in stay.iter().filter(|header| header.sealed_to.is_empty()) {
         needed.extend(store.read(&header.id)?.entries.iter().flat_map(Entry::contents));
     }
-    let contents = store.contents()?;
+    let contents = store.open_contents()?;
     // Of what is in several packs, the newest place counts.
     let live = |number: usize, address: &Address| needed.contains(address) && contents.packs_of(address).next() == Some(number);
     let share = |(number, pack): (usize, &Pack)| -> u64 {
@@ -212,7 +212,17 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
         }
         pack.remove()?;
     }
-    if force && !due.is_empty() {
+    // A sealed pack is of one snapshot alone.
+    for pack in contents::packs(&store.packs(), &format!("{PACK}{SEALED}"))? {
+        let is_of = |header: &&Header| pack.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(header.id.as_bytes()));
+        if !stay.iter().any(is_of) {
+            freed += pack.metadata().map_or(0, |meta| meta.len());
+            if force {
+                contents::remove(&pack)?;
+            }
+        }
+    }
+    if force {
         contract::replace::sync_folder(&store.packs())?;
     }
     let subject = Subject::from(&store.folder);
@@ -234,7 +244,7 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
 
 /// Writes what is still needed of a pack into a new one.
 fn rewrite(store: &Store, contents: &Contents, id: &str, keep: &[Address]) -> anyhow::Result<()> {
-    let mut writer = Writer::create(&store.packs(), id)?;
+    let mut writer = Writer::create(&store.packs(), id, &Recipients::default())?;
     for address in keep {
         let bytes = contents.read(address)?;
         writer.append(*address, bytes.len() as u64, &pack::frame(*address, &bytes)?)?;

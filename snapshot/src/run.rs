@@ -32,7 +32,11 @@ pub(crate) struct Options {
 pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, request: &Request, options: &Options) -> anyhow::Result<Exit> {
     let (program, args) = options.command.split_first().context("name a command behind `--`")?;
     let shown = options.command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    let words = |when: &str, label: &str| Words { description: Some(format!("{when} `{shown}`")), label: Some(label.to_owned()) };
+    let words = |when: &str, label: &str| Words {
+        description: Some(format!("{when} `{shown}`")),
+        label: Some(label.to_owned()),
+        ..Words::default()
+    };
     let (before, captured) = create::make(store, request, words("before", "auto-before-run"), false)?;
     create::report(out, &captured.troubles)?;
     summary::emit(out, &before, false, None)?;

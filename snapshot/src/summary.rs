@@ -28,6 +28,8 @@ struct Summary<'a> {
     added: u64,
     partial: bool,
     pinned: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    sealed_to: &'a [String],
     #[serde(skip_serializing_if = "<[WorkTree]>::is_empty")]
     git: &'a [WorkTree],
     #[serde(skip_serializing_if = "<[Python]>::is_empty")]
@@ -50,6 +52,7 @@ pub(crate) fn emit(out: &mut Output, header: &Header, pinned: bool, took_ms: Opt
         added: header.added,
         partial: header.partial,
         pinned,
+        sealed_to: &header.sealed_to,
         git: &header.git,
         pythons: &header.pythons,
         took_ms,

@@ -68,11 +68,22 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: boo
     let mut verdict = Exit::Done;
     for (id, read) in &manifests {
         let faults = match read {
-            Err(e) => vec![Fault { code: "manifest-damaged", sha256: None, text: format!("{e:#}"), files: Vec::new() }],
+            Err(e) => vec![Fault {
+                code: if store.is_closed(id) { "encrypted" } else { "manifest-damaged" },
+                sha256: None,
+                text: format!("{e:#}"),
+                files: Vec::new(),
+            }],
             Ok(manifest) => faults(manifest, &bad),
         };
-        let status = if faults.is_empty() { Status::Healthy } else { Status::Broken };
-        if status != Status::Healthy {
+        let status = if store.is_closed(id) {
+            Status::Unknown
+        } else if faults.is_empty() {
+            Status::Healthy
+        } else {
+            Status::Broken
+        };
+        if status == Status::Broken {
             verdict = Exit::Bad;
         }
         let count = read.as_ref().map_or(0, |manifest| manifest.entries.iter().flat_map(Entry::contents).collect::<HashSet<_>>().len());

@@ -69,10 +69,12 @@ fn parse(bytes: &[u8]) -> Config {
         let Some(at) = line.iter().position(|&b| b == b'=') else { continue };
         let (key, value) = (line[..at].trim_ascii().to_ascii_lowercase(), line[at + 1..].trim_ascii());
         let text = || String::from_utf8_lossy(value).into_owned();
+        // Nothing longer is one.
+        let version = |text: String| Some(text).filter(|text| text.len() <= 100);
         match &key[..] {
             b"home" if !value.is_empty() => config.home = Some(PathBuf::from(OsStr::from_bytes(value))),
-            b"version" => config.version = Some(text()),
-            b"version_info" => config.version = Some(text().split('.').take(3).collect::<Vec<_>>().join(".")),
+            b"version" => config.version = version(text()),
+            b"version_info" => config.version = version(text().split('.').take(3).collect::<Vec<_>>().join(".")),
             b"implementation" => config.implementation = Some(text().to_ascii_lowercase()),
             b"include-system-site-packages" => config.system_site = value.eq_ignore_ascii_case(b"true"),
             b"uv" => config.creator = Some("uv"),
@@ -118,6 +120,7 @@ mod tests {
         assert_eq!(parse(b"home = /b\nuv = 0.13.9\nversion_info = 3.12.1\n").seeded, Seeded::No);
         let virtualenv = parse(b"virtualenv = 21.0\nversion_info = 3.12.1.final.0\nimplementation = CPython\n");
         assert_eq!(virtualenv.version.as_deref(), Some("3.12.1"));
+        assert_eq!(parse(format!("version = {}\n", "3.".repeat(1000)).as_bytes()).version, None);
         assert_eq!(virtualenv.implementation.as_deref(), Some("cpython"));
         assert_eq!(parse(b"home = /b\nversion = 3.10.4\n").seeded, Seeded::Unknown);
         assert!(parse(b"").system_site && !parse(b"include-system-site-packages = false\n").system_site);

@@ -6,6 +6,12 @@ use contract::venv::{Finding, Package};
 
 use crate::catalogue::Entry;
 
+/// The longest text of a finding, in bytes: it quotes what a file says, and that may be anything.
+const LONGEST: usize = 1000;
+
+/// The longest path that a system takes, so that nothing is at a longer one.
+const PATH_MAX: usize = 4096;
+
 /// Faults and notes, in the order in which they were met.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -19,8 +25,8 @@ impl Findings {
         let finding = Finding {
             code: entry.code.to_owned(),
             severity: entry.severity,
-            text: text.into(),
-            evidence,
+            text: short(text.into()),
+            evidence: evidence.filter(|evidence| evidence.as_path().as_os_str().len() <= PATH_MAX),
             package: None,
             repair: entry.repair,
         };
@@ -50,5 +56,27 @@ impl Findings {
     /// Puts the worst first; equals keep the order in which they were found.
     pub(crate) fn sort(&mut self) {
         self.faults.sort_by_key(|fault| std::cmp::Reverse(fault.severity.map(Status::badness)));
+    }
+}
+
+fn short(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::packages::UNREADABLE;
+
+    #[test]
+    fn what_a_file_says_does_not_make_a_finding_long() {
+        let mut found = Findings::default();
+        let long = "é".repeat(100_000);
+        let finding = found.add(&UNREADABLE, &long, Some(Subject::from(&long)));
+        assert_eq!((finding.text.chars().count(), &finding.evidence), (501, &None));
     }
 }

@@ -1,8 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::{duration, output, state};
 
@@ -28,6 +29,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Environments, or folders to search for them
+    #[arg(value_parser = PathBufValueParser::new().try_map(no_command))]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) repair: Repair,
@@ -57,7 +59,7 @@ pub(crate) struct Repair {
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
     /// Environments at once
-    #[arg(long, value_name = "N", default_value = "1", env = "MENDLINE_JOBS", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value = "1", env = "MENDLINE_REBUILD_JOBS", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
     /// Carry a project along that shares the environment's root
     #[arg(long)]
@@ -112,7 +114,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value = "1")]
         keep: usize,
         /// The age from which the others go, as 12h or 14d
-        #[arg(long, value_name = "TIME", default_value = "14d", value_parser = duration::parse)]
+        #[arg(long, value_name = "TIME", default_value = "14d", value_parser = duration::age)]
         older_than: Duration,
     },
 }
@@ -130,6 +132,12 @@ impl Arguments {
             build: build::Options { python, installer, timeout, only_source },
         }
     }
+}
+
+/// Behind an option clap takes the name of a command for a path, and what was to be undone would be mended.
+fn no_command(path: PathBuf) -> Result<PathBuf, String> {
+    let name = ["undo", "prune"].into_iter().find(|name| path == Path::new(name));
+    name.map_or(Ok(path), |name| Err(format!("the command comes first, as in `venv-rebuild {name} …`; a folder of that name is ./{name}")))
 }
 
 fn minor(text: &str) -> Result<(u8, u8), String> {

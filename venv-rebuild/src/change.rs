@@ -1,6 +1,8 @@
 //! One change of one environment: on record before it begins, made, verified, and kept or taken back.
 
+use std::panic;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use contract::action::{Action, Outcome};
@@ -75,8 +77,8 @@ impl<'a, 's> Change<'a, 's> {
         let journal = Journal::begin(&force.state, &id, &patient.root, &first, &patient.matter.cause, step)?;
         session.started(force, &patient.matter, &first, &ladder::worst(&patient.probe))?;
         force.log.info(&format!("{}: {first}: {}", patient.matter.subject, ladder::worst(&patient.probe)));
-        let mut change =
-            Self { session, force, patient, means: Means::of(session.options, patient), case, journal, tried: Vec::new(), stuck: false };
+        let means = Means::of_change(session.options, patient);
+        let mut change = Self { session, force, patient, means, case, journal, tried: Vec::new(), stuck: false };
         let (mut action, after, standing) = change.climb();
         action.took_ms = took(start);
         action.log = Some(Subject::from(&force.log.path));
@@ -124,6 +126,18 @@ impl<'a, 's> Change<'a, 's> {
     }
 
     fn attempt(&mut self, rungs: &Rungs, fresh: bool) -> anyhow::Result<Attempt> {
+        let attempt = self.attempt_once(rungs, fresh);
+        let has_failed = match &attempt {
+            Ok(attempt) => matches!(attempt, Attempt::Not { .. }),
+            Err(e) => !e.is::<Stuck>(),
+        };
+        if has_failed && !signal::interrupted() && self.means.presumed_wrongly() {
+            return self.attempt_once(rungs, fresh);
+        }
+        attempt
+    }
+
+    fn attempt_once(&mut self, rungs: &Rungs, fresh: bool) -> anyhow::Result<Attempt> {
         if is_patch(rungs) {
             return self.patch(rungs);
         }
@@ -156,8 +170,14 @@ impl<'a, 's> Change<'a, 's> {
         if changes == 0 {
             return Ok(Attempt::Not { why: "there is nothing in the files that it could change".to_owned(), damaged: false });
         }
-        let after = patient::judge(&self.patient.root, self.patient.probe.level == Level::Deep)?;
-        Ok(match judge(&self.case, rungs, &self.patient.probe, &after) {
+        // What the disk takes for the changes and what an interpreter takes to start need not be waited for one after the other.
+        let (synced, after) = thread::scope(|scope| {
+            let synced = scope.spawn(|| patch.sync());
+            let after = patient::judge(&self.patient.root, self.patient.probe.level == Level::Deep);
+            (synced.join().unwrap_or_else(|panic| panic::resume_unwind(panic)), after)
+        });
+        let after = synced.and(after)?;
+        Ok(match self.judge(rungs, &after) {
             Verdict::Not(why) => Attempt::Not { why, damaged: false },
             Verdict::Mended => {
                 let undo = Subject::from(self.journal.id.as_str());
@@ -190,7 +210,11 @@ impl<'a, 's> Change<'a, 's> {
                 kept.undo = Subject::from(&backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
                 Ok(Attempt::Kept(kept))
             }
-            other => swap::put_back(root, &aside, old, new).map_err(|e| e.context(Stuck)).and(other),
+            other => {
+                let back = swap::put_back(root, &aside, old, new).and_then(|_| swap::displaced(&aside, new));
+                let gone = back.and_then(|beside| beside.map_or(Ok(()), |beside| swap::remove(&beside)));
+                gone.map_err(|e| e.context(Stuck)).and(other)
+            }
         }
     }
 
@@ -203,14 +227,20 @@ impl<'a, 's> Change<'a, 's> {
         detail.extend(filled.detail);
         // Less than all of it is better than what was there only where nothing of that worked.
         let works = after.status != Status::Unknown && !after.faults.iter().any(|fault| fault.severity == Some(Status::Broken));
-        let judged = judge(&self.case, rungs, before, &after);
-        Ok(match judged {
+        Ok(match self.judge(rungs, &after) {
             Verdict::Not(why) if missing.is_empty() => Attempt::Not { why, damaged },
             _ if !missing.is_empty() && (before.status != Status::Broken || !works) => {
                 Attempt::Not { why: without(&missing), damaged: false }
             }
             _ => Attempt::Kept(Box::new(Kept { undo: Subject::from(Path::new("")), after, text, detail, missing })),
         })
+    }
+
+    fn judge(&self, rungs: &Rungs, after: &Probe) -> Verdict {
+        if !self.means.is_borne_out(after) {
+            return Verdict::Not("the interpreter is not what its files say".to_owned());
+        }
+        judge(&self.case, rungs, &self.patient.probe, after)
     }
 
     fn kept(&self, rungs: &Rungs, kept: Kept) -> (Action, Option<Probe>, Standing) {

@@ -1,8 +1,9 @@
 //! One change to one file, decided before it is made: a dry run can name it, a patch can save what it replaces, a clone can take it at once.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -41,18 +42,27 @@ pub(crate) struct Edit {
 
 impl Edit {
     /// Makes the change below `root`, by one rename: who looks sees the old or the new. Other names of an inode keep their bytes.
+    /// The rename itself is not on the disk before [`sync`].
     pub(crate) fn apply(&self, root: &Path) -> anyhow::Result<()> {
         let path = root.join(&self.path);
-        let sync = || replace::sync_folder(path.parent().unwrap_or(root));
-        put(&path, &self.content, replace::write).and_then(|()| sync()).with_context(|| format!("cannot write {}", shown(&path)))
+        put(&path, &self.content, true).with_context(|| format!("cannot write {}", shown(&path)))
     }
 
     /// Makes the change in a tree that stands aside: a crash throws the whole tree away, so nothing is synced.
     pub(crate) fn apply_aside(&self, root: &Path) -> anyhow::Result<()> {
         let path = root.join(&self.path);
-        let write = |path: &Path, bytes: &[u8]| Ok(File::create_new(path)?.write_all(bytes)?);
-        put(&path, &self.content, write).with_context(|| format!("cannot write {}", shown(&path)))
+        put(&path, &self.content, false).with_context(|| format!("cannot write {}", shown(&path)))
     }
+}
+
+/// The folders below `root` that these paths lie in, each once.
+pub(crate) fn folders<'a>(root: &Path, paths: impl Iterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
+    paths.filter_map(|path| root.join(path).parent().map(Path::to_owned)).filter(|folder| folder.is_dir()).collect()
+}
+
+/// Waits until changes to these paths below `root` are on the disk, each folder once.
+pub(crate) fn sync<'a>(root: &Path, paths: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
+    folders(root, paths).iter().try_for_each(|folder| replace::sync_folder(folder))
 }
 
 /// What stands at a path now.
@@ -77,7 +87,7 @@ pub(crate) fn content(path: &Path) -> io::Result<Content> {
     Ok(Content::File { bytes: fs::read(path)?, mode: meta.permissions().mode() & 0o7777 })
 }
 
-fn put(path: &Path, content: &Content, write: fn(&Path, &[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+fn put(path: &Path, content: &Content, durable: bool) -> anyhow::Result<()> {
     let folder = path.parent().context("it has no parent folder")?;
     let name = path.file_name().context("it has no name")?;
     let mut temporary = std::ffi::OsString::from(TEMPORARY);
@@ -92,8 +102,12 @@ fn put(path: &Path, content: &Content, write: fn(&Path, &[u8]) -> anyhow::Result
             rustix::fs::rename(&temporary, path)?;
         }
         Content::File { bytes, mode } => {
-            write(&temporary, bytes)?;
-            fs::set_permissions(&temporary, Permissions::from_mode(*mode))?;
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(bytes)?;
+            file.set_permissions(Permissions::from_mode(*mode))?;
+            if durable {
+                file.sync_all()?;
+            }
             rustix::fs::rename(&temporary, path)?;
         }
     }

@@ -1,12 +1,13 @@
 //! What a repair of one environment takes: its Python, its packages, and the words for both.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::path::Path;
 
 use anyhow::Context as _;
 use contract::action::{Action, Outcome};
 use contract::path::{Subject, shown};
-use contract::venv::{Finding, Package, Repair};
+use contract::record::Status;
+use contract::venv::{Finding, Package, Probe, ProofKind, Repair};
 use serde_json::{Map, Value, json};
 
 use crate::build::{self, Interpreter, PackageSet, Source, Spec};
@@ -17,26 +18,37 @@ use crate::refuse::{self, Refusal};
 use crate::session::Options;
 use crate::{config, relink, relocate};
 
-/// What can be known of the means before anything is changed; each is found when it is first asked for.
+/// What can be known of the means before anything is changed; each is found when it is first asked for, and kept.
 pub(crate) struct Means<'a> {
     /// What the caller asked for.
     pub(crate) options: &'a Options,
     /// Whom it is for.
     pub(crate) patient: &'a Patient,
+    spec: OnceCell<Spec>,
+    packages: OnceCell<PackageSet>,
     interpreter: OnceCell<Interpreter>,
+    /// Whether `interpreter` may be what files say and nobody has started, since the change starts it next.
+    presuming: Cell<bool>,
 }
 
 impl<'a> Means<'a> {
     pub(crate) fn of(options: &'a Options, patient: &'a Patient) -> Self {
-        Self { options, patient, interpreter: OnceCell::new() }
+        let (spec, packages, interpreter) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { options, patient, spec, packages, interpreter, presuming: Cell::new(false) }
     }
 
-    pub(crate) fn spec(&self) -> anyhow::Result<Spec> {
-        build::spec(&self.patient.root, &self.patient.probe, &self.options.build)
+    /// The same for a change that is verified by a start of the interpreter through the environment; where nothing worked before, one that
+    /// turns out to be none does no harm until then.
+    pub(crate) fn of_change(options: &'a Options, patient: &'a Patient) -> Self {
+        Self { presuming: Cell::new(patient.probe.status == Status::Broken), ..Self::of(options, patient) }
     }
 
-    pub(crate) fn packages(&self) -> anyhow::Result<PackageSet> {
-        build::package_set(&self.patient.root, &self.patient.probe, &self.options.build)
+    pub(crate) fn spec(&self) -> anyhow::Result<&Spec> {
+        kept(&self.spec, || build::spec(&self.patient.root, &self.patient.probe, &self.options.build))
+    }
+
+    pub(crate) fn packages(&self) -> anyhow::Result<&PackageSet> {
+        kept(&self.packages, || build::package_set(&self.patient.root, &self.patient.probe, &self.options.build))
     }
 
     /// The best interpreter of the environment's own minor version.
@@ -44,15 +56,35 @@ impl<'a> Means<'a> {
     /// # Errors
     /// There is none on this machine.
     pub(crate) fn interpreter(&self) -> anyhow::Result<&Interpreter> {
-        if let Some(found) = self.interpreter.get() {
-            return Ok(found);
+        kept(&self.interpreter, || {
+            let Spec { minor: (x, y), implementation, .. } = self.spec()?;
+            let presumed =
+                if self.presuming.get() { build::interpreter::presume(&self.patient.root, (*x, *y), implementation) } else { None };
+            self.presuming.set(presumed.is_some());
+            presumed.or_else(|| self.proven()).with_context(|| {
+                format!("there is no {implementation} {x}.{y} on this machine: install it (`uv python install {x}.{y}`), or name another minor version with --python X.Y")
+            })
+        })
+    }
+
+    fn proven(&self) -> Option<Interpreter> {
+        let Spec { minor, implementation, .. } = self.spec().ok()?;
+        build::interpreter::find(&self.patient.root, *minor, implementation).next()
+    }
+
+    /// Whether the interpreter is what it was taken for, as a start shows: the one that this verdict rests on, else one of its own.
+    pub(crate) fn is_borne_out(&self, after: &Probe) -> bool {
+        let Some(presumed) = self.interpreter.get().filter(|_| self.presuming.get()) else { return true };
+        let is_seen = after.proof.by != ProofKind::Files && after.python.as_ref() == Some(&presumed.version);
+        is_seen || self.proven().as_ref() == Some(presumed)
+    }
+
+    /// Takes the interpreter that starts; returns whether another was presumed.
+    pub(crate) fn presumed_wrongly(&mut self) -> bool {
+        if !self.presuming.replace(false) {
+            return false;
         }
-        let Spec { minor, implementation, .. } = self.spec()?;
-        let found = build::interpreter::find(&self.patient.root, minor, &implementation).next().with_context(|| {
-            let (x, y) = minor;
-            format!("there is no {implementation} {x}.{y} on this machine: install it (`uv python install {x}.{y}`), or name another minor version with --python X.Y")
-        })?;
-        Ok(self.interpreter.get_or_init(|| found))
+        self.interpreter.take().is_some_and(|presumed| self.interpreter().ok() != Some(&presumed))
     }
 
     /// What the rung changes in single files.
@@ -202,6 +234,14 @@ pub(crate) fn ladder_detail(case: &Case, rungs: &Rungs, tried: &[Reason], full: 
     detail.insert("faults".to_owned(), json!(case.targets.iter().map(|fault| &fault.code).collect::<Vec<_>>()));
     detail.insert("reasons".to_owned(), json!(case.reasons(rungs, tried, full)));
     detail
+}
+
+/// What a cell holds, found if need be.
+fn kept<T>(cell: &OnceCell<T>, find: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<&T> {
+    match cell.get() {
+        Some(found) => Ok(found),
+        None => find().map(|found| cell.get_or_init(|| found)),
+    }
 }
 
 /// The paths that are to go.

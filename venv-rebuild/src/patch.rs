@@ -1,8 +1,8 @@
 //! A change of single files: each original is saved before it is replaced, under `undo/ID` in the state folder.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -10,7 +10,8 @@ use contract::path::{Subject, shown};
 use contract::{replace, state};
 use serde::{Deserialize, Serialize};
 
-use crate::edit::{Content, Edit, clear_temporaries, content};
+use crate::edit::{self, Content, Edit, clear_temporaries, content};
+use crate::journal::Tree;
 use crate::record::digest;
 
 /// The originals of one change, and what was written in their place.
@@ -21,6 +22,9 @@ pub(crate) struct Patch {
     pub(crate) id: String,
     /// The environment.
     pub(crate) venv: Subject,
+    /// Its root at the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<Tree>,
     /// The rungs.
     pub(crate) verb: String,
     files: Vec<Saved>,
@@ -47,10 +51,11 @@ enum Old {
 impl Patch {
     /// A change of nothing yet.
     pub(crate) fn begin(id: &str, venv: &Path, verb: &str) -> Self {
-        Self { v: 1, id: id.to_owned(), venv: Subject::from(venv), verb: verb.to_owned(), files: Vec::new() }
+        let root = Tree::at(venv).ok().flatten();
+        Self { v: 1, id: id.to_owned(), venv: Subject::from(venv), root, verb: verb.to_owned(), files: Vec::new() }
     }
 
-    /// Saves what the edits will replace, waits until that is on the disk, and makes them.
+    /// Saves what the edits will replace, waits until that is on the disk, and makes them; [`Patch::sync`] waits for those.
     pub(crate) fn apply(&mut self, state: &Path, edits: &[Edit]) -> anyhow::Result<()> {
         state::private_folder(&folder(state, &self.id))?;
         for edit in edits {
@@ -65,6 +70,15 @@ impl Patch {
         edits.iter().try_for_each(|edit| edit.apply(self.venv.as_path()))
     }
 
+    /// Waits until what was changed is on the disk; before that, the change must not be called done.
+    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+        edit::sync(self.venv.as_path(), self.paths())
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
     fn save(&self, state: &Path, path: &Path) -> anyhow::Result<Old> {
         let full = self.venv.as_path().join(path);
         Ok(match content(&full).with_context(|| format!("cannot read {}", shown(&full)))? {
@@ -73,7 +87,7 @@ impl Patch {
             Content::Link(target) => Old::Link { target: Subject::from(&target) },
             Content::File { bytes, mode } => {
                 let saved = self.files.len().to_string();
-                replace::write(&folder(state, &self.id).join(&saved), &bytes)?;
+                copy(&bytes, &folder(state, &self.id).join(&saved))?;
                 Old::File { saved, mode }
             }
         })
@@ -103,9 +117,30 @@ impl Patch {
     pub(crate) fn restore(&self, state: &Path) -> anyhow::Result<()> {
         let venv = self.venv.as_path();
         self.inverse(state)?.iter().try_for_each(|edit| edit.apply(venv))?;
-        let folders: BTreeSet<PathBuf> =
-            self.files.iter().filter_map(|file| venv.join(file.path.as_path()).parent().map(Path::to_owned)).collect();
-        folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| clear_temporaries(folder))
+        edit::folders(venv, self.paths()).iter().try_for_each(|folder| clear_temporaries(folder))?;
+        self.sync()
+    }
+
+    /// Whether the tree that stands there now is the one that was changed.
+    pub(crate) fn is_of(&self, now: Option<Tree>) -> bool {
+        self.root.is_none_or(|root| Some(root) == now)
+    }
+
+    /// Brings those originals back in whose place stands what the change wrote; returns the files that are neither as before nor as after.
+    pub(crate) fn restore_untouched(&self, state: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let venv = self.venv.as_path();
+        let mut changed = Vec::new();
+        for (file, edit) in self.files.iter().rev().zip(self.inverse(state)?) {
+            let now = content(&venv.join(&edit.path)).map(|now| fingerprint(&now)).unwrap_or_default();
+            if now == file.new {
+                edit.apply(venv)?;
+            } else if now != fingerprint(&edit.content) {
+                changed.push(edit.path);
+            }
+        }
+        let folders = edit::folders(venv, self.paths());
+        folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| clear_temporaries(folder))?;
+        self.sync().map(|()| changed)
     }
 
     /// Forgets the originals.
@@ -123,6 +158,15 @@ impl Patch {
         let path = folder(state, &self.id).join("manifest.json");
         replace::write(&path, &serde_json::to_vec(self).context("cannot render a manifest")?)
     }
+}
+
+/// Until the manifest is there, nothing was changed and nobody reads this: the bytes must last, and the manifest's folder is synced behind them.
+fn copy(bytes: &[u8], to: &Path) -> anyhow::Result<()> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+        file.write_all(bytes).and_then(|()| file.sync_all())
+    };
+    write().with_context(|| format!("cannot save the original as {}", shown(to)))
 }
 
 fn folder(state: &Path, id: &str) -> PathBuf {

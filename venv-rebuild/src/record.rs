@@ -55,7 +55,14 @@ fn records(venv: &Path, site: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn renewed(record: &[u8], site: &Path, scripts: &[Rewritten]) -> Vec<u8> {
-    record.split_inclusive(|&b| b == b'\n').flat_map(|line| renewed_line(line, site, scripts).unwrap_or_else(|| line.to_vec())).collect()
+    let mut new = Vec::with_capacity(record.len());
+    for line in record.split_inclusive(|&b| b == b'\n') {
+        match renewed_line(line, site, scripts) {
+            Some(line) => new.extend(line),
+            None => new.extend_from_slice(line),
+        }
+    }
+    new
 }
 
 /// `None` where the line is not about one of the scripts or did not fit it.

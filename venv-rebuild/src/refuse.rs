@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use contract::mounts;
 use contract::path::{Subject, shown};
 use contract::venv::Probe;
 use rustix::fs::Access;
@@ -45,6 +46,10 @@ pub(crate) enum Refusal {
     Project(Vec<PathBuf>),
     /// These processes use it.
     InUse(Vec<User>),
+    /// It cannot be seen whether somebody uses it.
+    Unseen(String),
+    /// Other file systems are mounted in it.
+    Mounted(Vec<PathBuf>),
     /// Nothing can be made beside it.
     Unwritable(PathBuf),
 }
@@ -56,7 +61,10 @@ pub(crate) fn stranger(venv: &Path, probe: &Probe) -> Option<Refusal> {
     if owner != rustix::process::geteuid().as_raw() && owner != 0 {
         return Some(Refusal::Owner(owner));
     }
-    if let Ok(Some(marker)) = marker(venv) {
+    // One that was renamed into place by hand says that it is a backup of itself, and is in use again.
+    if let Ok(Some(marker)) = marker(venv)
+        && marker.of.as_path() != venv
+    {
         return Some(Refusal::Backup(marker.of.as_path().to_owned()));
     }
     probe.notes.iter().find(|note| note.code == "not-trusted").map(|note| Refusal::Untrusted(note.text.clone()))
@@ -72,8 +80,23 @@ pub(crate) fn swap(venv: &Path, even_in_use: bool, even_project: bool) -> Option
     if !strange.is_empty() && !even_project {
         return Some(Refusal::Project(strange));
     }
-    let users = if even_in_use { Vec::new() } else { users(venv) };
-    (!users.is_empty()).then_some(Refusal::InUse(users))
+    disturbing(venv, even_in_use)
+}
+
+/// Refuses to move a tree that somebody uses, or in which something else is mounted: a mount would move along, and its service with it.
+pub(crate) fn disturbing(tree: &Path, even_in_use: bool) -> Option<Refusal> {
+    match mounts::below(tree) {
+        Err(e) => return Some(Refusal::Unseen(format!("cannot see which file systems are mounted: {e}"))),
+        Ok(mounts) if !mounts.is_empty() => return Some(Refusal::Mounted(mounts)),
+        Ok(_) => {}
+    }
+    if even_in_use {
+        return None;
+    }
+    match users(tree) {
+        Err(e) => Some(Refusal::Unseen(format!("cannot see which processes use it: {e}; pass --in-use=replace if none does"))),
+        Ok(users) => (!users.is_empty()).then_some(Refusal::InUse(users)),
+    }
 }
 
 /// Entries at the root of an environment that none of its makers puts there.
@@ -91,7 +114,8 @@ impl Refusal {
         match self {
             Self::InUse(users) => Some(("in_use".to_owned(), json!(users))),
             Self::Project(names) => Some(("unexplained".to_owned(), json!(names.iter().map(Subject::from).collect::<Vec<_>>()))),
-            Self::Owner(_) | Self::Untrusted(_) | Self::Backup(_) | Self::Unwritable(_) => None,
+            Self::Mounted(mounts) => Some(("mounts".to_owned(), json!(mounts.iter().map(Subject::from).collect::<Vec<_>>()))),
+            Self::Owner(_) | Self::Untrusted(_) | Self::Backup(_) | Self::Unseen(_) | Self::Unwritable(_) => None,
         }
     }
 
@@ -109,6 +133,10 @@ impl Refusal {
                 "in use by {}; stop it, or pass --in-use=replace",
                 list(users.iter().map(|user| format!("process {} ({})", user.pid, user.by)))
             ),
+            Self::Unseen(why) => why.clone(),
+            Self::Mounted(mounts) => {
+                format!("another file system is mounted at {}; unmount it first", list(mounts.iter().map(|mount| shown(mount))))
+            }
             Self::Unwritable(folder) => {
                 format!("{} cannot be written, and the new environment is built there; run as its owner", shown(folder))
             }

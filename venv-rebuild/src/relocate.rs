@@ -17,7 +17,8 @@ use crate::record::{self, Rewritten};
 use crate::{activate, layout, shebang};
 
 /// Makes the environment in the folder `venv`, which stands aside, say that it stands at `to`, wherever it says that it stands at one of `from`:
-/// shebangs, activate files, the `command` of `pyvenv.cfg`, and the RECORD lines of the scripts that changed.
+/// shebangs, activate files, the `command` of `pyvenv.cfg`, and the RECORD lines of the scripts that changed. One of `from` may also be an
+/// interpreter outside that the scripts were written for.
 ///
 /// # Errors
 /// A file cannot be read or replaced.
@@ -69,12 +70,13 @@ fn activated(name: &OsStr, old: &[u8], from: &[&Path], to: &Path) -> Option<Vec<
 fn interpreted(old: &[u8], venv: &Path, from: &[&Path], to: &Path) -> Option<Vec<u8>> {
     let script = shebang::parse(old)?;
     let name = script.interpreter.file_name()?;
-    let root = root_of(&script.interpreter)?;
-    if !from.contains(&root) {
+    let is_outside = from.contains(&&*script.interpreter);
+    if !is_outside && !from.contains(&root_of(&script.interpreter)?) {
         return None;
     }
     // A copy for another minor version may have no such name.
-    let name = if venv.join("bin").join(name).symlink_metadata().is_ok() { name } else { OsStr::new("python") };
+    let is_ours = !is_outside && venv.join("bin").join(name).symlink_metadata().is_ok();
+    let name = if is_ours { name } else { OsStr::new("python") };
     Some(script.with(&to.join("bin").join(name)))
 }
 
@@ -169,5 +171,18 @@ mod tests {
         assert_eq!(read("bin/activate"), format!("VIRTUAL_ENV=\"{root}\"\n"));
         assert_eq!(read("pyvenv.cfg"), format!("home = /usr/bin\ncommand = /usr/bin/python3 -m venv --copies {root}\n"));
         assert_eq!(stale_roots(&venv, &venv).unwrap(), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn scripts_that_were_written_for_an_interpreter_outside_start_the_environments_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let venv = folder.path();
+        write(&venv.join("pyvenv.cfg"), "home = /usr/bin\n");
+        write(&venv.join("bin/python3.12"), "");
+        write(&venv.join("bin/flask"), "#!/usr/bin/python3.12\nimport flask\n");
+        write(&venv.join("bin/mine"), "#!/usr/bin/python3\n");
+        rewrite(venv, &[Path::new("/usr/bin/python3.12")], Path::new("/srv/.venv")).unwrap();
+        assert_eq!(fs::read_to_string(venv.join("bin/flask")).unwrap(), "#!/srv/.venv/bin/python\nimport flask\n");
+        assert_eq!(fs::read_to_string(venv.join("bin/mine")).unwrap(), "#!/usr/bin/python3\n");
     }
 }

@@ -90,6 +90,7 @@ impl<'a> Ward<'a, '_> {
         // What somebody changed by hand shows in a deep look alone.
         let (patients, faults) = patient::judged(&paths, self.session.options.restore)?;
         self.report(&faults)?;
+        self.progress.found(patients.len() as u64);
         for mut patient in patients {
             // The verdict was asked for here and is on no stream that a reader could look it up in.
             patient.matter.cause.clear();
@@ -136,7 +137,6 @@ impl<'a> Ward<'a, '_> {
     fn admit<'scope>(&mut self, scope: &'scope Scope<'scope, 'a>, queue: &mut Queue<'scope>, patient: Patient) -> anyhow::Result<()> {
         if self.seen.insert(patient.root.clone()) {
             let session = self.session;
-            self.progress.found(1);
             queue.push_back(Item::Treatment(scope.spawn(move || mend::attend(session, patient))));
         }
         self.make_room(queue)

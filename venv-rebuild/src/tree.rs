@@ -35,7 +35,7 @@ pub(crate) struct Filled {
 /// It cannot be made, or lacks what the rungs are for; the caller removes it.
 pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs, fresh: bool, aside: &Path) -> anyhow::Result<Filled> {
     let (options, patient) = (means.options, means.patient);
-    let spec = Spec { fresh, ..means.spec()? };
+    let spec = Spec { fresh, ..means.spec()?.clone() };
     let mut run = |command: &mut Command| logged(command, &spec, force);
     if rungs.contains(&Repair::Rebuild) {
         let filled = anew(means, patient, &spec, aside, &mut run)?;
@@ -63,9 +63,9 @@ pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs,
 
 fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &mut build::Run<'_>) -> anyhow::Result<Filled> {
     let set = means.packages()?;
-    let built = build::create(spec, means.interpreter()?, &set, aside, &patient.root, run)?;
+    let built = build::create(spec, means.interpreter()?, set, aside, &patient.root, run)?;
     let mut missing: Vec<(String, String)> = built.failed.iter().map(|(pin, why)| (pin.to_string(), why.clone())).collect();
-    missing.extend(set.unrecoverable);
+    missing.extend(set.unrecoverable.iter().cloned());
     let mut detail = Map::new();
     detail.insert("installer".to_owned(), json!(built.installer));
     if !built.changed.is_empty() {

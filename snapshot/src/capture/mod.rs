@@ -31,6 +31,7 @@ use crate::store::address::Address;
 use crate::store::contents::Contents;
 use crate::store::manifest::{Entry, Kind, Piece, Python, Root, WorkTree};
 use crate::store::pack::Writer;
+use crate::store::seal::Recipients;
 
 /// What could not be held as it should be.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ struct Content {
 ///
 /// # Errors
 /// The store cannot be written, or has too little room. What of the files cannot be read is a trouble in the result.
-pub(crate) fn capture(request: &Request, store: &Store, id: &str, rehash: bool) -> anyhow::Result<Captured> {
+pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &Recipients, rehash: bool) -> anyhow::Result<Captured> {
     let progress = Progress::start(env!("CARGO_PKG_NAME"), "files");
     let roots = request.roots();
     if let Some(root) = roots.iter().find(|root| store.holds(root.real.as_path())) {
@@ -80,13 +81,15 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, rehash: bool) 
     let walk = Walk::new(request, store, &progress);
     let ((found, mut troubles), (contents, mut cache)) = rayon::join(
         || walk.run(&paths),
-        || rayon::join(|| store.contents(), || if rehash { Cache::default() } else { Cache::load(&store.cache()) }),
+        || rayon::join(|| store.open_contents(), || if rehash { Cache::default() } else { Cache::load(&store.cache()) }),
     );
-    let contents = contents?;
+    // What is sealed shares nothing with what is not, and leaves no hash outside.
+    let open = recipients.is_empty();
+    let contents = if open { contents? } else { Contents::none() };
     anyhow::ensure!(!signal::interrupted(), "interrupted");
     room(store, &found, &cache, &contents)?;
 
-    let adder = Adder::new(&contents, Writer::create(&store.packs(), id)?);
+    let adder = Adder::new(&contents, Writer::create(&store.packs(), id, recipients)?);
     let (read, (git, pythons)) = rayon::join(|| read_all(&found, &cache, &contents, &adder, &progress), || surroundings(&paths, &found));
     let pack = adder.into_pack().context("there is a pack")?;
     let (entries, more, keys) = match read.and_then(|read| entries(&found, read, &mut cache)) {
@@ -95,9 +98,11 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, rehash: bool) 
     };
     troubles.extend(more);
     let grown = pack.finish()?;
-    let seen: Vec<&Path> = found.iter().map(|found| found.path.as_path()).collect();
-    cache.forget_gone(&paths, &seen);
-    cache.save(&store.cache())?;
+    if open {
+        let seen: Vec<&Path> = found.iter().map(|found| found.path.as_path()).collect();
+        cache.forget_gone(&paths, &seen);
+        cache.save(&store.cache())?;
+    }
     Ok(Captured { above: above(&roots), roots, entries, git, pythons, troubles, keys, added: grown })
 }
 
@@ -126,7 +131,7 @@ pub(crate) fn again(
     paths: &BTreeSet<PathBuf>,
     wanted: &BTreeSet<Address>,
 ) -> anyhow::Result<Vec<(Address, PathBuf)>> {
-    let adder = Adder::only(wanted, Writer::create(&store.packs(), id)?);
+    let adder = Adder::only(wanted, Writer::create(&store.packs(), id, &Recipients::default())?);
     let mut mended = Vec::new();
     for path in paths {
         let Ok(read) = read::file(path, &adder)? else { continue };

@@ -6,7 +6,6 @@ mod content;
 mod ground;
 mod hooks;
 mod journal;
-mod mounts;
 mod plan;
 mod reload;
 mod stage;
@@ -37,6 +36,7 @@ use crate::restore::stage::{Aside, Stager};
 use crate::restore::tell::{Ending, Teller};
 use crate::restore::traits::{Power, Traits};
 use crate::store::manifest::{Kind, Manifest};
+use crate::store::seal::Recipients;
 use crate::store::{Store, names};
 
 const VERB: &str = "restore";
@@ -255,7 +255,10 @@ impl Restore<'_> {
             let tops = self.tops();
             tops.iter().try_for_each(|top| request.add_exactly(top))?;
         }
-        let words = Words { description: Some(format!("before restoring {}", self.manifest.header.id)), label: Some(SAFETY.to_owned()) };
+        // What was a secret then may be one now.
+        let recipients = Recipients::parse(&self.manifest.header.sealed_to)?;
+        let description = Some(format!("before restoring {}", self.manifest.header.id));
+        let words = Words { description, label: Some(SAFETY.to_owned()), recipients };
         let (header, captured) = create::make(self.store, &request, words, false)?;
         // Of a folder that only gets another mode or time, what is in it stays.
         let goes =

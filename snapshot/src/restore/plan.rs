@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use contract::mounts;
 use contract::path::shown;
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::restore::ground::{Ground, Identity, Live};
 use crate::restore::journal::is_ours;
 use crate::restore::traits::{Power, Traits};
-use crate::restore::{content, ground, mounts};
+use crate::restore::{content, ground};
 use crate::store::Store;
 use crate::store::manifest::{Entry, Kind, Manifest};
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -11,6 +12,10 @@ use rayon::prelude::*;
 
 use crate::store::address::Address;
 use crate::store::pack::{self, INDEX, PACK, Place};
+use crate::store::seal::{Identities, SEALED};
+
+/// An index is held in memory; a larger one is none of ours.
+const LARGEST_INDEX: u64 = 1 << 30;
 
 /// What the packs of a store hold.
 pub(crate) struct Contents {
@@ -27,16 +32,30 @@ pub(crate) struct Pack {
     pub(crate) index: Vec<(Address, Place)>,
     /// Why not all of it can be read, as far as the index shows it.
     pub(crate) damage: Option<String>,
-    file: OnceLock<File>,
+    bytes: Bytes,
+}
+
+/// How a part of a pack is read.
+enum Bytes {
+    Plain(OnceLock<File>),
+    Sealed(Identities),
 }
 
 impl Contents {
-    /// Reads the indexes of all packs in a folder.
+    /// Nothing at all.
+    pub(crate) fn none() -> Self {
+        Self { packs: Vec::new(), places: HashMap::new(), spares: HashMap::new() }
+    }
+
+    /// Reads the indexes of all packs in a folder that `identities` open, and of all that are not sealed.
     ///
     /// # Errors
     /// The folder cannot be listed. A pack that cannot be read is damage, and hides no other.
-    pub(crate) fn load(folder: &Path) -> anyhow::Result<Self> {
-        let mut packs: Vec<Pack> = packs(folder)?.into_par_iter().map(Pack::open).collect();
+    pub(crate) fn load(folder: &Path, identities: &Identities) -> anyhow::Result<Self> {
+        let sealed = packs(folder, &format!("{PACK}{SEALED}"))?;
+        let open = |path| Pack::open_sealed(path, identities);
+        let mut packs: Vec<Pack> =
+            packs(folder, PACK)?.into_par_iter().map(Pack::open).chain(sealed.into_par_iter().filter_map(open)).collect();
         packs.sort_by(|a, b| a.path.cmp(&b.path));
         let mut places = HashMap::with_capacity(packs.iter().map(|pack| pack.index.len()).sum());
         let mut spares: HashMap<Address, Vec<(usize, Place)>> = HashMap::new();
@@ -96,17 +115,29 @@ impl Pack {
                 Err(e) => (Vec::new(), Some(format!("{e:#}"))),
             },
         };
-        Self { path, index, damage, file: OnceLock::new() }
+        Self { path, index, damage, bytes: Bytes::Plain(OnceLock::new()) }
+    }
+
+    /// `None` where no key fits: it is somebody else's.
+    fn open_sealed(path: PathBuf, identities: &Identities) -> Option<Self> {
+        let index = pack::parse_index(&identities.all(&index_of(&path), LARGEST_INDEX).ok()?)?;
+        Some(Self { path, index, damage: None, bytes: Bytes::Sealed(identities.clone()) })
     }
 
     fn read(&self, place: &Place) -> anyhow::Result<Vec<u8>> {
-        let file = if let Some(file) = self.file.get() {
-            file
-        } else {
-            let file = File::open(&self.path).with_context(|| format!("cannot open {}", shown(&self.path)))?;
-            self.file.get_or_init(|| file)
+        pack::read(place, |offset, length| self.part(offset, length)).with_context(|| format!("cannot read {}", shown(&self.path)))
+    }
+
+    fn part(&self, offset: u64, length: usize) -> anyhow::Result<Vec<u8>> {
+        let file = match &self.bytes {
+            Bytes::Sealed(identities) => return identities.part(&self.path, offset, length),
+            Bytes::Plain(file) => file,
         };
-        pack::read(file, place).with_context(|| format!("cannot read {}", shown(&self.path)))
+        let opened = if file.get().is_none() { Some(File::open(&self.path)?) } else { None };
+        let file = opened.map_or_else(|| file.get(), |opened| Some(file.get_or_init(|| opened))).context("it was opened")?;
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
     }
 
     /// Its size on the disk, the index included, in bytes.
@@ -117,30 +148,34 @@ impl Pack {
 
     /// Removes it, with its index.
     pub(crate) fn remove(&self) -> anyhow::Result<()> {
-        for path in [&self.path, &index_of(&self.path)] {
-            match fs::remove_file(path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(e).with_context(|| format!("cannot remove {}", shown(path)));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        remove(&self.path)
     }
+}
+
+/// Removes a pack, with its index.
+pub(crate) fn remove(pack: &Path) -> anyhow::Result<()> {
+    for path in [pack, &index_of(pack)] {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).with_context(|| format!("cannot remove {}", shown(path))),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The names of packs are ours and plain, whatever the folder is called.
 fn index_of(pack: &Path) -> PathBuf {
     let name = pack.file_name().unwrap_or_default().to_string_lossy();
-    pack.with_file_name(format!("{}{INDEX}", name.strip_suffix(PACK).unwrap_or(&name)))
+    pack.with_file_name(name.replacen(PACK, INDEX, 1))
 }
 
-fn packs(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The packs of a folder whose names end so.
+pub(crate) fn packs(folder: &Path, suffix: &str) -> anyhow::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e).with_context(|| format!("cannot list {}", shown(folder))),
     };
     let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    Ok(paths.filter(|path| path.as_os_str().as_encoded_bytes().ends_with(PACK.as_bytes())).collect())
+    Ok(paths.filter(|path| path.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes())).collect())
 }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::store::address::Address;
+use crate::store::seal::{Identities, SEALED};
 
 /// The version that is written. Readers refuse a newer one: what they do not know they would not restore.
 const VERSION: u64 = 1;
@@ -56,6 +57,9 @@ pub(crate) struct Header {
     pub(crate) size: u64,
     /// Bytes that this snapshot added to the store.
     pub(crate) added: u64,
+    /// The age recipients that it is sealed to; the first line that anybody may read then names no path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sealed_to: Vec<String>,
     /// Some of what was asked for could not be read, or not without a change meanwhile.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) partial: bool,
@@ -248,10 +252,14 @@ impl Manifest {
     ///
     /// # Errors
     /// It cannot be read, is damaged, of a newer version, or names paths that no snapshot has.
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path, identities: &Identities) -> anyhow::Result<Self> {
         let read = || {
             let mut text = Vec::new();
-            zstd::Decoder::new(File::open(path)?)?.take(LARGEST).read_to_end(&mut text)?;
+            if is_sealed(path) {
+                zstd::Decoder::new(identities.open(path)?)?.take(LARGEST).read_to_end(&mut text)?;
+            } else {
+                zstd::Decoder::new(File::open(path)?)?.take(LARGEST).read_to_end(&mut text)?;
+            }
             Self::parse(&text)
         };
         read().with_context(|| format!("cannot read the manifest {}", shown(path)))
@@ -334,6 +342,9 @@ impl Manifest {
 /// As [`Manifest::read`], as far as the first line shows it.
 pub(crate) fn read_header(path: &Path) -> anyhow::Result<Header> {
     let read = || {
+        if is_sealed(path) {
+            return header(&fs::read(open_header(path))?);
+        }
         let mut first = Vec::new();
         BufReader::new(zstd::Decoder::new(File::open(path)?)?).take(64 << 20).read_until(b'\n', &mut first)?;
         header(first.strip_suffix(b"\n").context("its first line is torn")?)
@@ -386,9 +397,24 @@ pub(crate) fn ids(folder: &Path) -> anyhow::Result<Vec<String>> {
         Err(e) => return Err(e).with_context(|| format!("cannot list {}", shown(folder))),
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| name.strip_suffix(SUFFIX).map(str::to_owned)).collect())
+    Ok(names.filter_map(|name| name.strip_suffix(SEALED).unwrap_or(&name).strip_suffix(SUFFIX).map(str::to_owned)).collect())
+}
+
+fn is_sealed(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(SEALED.as_bytes())
+}
+
+/// Beside a sealed manifest: what anybody may know of it.
+pub(crate) fn open_header(sealed: &Path) -> PathBuf {
+    let name = sealed.file_name().unwrap_or_default().to_string_lossy();
+    sealed.with_file_name(name.replacen(&format!("{SUFFIX}{SEALED}"), ".header.json", 1))
 }
 
 impl Header {
     pub(crate) const VERSION: u64 = VERSION;
+
+    /// What anybody may know of a sealed snapshot.
+    pub(crate) fn opened(&self) -> Self {
+        Self { roots: Vec::new(), above: Vec::new(), git: Vec::new(), pythons: Vec::new(), ..self.clone() }
+    }
 }

@@ -18,12 +18,13 @@ pub(crate) mod files;
 pub(crate) mod manifest;
 pub(crate) mod names;
 pub(crate) mod pack;
+pub(crate) mod seal;
 mod secrecy;
 
-use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
 use anyhow::Context as _;
 use contract::duration;
@@ -35,6 +36,7 @@ use crate::capture::roots::real;
 use crate::store::contents::Contents;
 use crate::store::files::UNFINISHED;
 use crate::store::manifest::{Header, Manifest, SUFFIX};
+use crate::store::seal::{Identities, Recipients, SEALED};
 
 const README: &str = include_str!("README.txt");
 
@@ -48,6 +50,9 @@ pub(crate) struct Options {
     /// How long to wait while another run adds or removes snapshots
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit, global = true)]
     wait: Duration,
+    /// The age keys that open encrypted snapshots
+    #[arg(long, value_name = "FILE", env = "MENDLINE_IDENTITY", global = true)]
+    identity: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) state: state::Options,
 }
@@ -59,9 +64,10 @@ impl Options {
             Some(folder) => absolute(folder)?,
             None => self.state.folder()?.join("snapshots"),
         };
+        let identities = self.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
         let folder = physical(&folder);
         let ours = [folder.clone()].into_iter().chain(self.state.folder().ok().map(|folder| physical(&folder))).collect();
-        Ok(Store { folder, ours, patience: self.wait })
+        Ok(Store { folder, ours, patience: self.wait, identities })
     }
 }
 
@@ -74,12 +80,13 @@ fn physical(folder: &Path) -> PathBuf {
 pub(crate) type Damaged = (String, anyhow::Error);
 
 /// A store by its folder.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) folder: PathBuf,
     /// What no snapshot holds and no restore touches: the store, and the state folder with the audit log, which grows with every restore.
     ours: Vec<PathBuf>,
     patience: Duration,
+    identities: Identities,
 }
 
 impl Store {
@@ -103,8 +110,11 @@ impl Store {
         self.folder.join("journal")
     }
 
+    /// The manifest of a snapshot, sealed or not.
     pub(crate) fn manifest(&self, id: &str) -> PathBuf {
-        self.manifests().join(format!("{id}{SUFFIX}"))
+        let plain = self.manifests().join(format!("{id}{SUFFIX}"));
+        let sealed = self.manifests().join(format!("{id}{SUFFIX}{SEALED}"));
+        if sealed.exists() { sealed } else { plain }
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -180,8 +190,13 @@ impl Store {
         Ok(())
     }
 
+    /// What is not sealed: what new snapshots may share.
+    pub(crate) fn open_contents(&self) -> anyhow::Result<Contents> {
+        Contents::load(&self.packs(), &Identities::default())
+    }
+
     pub(crate) fn contents(&self) -> anyhow::Result<Contents> {
-        Contents::load(&self.packs())
+        Contents::load(&self.packs(), &self.identities)
     }
 
     /// The headers of all snapshots, oldest first, and what could not be read, by id.
@@ -202,23 +217,49 @@ impl Store {
     }
 
     pub(crate) fn read(&self, id: &str) -> anyhow::Result<Manifest> {
-        let manifest = Manifest::read(&self.manifest(id))?;
+        let manifest = Manifest::read(&self.manifest(id), &self.identities)?;
         is_of(id, &manifest.header).map(|()| manifest)
     }
 
     /// Gives a snapshot its number and makes it part of the store. Its contents must be on the disk.
-    pub(crate) fn commit(&self, manifest: &mut Manifest) -> anyhow::Result<()> {
+    pub(crate) fn commit(&self, manifest: &mut Manifest, recipients: &Recipients) -> anyhow::Result<()> {
         let _lock = lock::wait(&self.folder.join("commit.lock"), Mode::Exclusive, self.patience)?;
         let (headers, _) = self.headers()?;
         manifest.header.seq = headers.last().map_or(0, |header| header.seq) + 1;
-        let path = self.manifest(&manifest.header.id);
-        let unfinished = self.manifests().join(format!("{}{SUFFIX}{UNFINISHED}", manifest.header.id));
-        let written =
-            manifest.render().and_then(|bytes| files::create(&unfinished, &bytes)).and_then(|()| files::rename(&unfinished, &path));
+        let id = &manifest.header.id;
+        let unfinished = self.manifests().join(format!("{id}{SUFFIX}{UNFINISHED}"));
+        let written = manifest.render().and_then(|bytes| {
+            if recipients.is_empty() {
+                files::create(&unfinished, &bytes)?;
+                return files::rename(&unfinished, &self.manifests().join(format!("{id}{SUFFIX}")));
+            }
+            let path = self.manifests().join(format!("{id}{SUFFIX}{SEALED}"));
+            let header = serde_json::to_vec(&manifest.header.opened()).context("cannot render a header")?;
+            contract::replace::write(&manifest::open_header(&path), &header)?;
+            files::create(&unfinished, &recipients.sealed(&bytes)?)?;
+            files::rename(&unfinished, &path)
+        });
         if let Err(e) = written {
             // Where even this fails, the next run sweeps it away.
             drop(fs::remove_file(&unfinished));
             return Err(e);
+        }
+        contract::replace::sync_folder(&self.manifests())
+    }
+
+    /// Whether a snapshot is sealed, and no key was named that could open it.
+    pub(crate) fn is_closed(&self, id: &str) -> bool {
+        self.identities.is_empty() && self.manifests().join(format!("{id}{SUFFIX}{SEALED}")).exists()
+    }
+
+    /// Removes a manifest: the snapshot is no more.
+    pub(crate) fn forget(&self, id: &str) -> anyhow::Result<()> {
+        let path = self.manifest(id);
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", shown(&path)))?;
+        let header = manifest::open_header(&path);
+        match fs::remove_file(&header) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e).with_context(|| format!("cannot remove {}", shown(&header))),
+            _ => {}
         }
         contract::replace::sync_folder(&self.manifests())
     }

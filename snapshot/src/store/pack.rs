@@ -5,16 +5,18 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use age::stream::StreamWriter;
 use anyhow::Context as _;
 use contract::path::shown;
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::store::address::Address;
 use crate::store::files;
+use crate::store::seal::{Recipients, SEALED};
 
 /// Fastest of zstd's regular levels: a snapshot should cost no more than a copy, and the next levels gain a tenth for twice the time.
 const LEVEL: i32 = 1;
@@ -81,22 +83,47 @@ fn header(address: Address, size: u64) -> anyhow::Result<tar::Header> {
 pub(crate) struct Writer {
     folder: PathBuf,
     id: String,
-    file: BufWriter<File>,
+    sink: Sink,
+    recipients: Recipients,
     end: u64,
     index: Vec<(Address, Place)>,
 }
 
+enum Sink {
+    Plain(BufWriter<File>),
+    Sealed(StreamWriter<BufWriter<File>>),
+}
+
+impl Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(bytes),
+            Self::Sealed(file) => file.write_all(bytes),
+        }
+    }
+
+    fn sync(self) -> io::Result<()> {
+        let mut file = match self {
+            Self::Plain(file) => file,
+            Self::Sealed(file) => file.finish()?,
+        };
+        file.flush()?;
+        file.get_ref().sync_data()
+    }
+}
+
 impl Writer {
-    /// Begins `id` in the folder of packs.
-    pub(crate) fn create(folder: &Path, id: &str) -> anyhow::Result<Self> {
-        let path = folder.join(format!("{id}{PACK}{}", files::UNFINISHED));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let file = BufWriter::with_capacity(BUFFER, file.with_context(|| format!("cannot create {}", shown(&path)))?);
-        Ok(Self { folder: folder.to_owned(), id: id.to_owned(), file, end: 0, index: Vec::new() })
+    /// Begins `id` in the folder of packs, sealed to `recipients` if there are any.
+    pub(crate) fn create(folder: &Path, id: &str, recipients: &Recipients) -> anyhow::Result<Self> {
+        let unfinished = folder.join(format!("{id}{PACK}{}", files::UNFINISHED));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
+        let file = BufWriter::with_capacity(BUFFER, file.with_context(|| format!("cannot create {}", shown(&unfinished)))?);
+        let sink = if recipients.is_empty() { Sink::Plain(file) } else { Sink::Sealed(recipients.seal(file)?) };
+        Ok(Self { folder: folder.to_owned(), id: id.to_owned(), sink, recipients: recipients.clone(), end: 0, index: Vec::new() })
     }
 
     pub(crate) fn append(&mut self, address: Address, size: u64, frame: &[u8]) -> anyhow::Result<()> {
-        self.file.write_all(frame).with_context(|| format!("cannot write to the pack {}", self.id))?;
+        self.sink.write(frame).with_context(|| format!("cannot write to the pack {}", self.id))?;
         let stored = frame.len() as u64;
         self.index.push((address, Place { offset: self.end, stored, size }));
         self.end += stored;
@@ -104,25 +131,40 @@ impl Writer {
     }
 
     /// Syncs it and gives it its name; returns how many bytes it has. One without any content vanishes.
+    ///
+    /// # Errors
+    /// It cannot be written; then nothing of it is left.
     pub(crate) fn finish(mut self) -> anyhow::Result<u64> {
         if self.index.is_empty() {
-            self.discard()?;
-            return Ok(0);
+            return self.discard().map(|()| 0);
         }
-        let end = zstd::bulk::compress(&[0; 2 * BLOCK], LEVEL).context("cannot compress")?;
-        self.file.write_all(&end).and_then(|()| self.file.flush()).with_context(|| format!("cannot write to the pack {}", self.id))?;
-        self.file.get_ref().sync_data().with_context(|| format!("cannot sync the pack {}", self.id))?;
-        files::create(&self.folder.join(format!("{}{INDEX}", self.id)), &index_file(&mut self.index))?;
-        let path = self.folder.join(format!("{}{PACK}", self.id));
-        files::rename(&self.unfinished(), &path)?;
-        contract::replace::sync_folder(&self.folder)?;
-        Ok(self.end + end.len() as u64)
+        let index = index_file(&mut self.index);
+        let (pack, indexed, unfinished) = (self.name(PACK), self.name(INDEX), self.unfinished());
+        let index = if self.recipients.is_empty() { index } else { self.recipients.sealed(&index)? };
+        let complete = || {
+            let end = zstd::bulk::compress(&[0; 2 * BLOCK], LEVEL).context("cannot compress")?;
+            self.sink.write(&end).and_then(|()| self.sink.sync()).with_context(|| format!("cannot write to the pack {}", self.id))?;
+            files::create(&indexed, &index)?;
+            files::rename(&unfinished, &pack)?;
+            contract::replace::sync_folder(&self.folder)?;
+            Ok(self.end + end.len() as u64)
+        };
+        complete().inspect_err(|_: &anyhow::Error| {
+            // On a full disk this is what makes room again; where it fails, the next run sweeps.
+            for path in [&unfinished, &indexed] {
+                drop(fs::remove_file(path));
+            }
+        })
     }
 
     /// Throws it away.
     pub(crate) fn discard(&self) -> anyhow::Result<()> {
         let path = self.unfinished();
         fs::remove_file(&path).with_context(|| format!("cannot remove {}", shown(&path)))
+    }
+
+    fn name(&self, suffix: &str) -> PathBuf {
+        self.folder.join(format!("{}{suffix}{}", self.id, if self.recipients.is_empty() { "" } else { SEALED }))
     }
 
     fn unfinished(&self) -> PathBuf {
@@ -187,14 +229,13 @@ fn read_header(member: &[u8]) -> Option<(Address, u64)> {
     Some((address, header.entry_size().ok()?))
 }
 
-/// The content at a place. Its hash is for the caller to check.
+/// The content at a place of a pack of which `fetch` reads a part. Its hash is for the caller to check.
 ///
 /// # Errors
 /// The pack cannot be read there, or what is there is no frame of that size.
-pub(crate) fn read(pack: &File, place: &Place) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(place: &Place, fetch: impl FnOnce(u64, usize) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<u8>> {
     anyhow::ensure!(place.size <= LONGEST as u64 && place.stored <= (LONGEST + BUFFER) as u64, "the index names an impossible size");
-    let mut frame = vec![0; usize::try_from(place.stored)?];
-    pack.read_exact_at(&mut frame, place.offset)?;
+    let frame = fetch(place.offset, usize::try_from(place.stored)?)?;
     let mut member = unframe(&frame, place.size)?;
     anyhow::ensure!(member.len() >= BLOCK, "a frame of the pack is too short");
     member.drain(..BLOCK);
@@ -216,7 +257,7 @@ mod tests {
 
     fn written(contents: &[&[u8]]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::create(folder.path(), "p").unwrap();
+        let mut writer = Writer::create(folder.path(), "p", &Recipients::default()).unwrap();
         for content in contents {
             let address = Address::of(content);
             writer.append(address, content.len() as u64, &frame(address, content).unwrap()).unwrap();
@@ -237,7 +278,12 @@ mod tests {
         assert!(whole);
         assert_eq!(scanned, index);
         for (address, place) in index {
-            assert_eq!(Address::of(&read(&pack, &place).unwrap()), address);
+            let fetch = |offset, length| {
+                let mut bytes = vec![0; length];
+                pack.read_exact_at(&mut bytes, offset)?;
+                Ok(bytes)
+            };
+            assert_eq!(Address::of(&read(&place, fetch).unwrap()), address);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The new environment, built aside.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -12,7 +13,7 @@ use super::pin::Pin;
 use super::remains::Remains;
 use super::set::{PackageSet, is_seed};
 use super::spec::Spec;
-use super::tool::Tool;
+use super::tool::{Tool, bundled_version, uv};
 use super::{Failed, Run, carry, seed, skeleton};
 use crate::relocate;
 
@@ -54,30 +55,57 @@ pub(crate) fn create(
 ) -> anyhow::Result<Built> {
     skeleton::make(spec, interpreter, aside, final_path, run)?;
     let python = aside.join("bin/python");
-    if spec.with_pip && super::tool::uv(spec.installer)?.is_none() {
+    if spec.with_pip && uv(spec.installer)?.is_none() && !brings_itself(set, &python) {
         seed::ensure(aside, spec, run)?;
     }
+    let base = base(aside, spec, interpreter);
     let mut session = Session::plain(Tool::choose(spec.installer, &python)?, python, set.folder.clone(), run);
+    session.base = base.map(Path::to_owned);
     (session.options, session.limits, session.kept) = (set.lines.clone(), set.limits.clone(), set.kept.clone());
     session.fresh = spec.fresh;
     let mut failed = session.install(wanted(spec, set), if set.exact { &Way::EXACT } else { &Way::RESOLVED })?;
-    if !set.only_source {
-        let missing = missing(aside, spec, set, &failed)?;
+    let mut there = present(aside)?;
+    let missing = missing(&there, spec, set, &failed);
+    if !missing.is_empty() {
         failed.extend(session.install(missing, &Way::EXACT)?);
+        there = present(aside)?;
     }
     let installer = session.tool.name();
-    failed.extend(
-        not_there(aside, spec, set, &failed)?.into_iter().map(|pin| (pin, format!("{installer} reports no error, and it is not there"))),
-    );
-    let carried = carry_over(spec, set, aside, &mut failed)?;
-    seed_the_rest(aside, spec, &mut failed, run)?;
-    settle(aside, final_path, &carried).context("cannot make the new environment say where it will stand")?;
-    Ok(Built { installer, failed, changed: changed(aside, set)?, carried })
+    let not_there = not_there(&there, spec, set, &failed);
+    failed.extend(not_there.into_iter().map(|pin| (pin, format!("{installer} reports no error, and it is not there"))));
+    let carried = carry_over(spec, set, aside, &there, &mut failed)?;
+    if !carried.is_empty() {
+        there = present(aside)?;
+    }
+    // The pip and setuptools of long ago may be nowhere to be had: those that come with the interpreter do.
+    if spec.with_pip && !there.contains_key("pip") {
+        seed::ensure(aside, spec, run)?;
+        there = present(aside)?;
+    }
+    failed.retain(|(pin, _)| !is_seed(&pin.name) || !there.contains_key(&pin.name));
+    settle(aside, final_path, base, &carried).context("cannot make the new environment say where it will stand")?;
+    Ok(Built { installer, failed, changed: changed(&there, set), carried })
+}
+
+/// The interpreter, where whoever made the environment has linked it by the path that it calls itself, which is what uv writes into scripts
+/// for it. Those of a relocatable environment find theirs from where they stand.
+fn base<'a>(aside: &Path, spec: &Spec, interpreter: &'a Interpreter) -> Option<&'a Path> {
+    let own_name = interpreter.path.file_name()?;
+    let mut names = [own_name, OsStr::new("python")].into_iter();
+    let is_linked = names.any(|name| aside.join("bin").join(name).read_link().is_ok_and(|target| target == interpreter.path));
+    (is_linked && !spec.relocatable).then_some(&interpreter.path)
+}
+
+/// Whether the pip that comes with the interpreter is the one to have: run from its wheel, it installs itself with all the rest, and pip is
+/// started once and not twice.
+fn brings_itself(set: &PackageSet, python: &Path) -> bool {
+    let version = bundled_version(python);
+    set.pins.iter().any(|pin| pin.name == "pip" && pin.hashes.is_empty() && pin.version.is_some() && pin.version == version)
 }
 
 /// Copies what could not be installed from the broken environment where that is as good as installing it; returns the names.
-fn carry_over(spec: &Spec, set: &PackageSet, aside: &Path, failed: &mut Failed) -> anyhow::Result<Vec<String>> {
-    let (present, mut carried) = (present(aside)?, Vec::new());
+fn carry_over(spec: &Spec, set: &PackageSet, aside: &Path, there: &Versions, failed: &mut Failed) -> anyhow::Result<Vec<String>> {
+    let mut carried = Vec::new();
     // One that is not whole stays in the list of what could not be installed, with the installer's reason.
     let proven = |pin: &Pin| {
         let dist = set.dists.get(&pin.name).filter(|dist| set.minor == Some(spec.minor) && pin.allows(&dist.version))?;
@@ -85,7 +113,7 @@ fn carry_over(spec: &Spec, set: &PackageSet, aside: &Path, failed: &mut Failed) 
     };
     let known = set.to_carry.iter().filter_map(|name| set.dists.get(name));
     let known = known.map(|dist| Ok((dist.name.clone(), carry::proven(&set.venv, dist)?))).collect::<anyhow::Result<Vec<_>>>()?;
-    for (name, files) in failed.iter().filter_map(|(pin, _)| proven(pin)).chain(known).filter(|(name, _)| !present.contains_key(name)) {
+    for (name, files) in failed.iter().filter_map(|(pin, _)| proven(pin)).chain(known).filter(|(name, _)| !there.contains_key(name)) {
         carry::over(&set.venv, aside, &files)?;
         carried.push(name);
     }
@@ -95,9 +123,9 @@ fn carry_over(spec: &Spec, set: &PackageSet, aside: &Path, failed: &mut Failed) 
 }
 
 /// What was carried over has scripts of the place where the broken environment was made, which need not be where it stands.
-fn settle(aside: &Path, final_path: &Path, carried: &[String]) -> anyhow::Result<()> {
+fn settle(aside: &Path, final_path: &Path, base: Option<&Path>, carried: &[String]) -> anyhow::Result<()> {
     let mut roots = if carried.is_empty() { Vec::new() } else { relocate::stale_roots(aside, final_path)? };
-    roots.push(aside.to_owned());
+    roots.extend([Some(aside), base].into_iter().flatten().map(Path::to_owned));
     relocate::rewrite(aside, &roots.iter().map(AsRef::as_ref).collect::<Vec<&Path>>(), final_path)
 }
 
@@ -106,46 +134,34 @@ fn wanted(spec: &Spec, set: &PackageSet) -> Vec<Pin> {
     set.pins.iter().filter(|pin| spec.with_pip || pin.name != "pip").cloned().collect()
 }
 
-fn present(venv: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+/// Versions by name.
+type Versions = BTreeMap<String, String>;
+
+fn present(venv: &Path) -> anyhow::Result<Versions> {
     let remains = Remains::of(venv);
     let library = remains.library().context("the new environment has no site-packages")?;
     Ok(installed(&library.packages).0.into_iter().map(|dist| (dist.name, dist.version)).collect())
 }
 
 /// What was there and is not, however it came: it is put back at the version that it had.
-fn missing(aside: &Path, spec: &Spec, set: &PackageSet, failed: &[(Pin, String)]) -> anyhow::Result<Vec<Pin>> {
-    let present = present(aside)?;
+fn missing(there: &Versions, spec: &Spec, set: &PackageSet, failed: &[(Pin, String)]) -> Vec<Pin> {
     let is_due =
-        |name: &str| !present.contains_key(name) && !failed.iter().any(|(pin, _)| pin.name == name) && (spec.with_pip || name != "pip");
-    Ok(set.installed.values().filter(|pin| is_due(&pin.name)).cloned().collect())
+        |name: &str| !there.contains_key(name) && !failed.iter().any(|(pin, _)| pin.name == name) && (spec.with_pip || name != "pip");
+    set.installed.values().filter(|pin| !set.only_source && is_due(&pin.name)).cloned().collect()
 }
 
 /// What should be there and is not, and nobody said so. A marker may leave a requirement out, and an address tells no name.
-fn not_there(aside: &Path, spec: &Spec, set: &PackageSet, failed: &[(Pin, String)]) -> anyhow::Result<Vec<Pin>> {
-    let present = present(aside)?;
+fn not_there(there: &Versions, spec: &Spec, set: &PackageSet, failed: &[(Pin, String)]) -> Vec<Pin> {
     let is_told = |pin: &Pin| failed.iter().any(|(other, _)| other.name == pin.name);
     let is_due = |pin: &Pin| !pin.line.contains(';') && !pin.name.contains("://") && !is_seed(&pin.name);
     let also = set.installed.values().filter(|pin| !set.only_source && !set.pins.iter().any(|other| other.name == pin.name)).cloned();
-    Ok(wanted(spec, set).into_iter().chain(also).filter(|pin| is_due(pin) && !is_told(pin) && !present.contains_key(&pin.name)).collect())
+    wanted(spec, set).into_iter().chain(also).filter(|pin| is_due(pin) && !is_told(pin) && !there.contains_key(&pin.name)).collect()
 }
 
-/// The pip and setuptools of long ago may be nowhere to be had: those that come with the interpreter do.
-fn seed_the_rest(aside: &Path, spec: &Spec, failed: &mut Failed, run: &mut Run<'_>) -> anyhow::Result<()> {
-    if spec.with_pip && !present(aside)?.contains_key("pip") {
-        seed::ensure(aside, spec, run)?;
-    }
-    if failed.iter().any(|(pin, _)| is_seed(&pin.name)) {
-        let present = present(aside)?;
-        failed.retain(|(pin, _)| !is_seed(&pin.name) || !present.contains_key(&pin.name));
-    }
-    Ok(())
-}
-
-fn changed(aside: &Path, set: &PackageSet) -> anyhow::Result<Vec<Change>> {
-    let present = present(aside)?;
+fn changed(there: &Versions, set: &PackageSet) -> Vec<Change> {
     let differ = set.installed.iter().filter_map(|(name, pin)| {
-        let (was, now) = (pin.version.as_ref()?, present.get(name)?);
+        let (was, now) = (pin.version.as_ref()?, there.get(name)?);
         (was != now).then(|| Change { name: name.clone(), was: was.clone(), now: now.clone() })
     });
-    Ok(differ.collect())
+    differ.collect()
 }

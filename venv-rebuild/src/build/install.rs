@@ -45,6 +45,9 @@ pub(super) struct Session<'a, 'b> {
     pub(super) tool: Tool,
     /// The environment's `bin/python`, absolute: uv takes a folder named like a version for the version.
     pub(super) python: PathBuf,
+    /// The interpreter that `python` leads to, if uv would write exactly this path into scripts for it. It has asked that one before, and would
+    /// have to start one that is new to it, which takes longer than installing.
+    pub(super) base: Option<PathBuf>,
     /// The project's folder, whose configuration of the installer counts.
     pub(super) folder: PathBuf,
     /// Lines of a requirements file that say where packages come from.
@@ -69,7 +72,7 @@ impl<'a, 'b> Session<'a, 'b> {
     /// A session that takes packages from where the user's own configuration says.
     pub(super) fn plain(tool: Tool, python: PathBuf, folder: PathBuf, run: &'a mut Run<'b>) -> Self {
         let (options, limits, kept) = (Vec::new(), Vec::new(), Vec::new());
-        Self { tool, python, folder, options, limits, kept, fresh: false, again: false, expired: None, unreachable: None, run }
+        Self { tool, python, base: None, folder, options, limits, kept, fresh: false, again: false, expired: None, unreachable: None, run }
     }
 
     /// Installs pins; returns those that could not be, each with the reason. Everything else is there.
@@ -154,13 +157,18 @@ impl<'a, 'b> Session<'a, 'b> {
             command.arg("-c").arg(constraints.path());
         }
         let finished = (self.run)(&mut command)?;
-        self.judge(&finished)
+        let told = self.judge(&finished)?;
+        // A build can need what only the environment itself has.
+        if told.is_err() && way.offline && self.expired.is_none() && self.base.take().is_some() {
+            return self.call(pins, way);
+        }
+        Ok(told)
     }
 
     /// A file that nobody else can read: addresses in it may hold passwords. It lies in the new tree, with which it goes even where we
     /// are killed.
     fn file(&self, lines: impl Iterator<Item = String>) -> anyhow::Result<NamedTempFile> {
-        let folder = self.python.ancestors().nth(2).unwrap_or(&self.folder);
+        let folder = self.root();
         let write = || {
             let mut file = tempfile::Builder::new().prefix(".mendline-").suffix(".txt").tempfile_in(folder)?;
             lines.into_iter().try_for_each(|line| writeln!(file, "{line}"))?;
@@ -170,8 +178,20 @@ impl<'a, 'b> Session<'a, 'b> {
         write().with_context(|| format!("cannot write the list of packages for the installer to {}", shown(folder)))
     }
 
+    /// The environment.
+    fn root(&self) -> &Path {
+        self.python.ancestors().nth(2).unwrap_or(&self.folder)
+    }
+
     fn command(&self, wanted: &Path, way: Way) -> Command {
-        let mut command = self.tool.install(&self.python);
+        let mut command = match &self.base {
+            Some(base) if way.offline => {
+                let mut command = self.tool.install(base);
+                command.arg("--prefix").arg(self.root());
+                command
+            }
+            _ => self.tool.install(&self.python),
+        };
         command.current_dir(&self.folder).arg("-r").arg(wanted);
         let uv = matches!(self.tool, Tool::Uv(_));
         let has = |option: &str| self.options.iter().any(|line| line == option);
@@ -297,6 +317,26 @@ mod tests {
         assert_eq!(online, [4, 3]);
         assert_eq!(failed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(failed[2].1, "the index cannot be reached: dns error");
+    }
+
+    #[test]
+    fn what_cannot_be_installed_for_the_base_is_tried_by_the_environments_own_interpreter() {
+        let mut calls = Vec::new();
+        let mut run = |command: &mut Command| {
+            let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+            let has = |flag: &str| words.iter().any(|word| word == flag);
+            let python = words[words.iter().position(|word| word == "--python").unwrap() + 1].clone();
+            calls.push((python, has("--prefix"), has("--offline")));
+            let code = i32::from(calls.len() < 3) << 8;
+            Ok(Finished { ended: Ended::Exited(ExitStatus::from_raw(code)), stdout: Vec::new(), stderr: Vec::new() })
+        };
+        let venv = tempfile::tempdir().unwrap();
+        let python = venv.path().join("bin/python");
+        let mut session = Session::plain(Tool::Uv("uv".into()), python.clone(), "/".into(), &mut run);
+        session.base = Some("/opt/p/bin/python3.12".into());
+        assert_eq!(session.install(vec![Pin::exact("a", "1").unwrap()], &Way::EXACT).unwrap(), []);
+        let own = python.to_str().unwrap().to_owned();
+        assert_eq!(calls, [("/opt/p/bin/python3.12".to_owned(), true, true), (own.clone(), false, true), (own, false, false)]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Interpreters that fit: found in the file layout, proven by one start.
+//! Interpreters that fit: found in the file layout, proven by one start, or presumed from their files by who will start them anyway.
 
 use std::collections::HashSet;
 use std::fs;
@@ -42,6 +42,20 @@ pub(crate) fn find(venv: &Path, minor: (u8, u8), implementation: &str) -> impl I
         .filter(move |(_, canonical)| seen.insert(canonical.clone()))
         .filter_map(|(path, _)| prove(path))
         .filter(move |found| super::remains::minor(&found.version) == Some(minor) && found.implementation == wanted)
+}
+
+/// The interpreter that [`find`] would most likely bring first, as the headers beside it have its version: `None` where the layout leaves any
+/// doubt about what it is. Only a start shows whether it is that, and whether it lives.
+pub(crate) fn presume(venv: &Path, minor: (u8, u8), implementation: &str) -> Option<Interpreter> {
+    let (path, canonical) = candidates(venv, minor, implementation).iter().find_map(|candidate| real(candidate, minor))?;
+    let own_name = format!("python{}.{}", minor.0, minor.1);
+    // PyPy and the free-threaded builds have names of their own, also for the folder of their headers.
+    if implementation != "cpython" || canonical.file_name()? != own_name.as_str() {
+        return None;
+    }
+    let header = fs::read_to_string(canonical.parent()?.parent()?.join("include").join(own_name).join("patchlevel.h")).ok()?;
+    let micro: u8 = header.lines().find_map(|line| line.strip_prefix("#define PY_MICRO_VERSION"))?.trim().parse().ok()?;
+    Some(Interpreter { path, version: format!("{}.{}.{micro}", minor.0, minor.1), implementation: implementation.to_owned() })
 }
 
 /// The name to use and the file behind it, if that is a binary of this version with its library, and of no virtual environment.
@@ -108,5 +122,29 @@ mod tests {
         assert_eq!(real(&bin.join("python3"), (3, 12)), Some((canonical.clone(), canonical)));
         write(&folder.path().join("pyvenv.cfg"), b"");
         assert_eq!(real(&shim, (3, 12)), None);
+    }
+
+    #[test]
+    fn only_a_plain_layout_with_headers_is_presumed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+            fs::write(path, bytes).unwrap();
+        };
+        let presumed = || presume(&root.join("venv"), (3, 12), "cpython").map(|found| (found.path, found.version));
+        write("venv/pyvenv.cfg", format!("home = {}/bin\n", root.display()).as_bytes());
+        write("bin/python3.12", b"\x7fELF");
+        write("lib/python3.12/encodings/__init__.py", b"");
+        assert_eq!(presumed(), None);
+        write("include/python3.12/patchlevel.h", b"#define PY_MINOR_VERSION        12\n#define PY_MICRO_VERSION        4\n");
+        assert_eq!(presumed(), Some((root.join("bin/python3.12"), "3.12.4".to_owned())));
+        assert_eq!(presume(&root.join("venv"), (3, 12), "cpython-freethreaded"), None);
+        fs::remove_file(root.join("bin/python3.12")).unwrap();
+        write("bin/python3.12t", b"\x7fELF");
+        symlink("python3.12t", root.join("bin/python3.12")).unwrap();
+        assert_eq!(presumed(), None);
     }
 }

@@ -83,7 +83,7 @@ impl Pin {
 
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redact::urls(&self.line))
+        f.write_str(&redact::excerpt(&self.line))
     }
 }
 
@@ -124,7 +124,7 @@ pub(super) fn check_url(url: &str) -> anyhow::Result<()> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme.rsplit('+').next().unwrap_or(scheme));
     let hostile = url.contains("${") || url.contains(|c: char| c.is_whitespace() || c.is_control());
     let known = scheme.is_some_and(|scheme| SCHEMES.contains(&scheme)) && url.starts_with(|c: char| c.is_ascii_lowercase());
-    ensure!(known && !hostile, "`{}` is no address that a package is installed from", shown(Path::new(&redact::urls(url))));
+    ensure!(known && !hostile, "`{}` is no address that a package is installed from", redact::excerpt(url));
     Ok(())
 }
 

@@ -1,20 +1,15 @@
 //! Why an installer failed, in its own words.
 
 use contract::child::Finished;
-use contract::path::plain;
 
 use super::redact;
 
-/// The longest reason that goes into a record; all of it is in the log.
-const LONGEST: usize = 500;
-
-/// What the installer said, on one line and without secrets; `None` where it said nothing.
+/// What the installer said, on one line and without secrets; `None` where it said nothing. All of it is in the log.
 pub(super) fn reason(finished: &Finished) -> Option<String> {
     let text = String::from_utf8_lossy(&finished.stderr) + "\n" + String::from_utf8_lossy(&finished.stdout);
     let said = of_uv(&text).or_else(|| of_pip(&text)).or_else(|| text.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned))?;
     let words: Vec<&str> = said.split_whitespace().collect();
-    let line = redact::urls(&plain(&words.join(" ")));
-    Some(line.chars().take(LONGEST).collect())
+    Some(redact::excerpt(&words.join(" ")))
 }
 
 /// Whether nobody answered where the index should be.

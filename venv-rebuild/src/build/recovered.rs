@@ -8,7 +8,7 @@ use contract::path::shown;
 
 use super::dist::{DirectUrl, Dist, VcsInfo, installed};
 use super::pin::Pin;
-use super::trust;
+use super::{redact, trust};
 
 /// What can be installed again, and what cannot.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) fn recover(venv: &Path, packages: &Path) -> Recovered {
         let Some(dist) = real_one(dists) else { continue };
         match pin(venv, &dist) {
             Ok(pin) => drop(recovered.pins.insert(name.clone(), pin)),
-            Err(reason) => recovered.unrecoverable.push((name.clone(), format!("{reason:#}"))),
+            Err(reason) => recovered.unrecoverable.push((name.clone(), redact::excerpt(&format!("{reason:#}")))),
         }
         recovered.dists.insert(name, dist);
     }
@@ -146,6 +146,19 @@ mod tests {
         assert!(line(r#"{"url":"https://h/x y"}"#).is_err());
         assert!(line(r#"{"url":"https://h/r","vcs_info":{"vcs":"git","commit_id":"a b"}}"#).is_err());
         assert!(line(r#"{"url":"https://h/r","vcs_info":{"vcs":"-e","commit_id":"a"}}"#).is_err());
+    }
+
+    #[test]
+    fn a_reason_is_short_whatever_the_metadata_says() {
+        let packages = tempfile::tempdir().unwrap();
+        let info = packages.path().join("a-1.dist-info");
+        std::fs::create_dir(&info).unwrap();
+        let origin = format!(r#"{{"url":"file:///{}","dir_info":{{}}}}"#, "gone/".repeat(1000));
+        for (name, text) in [("METADATA", "Metadata-Version: 2.1\nName: a\nVersion: 1\n"), ("direct_url.json", &origin)] {
+            contract::replace::write(&info.join(name), text.as_bytes()).unwrap();
+        }
+        let lost = recover(Path::new("/v"), packages.path()).unrecoverable;
+        assert!(matches!(&lost[..], [(name, why)] if name == "a" && why.starts_with("it was installed from `/gone") && why.len() == 1000));
     }
 
     proptest! {

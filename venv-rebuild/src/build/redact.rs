@@ -1,5 +1,15 @@
 //! Texts without secrets.
 
+use contract::path::plain;
+
+/// The longest text from outside that goes into a record.
+const LONGEST: usize = 1000;
+
+/// As much of a text from outside as a person reads, without passwords and without what could move a cursor.
+pub(crate) fn excerpt(text: &str) -> String {
+    urls(&plain(text)).chars().take(LONGEST).collect()
+}
+
 /// Replaces user name and password of every URL in a text with `***`.
 pub(crate) fn urls(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -29,6 +39,12 @@ mod tests {
         assert_eq!(urls("-i https://me:s3@cret@host/simple x"), "-i https://***@host/simple x");
         assert_eq!(urls("git+ssh://git@host/a b://c:d@e"), "git+ssh://***@host/a b://***@e");
         assert_eq!(urls("https://host/a@b"), "https://host/a@b");
+    }
+
+    #[test]
+    fn an_excerpt_is_one_short_line() {
+        assert_eq!(excerpt("a\nhttps://me:s3cret@host/"), "a\\nhttps://***@host/");
+        assert_eq!(excerpt(&"é".repeat(5000)).chars().count(), LONGEST);
     }
 
     proptest! {

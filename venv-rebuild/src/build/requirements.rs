@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use contract::path::shown;
 
 use super::pin::{Pin, check_url, file_url, normalised};
@@ -41,7 +41,8 @@ pub(super) struct Requirements {
 /// It or a file that it includes cannot be read, or has an option that is not known to be harmless.
 pub(super) fn read(path: &Path) -> anyhow::Result<Requirements> {
     let mut reader = Reader { first: path.to_owned(), root: folder(path), seen: HashSet::new(), found: Requirements::default() };
-    reader.file(path, false)?;
+    // A line may hold anything, and an error names what it stumbled over.
+    reader.file(path, false).map_err(|e| anyhow!(redact::excerpt(&format!("{e:#}"))))?;
     Ok(reader.found)
 }
 
@@ -92,7 +93,7 @@ impl Reader {
             Ok(pin) => self.found.wanted.push(Pin { hashes, ..pin }),
             Err(reason) => self.found.unreadable.push(match place {
                 Some(place) => (place.to_owned(), "it is no requirement".to_owned()),
-                None => (redact::urls(&text), format!("{reason:#}")),
+                None => (redact::excerpt(&text), redact::excerpt(&format!("{reason:#}"))),
             }),
         }
         Ok(())
@@ -110,7 +111,8 @@ fn folder(path: &Path) -> PathBuf {
     path.parent().map(Path::to_owned).unwrap_or_default()
 }
 
-fn read_text(path: &Path) -> anyhow::Result<String> {
+/// Reads a text of the project, which may be anything and of any length.
+pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
     let found = fs::metadata(path).with_context(|| format!("cannot read {}", shown(path)))?;
     ensure!(found.is_file() && found.len() <= 16 << 20, "{} is no file of at most 16 MiB", shown(path));
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {} as UTF-8", shown(path)))?;
@@ -166,7 +168,7 @@ fn unquoted(value: &str) -> &str {
 
 fn local(value: &str) -> anyhow::Result<&str> {
     ensure!(!value.is_empty(), "no file is named");
-    ensure!(!value.contains("://"), "`{}` is on the network: name a local file", redact::urls(value));
+    ensure!(!value.contains("://"), "`{value}` is on the network: name a local file");
     Ok(value)
 }
 
@@ -190,7 +192,7 @@ fn option(line: &str, folder: &Path) -> anyhow::Result<String> {
 
 /// An option without its value, which may be a secret.
 fn bare(option: &str) -> String {
-    redact::urls(option.split(|c: char| c == '=' || c.is_whitespace()).next().unwrap_or_default())
+    option.split(|c: char| c == '=' || c.is_whitespace()).next().unwrap_or_default().to_owned()
 }
 
 fn without_hashes(line: &str) -> anyhow::Result<(String, Vec<String>)> {

@@ -130,7 +130,7 @@ fn from_project(source: Source, found: Recovered, markers: &Markers, options: &O
     Ok(PackageSet {
         not_in_source: missing.cloned().collect(),
         unrecoverable: lost.chain(asked.unreadable).collect(),
-        options: asked.options.iter().map(|line| redact::urls(line)).collect(),
+        options: asked.options.iter().map(|line| redact::excerpt(line)).collect(),
         kept: kept(&asked.wanted, &found.pins),
         pins: asked.wanted,
         lines: asked.options,

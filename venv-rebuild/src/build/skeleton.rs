@@ -8,7 +8,6 @@ use std::process::Command;
 use anyhow::{Context as _, bail, ensure};
 use contract::child::Ended;
 use contract::path::shown;
-use contract::replace;
 
 use super::Run;
 use super::environment::scrub;
@@ -17,6 +16,7 @@ use super::places::program;
 use super::reason::reason;
 use super::spec::{Creator, Spec};
 use super::tool::uv;
+use crate::edit::{Content, Edit};
 
 /// Makes an environment without packages in `aside`, by what made the old one where that is at hand.
 ///
@@ -102,7 +102,8 @@ fn correct(spec: &Spec, aside: &Path) -> anyhow::Result<()> {
     }
     let lines: Vec<Vec<u8>> =
         lines.into_iter().map(|line| if line.starts_with(b"command =") { command(line, spec) } else { line.to_vec() }).collect();
-    replace::write(&path, &[lines.join(&b'\n'), b"\n".to_vec()].concat())
+    let content = Content::File { bytes: [lines.join(&b'\n'), b"\n".to_vec()].concat(), mode: 0o644 };
+    Edit { path: "pyvenv.cfg".into(), content }.apply_aside(aside)
 }
 
 fn command(line: &[u8], spec: &Spec) -> Vec<u8> {

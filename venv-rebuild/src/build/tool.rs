@@ -17,8 +17,8 @@ use super::remains::entries;
 pub(super) enum Tool {
     /// uv, by its path.
     Uv(PathBuf),
-    /// pip, by the program and the arguments that start it.
-    Pip(PathBuf, Vec<OsString>),
+    /// pip, by the program and the arguments that start it, and the folder of wheels that it came in.
+    Pip(PathBuf, Vec<OsString>, Option<PathBuf>),
 }
 
 /// uv where it is wanted and there.
@@ -45,14 +45,15 @@ impl Tool {
         }
         let words = |words: &[&OsStr]| words.iter().map(OsString::from).collect();
         if has_pip(python) {
-            return Ok(Self::Pip(python.to_owned(), words(&["-I".as_ref(), "-m".as_ref(), "pip".as_ref()])));
+            return Ok(Self::Pip(python.to_owned(), words(&["-I".as_ref(), "-m".as_ref(), "pip".as_ref()]), None));
         }
         let base = python.canonicalize().with_context(|| format!("cannot find the interpreter behind {}", shown(python)))?;
-        if let Some(wheel) = bundled(&base).and_then(|folder| wheel(&folder, "pip")) {
-            return Ok(Self::Pip(python.to_owned(), words(&["-I".as_ref(), wheel.join("pip").as_ref()])));
+        if let Some((wheel, folder)) = bundled(&base).and_then(|folder| wheel(&folder, "pip").zip(Some(folder))) {
+            return Ok(Self::Pip(python.to_owned(), words(&["-I".as_ref(), wheel.join("pip").as_ref()]), Some(folder)));
         }
         if has_pip(&base) {
-            return Ok(Self::Pip(base, words(&["-I".as_ref(), "-m".as_ref(), "pip".as_ref(), "--python".as_ref(), python.as_ref()])));
+            let arguments = words(&["-I".as_ref(), "-m".as_ref(), "pip".as_ref(), "--python".as_ref(), python.as_ref()]);
+            return Ok(Self::Pip(base, arguments, None));
         }
         bail!("neither uv nor pip is there to install packages: {}", how_to_get_pip(&base));
     }
@@ -69,13 +70,13 @@ impl Tool {
     pub(super) fn install(&self, python: &Path) -> Command {
         let mut command = match self {
             Self::Uv(uv) => Command::new(uv),
-            Self::Pip(program, _) => Command::new(program),
+            Self::Pip(program, ..) => Command::new(program),
         };
         match self {
             Self::Uv(_) => command.args(["pip", "install", "--no-progress", "--python"]).arg(python),
-            Self::Pip(_, arguments) => {
+            Self::Pip(_, arguments, wheels) => {
                 let quiet = ["install", "--no-input", "--disable-pip-version-check", "--progress-bar=off", "--no-warn-script-location"];
-                command.args(arguments).args(quiet)
+                command.args(arguments).args(quiet).args(wheels.iter().flat_map(|folder| [OsStr::new("--find-links"), folder.as_os_str()]))
             }
         };
         scrub(&mut command);
@@ -111,6 +112,12 @@ pub(super) fn bundled(base: &Path) -> Option<PathBuf> {
     libraries.sort_by_key(|library| *library != named);
     let own = libraries.into_iter().map(|library| lib.join(library).join("ensurepip/_bundled"));
     own.chain([PathBuf::from("/usr/share/python-wheels")]).find(|folder| wheel(folder, "pip").is_some())
+}
+
+/// The version of the pip that [`Tool::choose`] runs from its wheel where the environment of `python` has none.
+pub(super) fn bundled_version(python: &Path) -> Option<String> {
+    let wheel = wheel(&bundled(&python.canonicalize().ok()?)?, "pip")?;
+    wheel.file_name()?.to_str()?.split('-').nth(1).map(str::to_owned)
 }
 
 fn wheel(folder: &Path, name: &str) -> Option<PathBuf> {

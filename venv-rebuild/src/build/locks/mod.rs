@@ -9,22 +9,23 @@ mod pylock;
 mod uv;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use contract::path::{absolute, shown};
+use serde::de::DeserializeOwned;
 
 use super::markers::Markers;
 use super::pin::{Pin, file_url};
-use super::requirements::{Requirements, is_hash};
+use super::redact;
+use super::requirements::{Requirements, is_hash, read_text};
 
 /// Reads a lock file by its name: what of it is for this machine and this Python.
 ///
 /// # Errors
 /// It cannot be read, or is of a version whose format is not known.
 pub(super) fn read(path: &Path, markers: &Markers, installed: &BTreeMap<String, Pin>) -> anyhow::Result<Requirements> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", shown(path)))?;
+    let text = read_text(path)?;
     let was_there = |name: &str| installed.contains_key(name);
     let parse = || match path.file_name().and_then(|name| name.to_str()) {
         Some("uv.lock") => uv::read(&text, markers, &was_there, installed.is_empty()),
@@ -33,15 +34,25 @@ pub(super) fn read(path: &Path, markers: &Markers, installed: &BTreeMap<String, 
         Some("Pipfile.lock") => pipfile::read(&text, markers, &was_there),
         _ => bail!("its format is not known"),
     };
-    let locked = parse().with_context(|| format!("cannot read {}: lock the project again, or rebuild with another source", shown(path)))?;
+    // What an error quotes of the lock may be long, or an address with a password.
+    let locked = parse().map_err(|e| anyhow!(redact::excerpt(&format!("{e:#}"))));
+    let locked = locked.with_context(|| format!("cannot read {}: lock the project again, or rebuild with another source", shown(path)))?;
     let mut found = Requirements::default();
     for package in locked {
         match package.pin(path.parent().unwrap_or(path)) {
             Ok(pin) => found.wanted.push(pin),
-            Err(reason) => found.unreadable.push((package.name, format!("{reason:#}"))),
+            Err(reason) => found.unreadable.push((redact::excerpt(&package.name), redact::excerpt(&format!("{reason:#}")))),
         }
     }
     Ok(found)
+}
+
+/// Reads TOML. The parser's own error repeats the line, whatever it holds.
+fn toml<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
+    toml::from_str(text).map_err(|e: toml::de::Error| {
+        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        anyhow!("line {}: {}", before.matches('\n').count() + 1, e.message())
+    })
 }
 
 /// One package as a lock has it.
@@ -99,6 +110,8 @@ fn tidy(path: &Path) -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use std::fs;
 
     use super::*;
 

@@ -57,7 +57,7 @@ struct Archive {
 
 /// What is for here and no extra; extras and groups beside `main` if they were there, or if nothing is known of what was.
 pub(super) fn read(text: &str, markers: &Markers, was_there: &dyn Fn(&str) -> bool, nothing_was: bool) -> anyhow::Result<Vec<Locked>> {
-    let lock: Lock = toml::from_str(text)?;
+    let lock: Lock = super::toml(text)?;
     let is_wanted = |package: &Package| {
         let is_main = package.groups.as_ref().is_none_or(|groups| groups.iter().any(|group| group == "main"));
         let is_default = !package.optional && (is_main || nothing_was);

@@ -57,7 +57,7 @@ struct Archive {
 
 /// Every package whose marker holds; one that hangs on extras or groups if it was there.
 pub(super) fn read(text: &str, markers: &Markers, was_there: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Locked>> {
-    let lock: Lock = toml::from_str(text)?;
+    let lock: Lock = super::toml(text)?;
     ensure!(lock.lock_version.starts_with("1."), "version {} of its format is not known", lock.lock_version);
     let is_wanted = |package: &Package| match &package.marker {
         None => true,

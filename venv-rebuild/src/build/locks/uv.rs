@@ -62,7 +62,7 @@ struct Archive {
 
 /// What the project needs with its `dev` group, and what of the rest was there; the project itself unless it was left out.
 pub(super) fn read(text: &str, markers: &Markers, was_there: &dyn Fn(&str) -> bool, nothing_was: bool) -> anyhow::Result<Vec<Locked>> {
-    let lock: Lock = toml::from_str(text)?;
+    let lock: Lock = super::toml(text)?;
     ensure!(lock.version == 1, "version {} of its format is not known", lock.version);
     let mut reached = BTreeSet::new();
     let mut next: Vec<(usize, Vec<String>)> = lock.roots();

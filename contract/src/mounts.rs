@@ -1,10 +1,22 @@
-//! Which file systems are mounted where: what is in another one is never removed along with a folder.
+//! Which file systems are mounted where: what is in another one is never moved or removed along with a folder.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// The mount points of this process; none where the system does not list them, which then has no binds of its own file systems either.
-pub(crate) fn all() -> io::Result<Vec<PathBuf>> {
+/// The mount points below a folder; it may be one itself.
+///
+/// # Errors
+/// The system does not tell.
+pub fn below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    Ok(all()?.into_iter().filter(|mount| *mount != real && mount.starts_with(&real)).collect())
+}
+
+/// The mount points of this process; none where the system does not list them: that has no binds of folders either.
+///
+/// # Errors
+/// The system does not tell.
+pub fn all() -> io::Result<Vec<PathBuf>> {
     if !cfg!(target_os = "linux") {
         return Ok(Vec::new());
     }
