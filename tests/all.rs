@@ -25,6 +25,7 @@ mod rebuild_rungs;
 mod rebuild_stream;
 mod rebuild_undo;
 mod snapshot;
+mod snapshot_crash;
 mod snapshot_hostile;
 mod snapshot_live;
 mod snapshot_roundtrip;
