@@ -14,6 +14,7 @@ pub mod output;
 pub mod path;
 pub mod pathset;
 pub mod progress;
+pub mod project;
 pub mod record;
 pub mod replace;
 pub mod run;

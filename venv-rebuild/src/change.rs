@@ -173,6 +173,7 @@ impl<'a, 's> Change<'a, 's> {
         let aside = swap::aside(root, &self.journal.id);
         self.journal.step(state, Step::Building { aside: Subject::from(&aside) })?;
         let (text, detail) = self.means.described(rungs, &self.case.targets)?;
+        let before = self.before(rungs)?;
         let filled = match tree::fill(&self.means, self.force, &self.case, rungs, fresh, &aside) {
             Ok(filled) if !signal::interrupted() => filled,
             unfit => {
@@ -183,7 +184,7 @@ impl<'a, 's> Change<'a, 's> {
         };
         let (old, new) = (Tree::of(root)?, Tree::of(&aside)?);
         self.journal.step(state, Step::Swapping { aside: Subject::from(&aside), old, new })?;
-        let attempt = swap::exchange(root, &aside).and_then(|()| self.verified(rungs, filled, text, detail));
+        let attempt = swap::exchange(root, &aside).and_then(|()| self.verified(rungs, &before, filled, text, detail));
         match attempt {
             Ok(Attempt::Kept(mut kept)) => {
                 self.journal.step(state, Step::Keeping { aside: Subject::from(&aside), old, new }).map_err(|e| e.context(Stuck))?;
@@ -194,8 +195,21 @@ impl<'a, 's> Change<'a, 's> {
         }
     }
 
-    fn verified(&self, rungs: &Rungs, filled: Filled, text: String, mut detail: Map<String, Value>) -> anyhow::Result<Attempt> {
-        let before = &self.patient.probe;
+    /// What was wrong before. All of it must be known of an environment that works, since a new one brings all anew.
+    fn before(&self, rungs: &Rungs) -> anyhow::Result<Probe> {
+        let probe = &self.patient.probe;
+        let is_known = probe.level == Level::Deep || probe.status == Status::Broken || !rungs.contains(&Repair::Rebuild);
+        if is_known { Ok(probe.clone()) } else { patient::judge(&self.patient.root, true) }
+    }
+
+    fn verified(
+        &self,
+        rungs: &Rungs,
+        before: &Probe,
+        filled: Filled,
+        text: String,
+        mut detail: Map<String, Value>,
+    ) -> anyhow::Result<Attempt> {
         let deep = before.level == Level::Deep || rungs.contains(&Repair::Packages) || rungs.contains(&Repair::Rebuild);
         let after = patient::judge(&self.patient.root, deep)?;
         let damaged = after.faults.iter().any(|fault| fault.repair == Some(Repair::Packages));

@@ -15,6 +15,7 @@ mod options;
 mod pin;
 mod places;
 mod project;
+mod pyproject;
 mod reason;
 mod recovered;
 pub(crate) mod redact;

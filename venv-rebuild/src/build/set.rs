@@ -21,7 +21,7 @@ use super::{carry, locks, project, redact, requirements};
 pub(crate) enum Source {
     /// A lock file of the project.
     Lock(PathBuf),
-    /// A requirements file of the project.
+    /// A requirements file of the project, or its pyproject.toml.
     Requirements(PathBuf),
     /// The metadata of what is installed in the broken environment.
     Recovered,
@@ -144,7 +144,7 @@ fn from_project(source: Source, found: Recovered, markers: &Markers, options: &O
 }
 
 impl Source {
-    fn path(&self) -> Option<&Path> {
+    pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::Lock(path) | Self::Requirements(path) => Some(path),
             Self::Recovered => None,
