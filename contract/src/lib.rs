@@ -10,6 +10,7 @@ pub mod duration;
 mod generate;
 pub mod input;
 pub mod lock;
+pub mod missing;
 pub mod output;
 pub mod path;
 pub mod pathset;
