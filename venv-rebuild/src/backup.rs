@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::swap::{beside, parent};
 
 /// The file in a backup that says that it is ours to prune and to swap back.
-const MARKER: &str = "mendline-backup.json";
+pub(crate) const MARKER: &str = "mendline-backup.json";
 
 /// What the marker says.
 #[derive(Debug, Serialize, Deserialize)]

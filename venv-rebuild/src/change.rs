@@ -1,6 +1,5 @@
 //! One change of one environment: on record before it begins, made, verified, and kept or taken back.
 
-use std::path::Path;
 use std::time::Instant;
 
 use contract::action::{Action, Outcome};
@@ -115,7 +114,7 @@ impl<'a, 's> Change<'a, 's> {
                 Some(first) => format!("{first}; and without the installer's cache: {why}"),
             };
             self.tried.extend(rungs.iter().map(|rung| Reason { rung: *rung, why_not: why.clone() }));
-            match ladder::above(&rungs) {
+            match self.case.above(&rungs) {
                 Some(above) => rungs = above,
                 None => return self.failed(&rungs, Outcome::Failed, &why),
             }
@@ -127,7 +126,7 @@ impl<'a, 's> Change<'a, 's> {
         if is_patch(rungs) {
             return self.patch(rungs);
         }
-        if let Some(refusal) = self.means.refusal() {
+        if let Some(refusal) = self.means.refusal(rungs)? {
             return Ok(Attempt::Refused(refusal));
         }
         self.swap(rungs, fresh)
@@ -146,7 +145,7 @@ impl<'a, 's> Change<'a, 's> {
     }
 
     fn patched(&self, patch: &mut Patch, rungs: &Rungs) -> anyhow::Result<Attempt> {
-        let (text, detail) = self.means.described(rungs, &self.case.targets)?;
+        let (words, detail) = self.means.described(rungs, &self.case.targets)?;
         let mut changes = 0;
         for rung in rungs {
             let edits = self.means.edits(*rung, &self.case.targets)?;
@@ -154,14 +153,14 @@ impl<'a, 's> Change<'a, 's> {
             patch.apply(&self.force.state, &edits)?;
         }
         if changes == 0 {
-            return Ok(Attempt::Not { why: "there is nothing in the files that it could change".to_owned(), damaged: false });
+            return self.means.nothing(&self.case.targets).map(Attempt::Refused);
         }
         let after = patient::judge(&self.patient.root, self.patient.probe.level == Level::Deep)?;
         Ok(match judge(&self.case, rungs, &self.patient.probe, &after) {
             Verdict::Not(why) => Attempt::Not { why, damaged: false },
             Verdict::Mended => {
                 let undo = Subject::from(self.journal.id.as_str());
-                Attempt::Kept(Box::new(Kept { undo, after, text, detail, missing: Vec::new() }))
+                Attempt::Kept(Box::new(Kept { undo, after, text: words.past, detail, missing: Vec::new() }))
             }
         })
     }
@@ -172,7 +171,7 @@ impl<'a, 's> Change<'a, 's> {
         let root = &self.patient.root;
         let aside = swap::aside(root, &self.journal.id);
         self.journal.step(state, Step::Building { aside: Subject::from(&aside) })?;
-        let (text, detail) = self.means.described(rungs, &self.case.targets)?;
+        let (mut words, mut detail) = self.means.described(rungs, &self.case.targets)?;
         let before = self.before(rungs)?;
         let filled = match tree::fill(&self.means, self.force, &self.case, rungs, fresh, &aside) {
             Ok(filled) if !signal::interrupted() => filled,
@@ -182,16 +181,29 @@ impl<'a, 's> Change<'a, 's> {
                 anyhow::bail!("interrupted");
             }
         };
+        let Filled { missing, stuck, said, detail: more } = filled;
+        if !stuck.is_empty() && !self.session.options.leave_behind {
+            swap::remove(&aside).map_err(|e| e.context(Stuck))?;
+            return Ok(Attempt::Refused(Refusal::Stuck(stuck)));
+        }
+        for said in said {
+            words.past(&said);
+        }
+        detail.extend(more);
         let (old, new) = (Tree::of(root)?, Tree::of(&aside)?);
-        self.journal.step(state, Step::Swapping { aside: Subject::from(&aside), old, new })?;
-        let attempt = swap::exchange(root, &aside).and_then(|()| self.verified(rungs, &before, filled, text, detail));
-        match attempt {
-            Ok(Attempt::Kept(mut kept)) => {
+        if let Err(e) = self.journal.step(state, Step::Swapping { aside: Subject::from(&aside), old, new }) {
+            swap::remove(&aside).map_err(|e| e.context(Stuck))?;
+            return Err(e);
+        }
+        let put_back = || swap::put_back(root, &aside, old, new).map_err(|e| e.context(Stuck));
+        match swap::exchange(root, &aside).and_then(|()| self.verified(rungs, &before, &missing)) {
+            Ok(Ok(after)) => {
                 self.journal.step(state, Step::Keeping { aside: Subject::from(&aside), old, new }).map_err(|e| e.context(Stuck))?;
-                kept.undo = Subject::from(&backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
-                Ok(Attempt::Kept(kept))
+                let undo = Subject::from(&backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
+                Ok(Attempt::Kept(Box::new(Kept { undo, after, text: words.past, detail, missing })))
             }
-            other => swap::put_back(root, &aside, old, new).map_err(|e| e.context(Stuck)).and(other),
+            Ok(Err(not)) => put_back().map(|_| not),
+            Err(e) => put_back().and(Err(e)),
         }
     }
 
@@ -202,28 +214,19 @@ impl<'a, 's> Change<'a, 's> {
         if is_known { Ok(probe.clone()) } else { patient::judge(&self.patient.root, true) }
     }
 
-    fn verified(
-        &self,
-        rungs: &Rungs,
-        before: &Probe,
-        filled: Filled,
-        text: String,
-        mut detail: Map<String, Value>,
-    ) -> anyhow::Result<Attempt> {
+    /// The verdict on the new tree; else why it is not kept.
+    fn verified(&self, rungs: &Rungs, before: &Probe, missing: &[(String, String)]) -> anyhow::Result<Result<Probe, Attempt>> {
         let deep = before.level == Level::Deep || rungs.contains(&Repair::Packages) || rungs.contains(&Repair::Rebuild);
         let after = patient::judge(&self.patient.root, deep)?;
         let damaged = after.faults.iter().any(|fault| fault.repair == Some(Repair::Packages));
-        let missing = filled.missing;
-        detail.extend(filled.detail);
         // Less than all of it is better than what was there only where nothing of that worked.
         let works = after.status != Status::Unknown && !after.faults.iter().any(|fault| fault.severity == Some(Status::Broken));
-        let judged = judge(&self.case, rungs, before, &after);
-        Ok(match judged {
-            Verdict::Not(why) if missing.is_empty() => Attempt::Not { why, damaged },
+        Ok(match judge(&self.case, rungs, before, &after) {
+            Verdict::Not(why) if missing.is_empty() => Err(Attempt::Not { why, damaged }),
             _ if !missing.is_empty() && (before.status != Status::Broken || !works) => {
-                Attempt::Not { why: without(&missing), damaged: false }
+                Err(Attempt::Not { why: without(missing), damaged: false })
             }
-            _ => Attempt::Kept(Box::new(Kept { undo: Subject::from(Path::new("")), after, text, detail, missing })),
+            _ => Ok(after),
         })
     }
 
@@ -235,7 +238,7 @@ impl<'a, 's> Change<'a, 's> {
             detail.insert("left".to_owned(), json!(left));
         }
         let whole = kept.missing.is_empty();
-        let mut text = past(&kept.text);
+        let mut text = kept.text;
         if !whole {
             detail.insert(
                 "missing".to_owned(),
@@ -289,21 +292,4 @@ fn without(missing: &[(String, String)]) -> String {
     let names = crate::refuse::list(missing.iter().map(|(name, _)| name.clone()));
     let why = missing.first().map_or("", |(_, why)| why);
     format!("{names} could not be installed: {why}")
-}
-
-/// A plan that was carried out. The verbs are ours.
-fn past(plan: &str) -> String {
-    let done = [
-        ("write ", "wrote "),
-        ("point ", "pointed "),
-        ("rewrite ", "rewrote "),
-        ("remove ", "removed "),
-        ("put pip", "put pip"),
-        ("reinstall ", "reinstalled "),
-        ("build ", "built "),
-    ];
-    let step = |step: &str| {
-        done.iter().find_map(|(now, then)| step.strip_prefix(now).map(|rest| format!("{then}{rest}"))).unwrap_or_else(|| step.to_owned())
-    };
-    plan.split("; ").map(step).collect::<Vec<_>>().join("; ")
 }

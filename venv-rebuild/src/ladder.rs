@@ -13,6 +13,9 @@ const LADDER: [Repair; 7] =
 /// A packaged file with other bytes that still make sense: somebody's own change, which is undone only on request.
 const MODIFIED: &str = "package-modified";
 
+/// What one rebuild could not bring, and the next would not either.
+const MISSING: &str = "packages-missing";
+
 /// Rungs of one attempt: each answers some fault, together they answer all.
 pub(crate) type Rungs = BTreeSet<Repair>;
 
@@ -46,6 +49,12 @@ impl Case {
             |fault: &Finding| rungs.contains(&Repair::Rebuild) || ours(fault) && rung(fault).is_some_and(|rung| rungs.contains(&rung));
         let (targets, others) = probe.faults.iter().filter(|fault| full || rung(fault).is_some()).cloned().partition(now);
         Self { targets, others, rungs }
+    }
+
+    /// What is tried when `rungs` did not help.
+    pub(crate) fn above(&self, rungs: &Rungs) -> Option<Rungs> {
+        let helps = !rungs.contains(&Repair::Rebuild) && self.targets.iter().any(|fault| fault.code != MISSING);
+        helps.then(|| Rungs::from([Repair::Rebuild]))
     }
 
     /// Takes the rebuild, which answers for every fault that any rung could mend.
@@ -97,11 +106,6 @@ fn first(rungs: Rungs) -> Rungs {
     }
     let (files, trees): (Rungs, Rungs) = rungs.into_iter().partition(|rung| *rung <= Repair::Relocate);
     if files.is_empty() { trees } else { files }
-}
-
-/// What is tried when `rungs` did not help.
-pub(crate) fn above(rungs: &Rungs) -> Option<Rungs> {
-    (!rungs.contains(&Repair::Rebuild)).then(|| Rungs::from([Repair::Rebuild]))
 }
 
 /// Whether these rungs only replace a few files, one by one, so that nobody who uses the environment is disturbed.

@@ -25,7 +25,7 @@ pub(super) fn source(venv: &Path) -> Option<Source> {
 
 fn sorted(path: PathBuf) -> Source {
     let is_lock = path.extension().is_some_and(|ending| ending == "lock") || path.ends_with("pylock.toml");
-    if !is_lock { Source::Requirements(path) } else { Source::Lock(path) }
+    if is_lock { Source::Lock(path) } else { Source::Requirements(path) }
 }
 
 #[cfg(test)]
