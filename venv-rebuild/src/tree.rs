@@ -97,9 +97,10 @@ fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &m
 
 /// What the new environment lacks is said in the record, and in itself: the next night must not take it for whole.
 fn lacking(filled: &mut Filled, built: &Built, set: &PackageSet, aside: &Path) -> anyhow::Result<()> {
-    // Of what came from an address, an index may have a namesake.
+    // Of what came from an address, an index may have a namesake; and where nothing tells its name, the address stands in its place.
     let version = |pin: &Pin| pin.version.clone().filter(|_| pin.is_of_an_index());
-    let failed = built.failed.iter().map(|(pin, why)| Missing { name: pin.name.clone(), version: version(pin), why: why.clone() });
+    let name = |pin: &Pin| build::redact::urls(&pin.name);
+    let failed = built.failed.iter().map(|(pin, why)| Missing { name: name(pin), version: version(pin), why: why.clone() });
     let lost = set.unrecoverable.iter().map(|(name, why)| Missing { name: name.clone(), version: None, why: why.clone() });
     missing::write(aside, failed.chain(lost).collect())?;
     filled.missing =
