@@ -219,8 +219,11 @@ fn installs_of_older_kinds_are_carried_over() {
 fn nothing_of_a_project_in_the_root_is_lost() {
     let sandbox = Sandbox::new();
     let root = sandbox.work("project");
-    ward::by_venv(&sandbox, ward::python(), &root, &["--without-pip"]);
-    write(&root.join(".gitignore"), "bin/python*\nbin/[Aa]ctivate*\nlib/\nlib64\ninclude/\npyvenv.cfg\n*.secret\n");
+    ward::by_uv(&sandbox, &root, &[]);
+    write(
+        &root.join(".gitignore"),
+        "bin/*activate*\\nbin/pydoc.bat\\nCACHEDIR.TAG\\nbin/python*\nbin/[Aa]ctivate*\nlib/\nlib64\ninclude/\npyvenv.cfg\n*.secret\n",
+    );
     let own = ["bin/deploy.sh", "etc/app.conf", "share/doc/x", ".lock"];
     for path in own {
         write(&root.join(path), "mine\n");
