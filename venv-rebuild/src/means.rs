@@ -55,11 +55,12 @@ pub(crate) struct Means<'a> {
     /// Whom it is for.
     pub(crate) patient: &'a Patient,
     interpreter: OnceCell<Interpreter>,
+    belongings: OnceCell<Belongings>,
 }
 
 impl<'a> Means<'a> {
     pub(crate) fn of(options: &'a Options, patient: &'a Patient) -> Self {
-        Self { options, patient, interpreter: OnceCell::new() }
+        Self { options, patient, interpreter: OnceCell::new(), belongings: OnceCell::new() }
     }
 
     pub(crate) fn spec(&self) -> anyhow::Result<Spec> {
@@ -163,17 +164,21 @@ impl<'a> Means<'a> {
         if refusal.is_some() || !rungs.contains(&Repair::Rebuild) || self.options.leave_behind {
             return Ok(refusal);
         }
-        let stuck = self.belongings()?.stuck;
-        Ok((!stuck.is_empty()).then_some(Refusal::Stuck(stuck)))
+        let stuck = &self.belongings()?.stuck;
+        Ok((!stuck.is_empty()).then(|| Refusal::Stuck(stuck.clone())))
     }
 
     /// What a rebuild carries over.
     ///
     /// # Errors
     /// A folder of the environment cannot be read.
-    pub(crate) fn belongings(&self) -> anyhow::Result<Belongings> {
+    pub(crate) fn belongings(&self) -> anyhow::Result<&Belongings> {
+        if let Some(found) = self.belongings.get() {
+            return Ok(found);
+        }
         let litter: Vec<PathBuf> = litter(&self.patient.probe.faults).iter().map(|path| path.as_path().to_owned()).collect();
-        build::belongings(&self.patient.root, &self.packages()?, &self.spec()?, &litter)
+        let found = build::belongings(&self.patient.root, &self.packages()?, &self.spec()?, &litter)?;
+        Ok(self.belongings.get_or_init(|| found))
     }
 
     /// What these rungs do, for a person and for a program.
@@ -198,7 +203,7 @@ impl<'a> Means<'a> {
                 }
                 Repair::Rebuild | Repair::Other => {
                     words.say("build", "built", &self.rebuilt(&mut detail)?);
-                    let own = self.belongings()?.own;
+                    let own = &self.belongings()?.own;
                     let paths: Vec<PathBuf> = own.iter().map(|own| own.from.clone()).collect();
                     if !own.is_empty() {
                         let files = tree::unexplained(own.iter().map(|own| own.files).sum());

@@ -69,7 +69,7 @@ fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &m
     let mut filled = Filled::default();
     lacking(&mut filled, &built, &set, aside)?;
     openness::adopt(&patient.root, aside)?;
-    let carried = build::hand_over(&belongings, &set, &patient.root, aside)?;
+    let carried = build::hand_over(belongings, &set, &patient.root, aside)?;
     let collisions = carried.collisions.iter().map(|path| (path.clone(), "a package has another file of that name"));
     filled.stuck = belongings.stuck.iter().cloned().chain(collisions).collect();
     let mut say = |key: &str, text: String, count: u64, paths: &[PathBuf]| {
