@@ -16,6 +16,7 @@ mod layout;
 mod log;
 mod means;
 mod mend;
+mod mounts;
 mod openness;
 mod patch;
 mod patient;

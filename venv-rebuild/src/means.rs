@@ -17,7 +17,7 @@ use crate::ladder::{self, Case, Reason, Rungs, is_patch};
 use crate::patient::Patient;
 use crate::refuse::{self, Refusal};
 use crate::session::Options;
-use crate::{config, relink, relocate, tree};
+use crate::{config, mounts, relink, relocate, tree};
 
 /// What is done, in the words of a plan and in those of a report.
 #[derive(Default)]
@@ -160,6 +160,10 @@ impl<'a> Means<'a> {
     /// # Errors
     /// What is in the old one cannot be seen.
     pub(crate) fn refusal(&self, rungs: &Rungs) -> anyhow::Result<Option<Refusal>> {
+        let mounted = mounts::below(&self.patient.root)?;
+        if !mounted.is_empty() {
+            return Ok(Some(Refusal::Mounted(mounted)));
+        }
         let refusal = refuse::swap(&self.patient.root, self.options.even_in_use, self.options.even_project);
         if refusal.is_some() || !rungs.contains(&Repair::Rebuild) || self.options.leave_behind {
             return Ok(refusal);

@@ -43,6 +43,8 @@ pub(crate) enum Refusal {
     Untrusted(String),
     /// It is what was kept of this environment.
     Backup(PathBuf),
+    /// Something is mounted inside it, which a swap would take away from its path.
+    Mounted(Vec<PathBuf>),
     /// Its root holds files of a project.
     Project(Vec<PathBuf>),
     /// These processes use it.
@@ -101,6 +103,7 @@ impl Refusal {
         match self {
             Self::InUse(users) => Some(("in_use".to_owned(), json!(users))),
             Self::Project(names) => Some(("unexplained".to_owned(), json!(names.iter().map(Subject::from).collect::<Vec<_>>()))),
+            Self::Mounted(points) => Some(("mounted".to_owned(), json!(points.iter().map(Subject::from).collect::<Vec<_>>()))),
             Self::Stuck(paths) => {
                 let stuck = paths.iter().map(|(path, why)| json!({"path": Subject::from(path), "why": why}));
                 Some(("stuck".to_owned(), stuck.collect()))
@@ -118,6 +121,10 @@ impl Refusal {
             Self::Project(names) => format!(
                 "its root also holds what is no part of an environment ({}); look at it, and pass --even-project to carry it over",
                 list(names.iter().map(|name| shown(name)))
+            ),
+            Self::Mounted(points) => format!(
+                "{} is mounted inside it, and a swap would take that away from its path; unmount it first",
+                list(points.iter().map(|point| shown(point)))
             ),
             Self::InUse(users) => format!(
                 "in use by {}; stop it, or pass --in-use=replace",
