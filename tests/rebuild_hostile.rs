@@ -153,6 +153,29 @@ fn a_full_disk_under_the_state_folder_stops_it_before_the_first_change() {
 }
 
 #[test]
+fn a_disk_under_the_state_folder_that_fills_up_meanwhile_leaves_no_second_tree() {
+    let sandbox = Sandbox::new();
+    let venv = whole(&sandbox);
+    let old = ward::contents(&venv);
+    // With so many pages left it comes as far as the new tree; one less, and it never begins.
+    let script = "mount -t tmpfs -o size=64k none \"$1\" && head -c $((65536 - $3 * 4096)) /dev/zero >\"$1/filler\" &&
+        venv-rebuild --force --full --state-dir \"$1\" \"$2\"";
+    let state = sandbox.work("full");
+    fs::create_dir_all(&state).unwrap();
+    let mut stopped_late = 0;
+    for pages in 1..12 {
+        let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(&state), arg(&venv), arg(pages.to_string())];
+        let ran = ward::at_wheels(&sandbox, sandbox.command("unshare", as_root().into_iter().map(arg).chain(words))).run();
+        if ran.code == Some(0) {
+            break;
+        }
+        stopped_late += u32::from(ran.of("action").iter().any(|action| action["data"]["text"].to_string().contains("No space left")));
+        nothing_happened(&venv, &old);
+    }
+    assert!(stopped_late > 0);
+}
+
+#[test]
 fn a_folder_that_may_not_be_written_is_said_and_left_alone() {
     let sandbox = Sandbox::new();
     let (venv, system) = (sandbox.work("project/.venv"), Path::new("/usr/bin/python3"));
