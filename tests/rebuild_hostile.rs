@@ -367,3 +367,23 @@ fn an_index_that_the_project_names_is_asked_and_reported_without_its_password() 
         assert!(![ran.text(), ran.stderr, log, audit].concat().contains("hunter2"), "{installer}");
     }
 }
+
+#[test]
+fn a_tree_of_thousands_of_levels_keeps_nobody_else_from_being_mended() {
+    let sandbox = Sandbox::new();
+    let deep = degraded(&sandbox);
+    let script = "import os\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')";
+    let share = deep.join("share");
+    fs::create_dir_all(&share).unwrap();
+    drop(sandbox.command("python3", ["-c", script]).within(&share).run().code(0));
+    let other = sandbox.work("other/.venv");
+    ward::by_uv(&sandbox, &other, &[]);
+    ward::kill(&other);
+    let ran = ward::rebuild(&sandbox, ["--force".into(), arg(&deep), arg(&other)]).run().code(1);
+    let outcome = |venv: &Path| ran.of("action").into_iter().find(|action| action["subject"] == venv.to_str().unwrap()).unwrap();
+    assert_eq!(outcome(&other)["data"]["outcome"], "done");
+    let data = &outcome(&deep)["data"];
+    assert!(data["outcome"] == "failed" || data["outcome"] == "skipped", "{data}");
+    // Too deep for the clean-up of the test.
+    drop(sandbox.command("rm", [arg("-rf"), arg(share.join("d"))]).run().code(0));
+}
