@@ -28,15 +28,32 @@ pub(crate) fn make(from: &Path, to: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// Owner, mode and times; an owner that we may not give is left, as `cp -a` leaves it.
-fn give(folder: &File, meta: &Metadata) -> io::Result<()> {
-    let made = folder.metadata()?;
-    if (made.uid(), made.gid()) != (meta.uid(), meta.gid()) {
-        match fchown(folder, Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid()))) {
-            Err(Errno::PERM) | Ok(()) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+/// Gives a new file what the one that it replaces has besides content and mode: owner and extended attributes.
+pub(crate) fn adopt(replaced: &Path, new: &File) -> io::Result<()> {
+    let Ok(meta) = replaced.symlink_metadata() else { return Ok(()) };
+    if meta.is_file() {
+        give_owner(new, &meta)?;
+        // As `cp -a`: what the file system does not take is left.
+        let _ = copy_attributes(replaced, new);
     }
+    Ok(())
+}
+
+/// An owner that we may not give is left, as `cp -a` leaves it.
+fn give_owner(file: &File, meta: &Metadata) -> io::Result<()> {
+    let made = file.metadata()?;
+    if (made.uid(), made.gid()) == (meta.uid(), meta.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid()))) {
+        Err(Errno::PERM) | Ok(()) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Owner, mode and times.
+fn give(folder: &File, meta: &Metadata) -> io::Result<()> {
+    give_owner(folder, meta)?;
     folder.set_permissions(Permissions::from_mode(meta.mode() & 0o7777))?;
     folder.set_times(FileTimes::new().set_accessed(meta.accessed()?).set_modified(meta.modified()?))
 }
