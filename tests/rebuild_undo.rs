@@ -243,11 +243,11 @@ fn a_file_that_is_rewritten_keeps_its_owner_and_attributes_and_so_does_its_origi
         let meta = fs::metadata(&activate).unwrap();
         (std::os::unix::fs::MetadataExt::uid(&meta), std::os::unix::fs::MetadataExt::gid(&meta))
     };
-    let (before, owned) = (fs::read(&activate).unwrap(), owner());
+    let (before, whose) = (fs::read(&activate).unwrap(), owner());
     drop(ward::force(&sandbox, &[], &venv));
     assert_ne!(fs::read(&activate).unwrap(), before, "it was rewritten");
-    assert_eq!(owner(), owned);
+    assert_eq!(owner(), whose);
     drop(undo(&sandbox, &["--force"], &venv).code(0));
     assert_eq!(fs::read(&activate).unwrap(), before);
-    assert_eq!(owner(), owned);
+    assert_eq!(owner(), whose);
 }
