@@ -146,9 +146,10 @@ impl Live {
             && (self.kind == Kind::Folder || (self.size, self.mtime) == (before.size, before.mtime))
     }
 
-    /// Whether nothing at all was done to it since, not even behind its old time. What was renamed does not pass.
+    /// Whether nothing at all was done to it since, not even behind its old time. What was renamed does not pass; and a file with more
+    /// names is not asked, since one that it gets or loses shows, too.
     pub(crate) fn is_untouched_since(&self, before: &Self) -> bool {
-        self.is_still(before) && (self.kind == Kind::Folder || self.ctime == before.ctime)
+        self.is_still(before) && (self.kind == Kind::Folder || before.names > 1 || self.ctime == before.ctime)
     }
 }
 
@@ -189,8 +190,10 @@ pub(crate) fn rename(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> io::Result<(
 /// Removes what stands at a name, whole trees included, following no link. The folders in a tree come up to its top before they go, so
 /// that no depth takes more open files than a process may have.
 pub(crate) fn remove(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
-    if !is_folder(folder, name)? {
-        return unlink(folder, name, AtFlags::empty());
+    match at(folder, name)? {
+        None => return Ok(()),
+        Some(live) if live.kind != Kind::Folder => return unlink(folder, name, AtFlags::empty()),
+        Some(_) => {}
     }
     let top = opened_up(folder, name)?;
     let mut pending = names(&top)?;

@@ -94,14 +94,14 @@ impl<'a> Plan<'a> {
 /// A path cannot be looked at, nothing was asked for that the snapshot has, or a folder stands where a file was and may not go.
 pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyhow::Result<Plan<'a>> {
     let entries = wish.selected()?;
-    let replaced = wish.replaced(&entries, ground)?;
-    let step = |entry: &&'a Entry| wish.step(entry, ground, &replaced).transpose();
+    let none = wish.no_folders(&entries, ground)?;
+    let step = |entry: &&'a Entry| wish.step(entry, ground, &none).transpose();
     let mut steps = entries.par_iter().filter_map(step).collect::<anyhow::Result<Vec<_>>>()?;
     part(&mut steps);
     link_hard(&mut steps);
     let mut left = Vec::new();
     if wish.exact {
-        let extra = wish.extra(&entries, ground, store, &replaced)?;
+        let extra = wish.extra(&entries, ground, store, &none)?;
         let (special, extra): (Vec<Step<'_>>, Vec<Step<'_>>) =
             extra.into_iter().partition(|step| step.before.as_ref().is_some_and(|live| live.kind == Kind::Special));
         steps.extend(extra);
@@ -199,21 +199,21 @@ impl<'a> Wish<'a> {
         Ok(if below == Path::new("") { root.real.as_path().to_owned() } else { root.real.as_path().join(below) })
     }
 
-    /// Where folders were and something else is now: nothing is below that, even if it is a link and leads somewhere.
-    fn replaced(&self, entries: &[&'a Entry], ground: &Ground) -> anyhow::Result<HashSet<PathBuf>> {
-        let mut replaced = HashSet::new();
+    /// Where folders were and none is now: nothing is below that, even if a link is there and leads somewhere.
+    fn no_folders(&self, entries: &[&'a Entry], ground: &Ground) -> anyhow::Result<HashSet<PathBuf>> {
+        let mut none = HashSet::new();
         for entry in entries.iter().filter(|entry| entry.kind == Kind::Folder) {
             let path = self.place(entry.path.as_path())?;
-            if !is_below(&replaced, &path) && ground.live(&path)?.is_some_and(|live| live.kind != Kind::Folder) {
-                replaced.insert(path);
+            if !is_below(&none, &path) && ground.live(&path)?.is_none_or(|live| live.kind != Kind::Folder) {
+                none.insert(path);
             }
         }
-        Ok(replaced)
+        Ok(none)
     }
 
-    fn step(&self, entry: &'a Entry, ground: &Ground, replaced: &HashSet<PathBuf>) -> anyhow::Result<Option<Step<'a>>> {
+    fn step(&self, entry: &'a Entry, ground: &Ground, none: &HashSet<PathBuf>) -> anyhow::Result<Option<Step<'a>>> {
         let path = self.place(entry.path.as_path())?;
-        let before = if is_below(replaced, &path) { None } else { ground.live(&path)? };
+        let before = if is_below(none, &path) { None } else { ground.live(&path)? };
         let change = match (entry.kind, &before) {
             (Kind::Unknown, _) => anyhow::bail!("{} is of a kind that this version does not know; use a newer snapshot", entry.path),
             (Kind::Absent, Some(_)) if self.exact => Change::Delete,
@@ -275,13 +275,13 @@ impl<'a> Wish<'a> {
     }
 
     /// What is there and was not, in folders of which everything was seen.
-    fn extra(&self, entries: &[&'a Entry], ground: &Ground, store: &Store, replaced: &HashSet<PathBuf>) -> anyhow::Result<Vec<Step<'a>>> {
+    fn extra(&self, entries: &[&'a Entry], ground: &Ground, store: &Store, none: &HashSet<PathBuf>) -> anyhow::Result<Vec<Step<'a>>> {
         let known: HashSet<&Path> = self.manifest.entries.iter().map(|entry| entry.path.as_path()).collect();
         let folders = entries.iter().filter(|entry| entry.kind == Kind::Folder && entry.complete);
         let mut extra = Vec::new();
         for entry in folders {
             let place = self.place(entry.path.as_path())?;
-            if is_below(replaced, &place) || ground.live(&place)?.is_none_or(|live| live.kind != Kind::Folder) {
+            if is_below(none, &place) || ground.live(&place)?.is_none_or(|live| live.kind != Kind::Folder) {
                 continue;
             }
             for name in names(&place, ground)? {
