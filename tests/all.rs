@@ -7,6 +7,7 @@
 mod checkup;
 mod contract_readme;
 mod corpus;
+mod day;
 mod drawing;
 mod manners;
 mod mutation;
