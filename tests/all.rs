@@ -29,6 +29,7 @@ mod rebuild_undo;
 mod snapshot;
 mod snapshot_crash;
 mod snapshot_drawing;
+mod snapshot_format;
 mod snapshot_hostile;
 mod snapshot_live;
 mod snapshot_roundtrip;

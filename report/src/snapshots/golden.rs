@@ -287,7 +287,8 @@ Actions
     of then
 
 1 action: 1 planned
-  Room: 2.8 MiB of contents that no snapshot needs would be set free (1 pack)
+
+2.8 MiB of contents that no snapshot needs would be set free (1 pack).
 
 Nothing has been changed: this was a dry run. The same command with --force does what is planned.
 "

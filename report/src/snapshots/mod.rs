@@ -81,7 +81,7 @@ pub(crate) fn draw(seen: &Seen, all: bool) -> Vec<Block<'_>> {
 
 /// What follows the actions.
 pub(crate) fn draw_room(seen: &Seen) -> Vec<Block<'_>> {
-    seen.snapshots.room.iter().map(room::Room::draw).collect()
+    seen.snapshots.room.iter().filter_map(room::Room::draw).collect()
 }
 
 /// The folder that all these places share, where there is one and one host alone.

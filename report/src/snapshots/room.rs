@@ -28,9 +28,13 @@ impl Room {
         !self.done && self.detail.freed > 0
     }
 
-    pub(crate) fn draw<'a>(&self) -> Block<'a> {
+    /// Nothing where there is none to be had.
+    pub(crate) fn draw<'a>(&self) -> Option<Block<'a>> {
         let Detail { freed, packs } = self.detail;
+        if freed == 0 {
+            return None;
+        }
         let (verb, freed, packs) = (if self.done { "was" } else { "would be" }, size(freed), counted(packs, "pack"));
-        Block::Line(Tone::Faint, format!("Room: {freed} of contents that no snapshot needs {verb} set free ({packs})"))
+        Some(Block::Line(Tone::Plain, format!("{freed} of contents that no snapshot needs {verb} set free ({packs}).")))
     }
 }

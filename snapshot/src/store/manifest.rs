@@ -131,7 +131,8 @@ pub(crate) struct Entry {
     pub(crate) uid: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) gid: Option<u32>,
-    /// Seconds since 1970 with nine decimals, as `touch -d @…` takes them and `stat -c %.9Y` prints them.
+    /// Seconds since 1970 with nine decimals, as `touch -d @…` takes them and `stat -c %.9Y` prints them. Before 1970 the decimals count on
+    /// from the seconds, and theirs do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mtime: Option<String>,
     /// Of a file, in bytes.
@@ -415,6 +416,6 @@ impl Header {
 
     /// What anybody may know of a sealed snapshot.
     pub(crate) fn opened(&self) -> Self {
-        Self { roots: Vec::new(), above: Vec::new(), git: Vec::new(), pythons: Vec::new(), ..self.clone() }
+        Self { roots: Vec::new(), excluded: Vec::new(), above: Vec::new(), git: Vec::new(), pythons: Vec::new(), ..self.clone() }
     }
 }
