@@ -36,9 +36,12 @@ use crate::capture::roots::real;
 use crate::store::contents::Contents;
 use crate::store::files::UNFINISHED;
 use crate::store::manifest::{Header, Manifest, SUFFIX};
+use crate::store::pack::{INDEX, PACK};
 use crate::store::seal::{Identities, Recipients, SEALED};
 
 const README: &str = include_str!("README.txt");
+/// What the names of files begin with that are about to replace others.
+const TEMPORARY: &str = ".mendline-";
 
 /// Where the store is, and how long to wait for it.
 #[derive(Clone, Debug, clap::Args)]
@@ -180,9 +183,13 @@ impl Store {
             Err(e) if e.is::<Held>() => return Ok(()),
             Err(e) => return Err(e),
         };
-        for folder in [self.packs(), self.manifests()] {
+        for folder in [self.packs(), self.manifests(), self.cache(), self.journal()] {
             for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", shown(&folder)))?.filter_map(Result::ok) {
-                if entry.file_name().as_encoded_bytes().ends_with(UNFINISHED.as_bytes()) {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                // An index comes before its pack and goes after it.
+                let alone = name.contains(INDEX) && !folder.join(name.replace(INDEX, PACK)).exists();
+                if alone || name.ends_with(UNFINISHED) || name.starts_with(TEMPORARY) {
                     fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", shown(&entry.path())))?;
                 }
             }
