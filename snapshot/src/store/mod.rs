@@ -27,6 +27,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use anyhow::Context as _;
+use chrono::{DateTime, Utc};
 use contract::duration;
 use contract::lock::{self, Held, Lock, Mode};
 use contract::path::{absolute, shown};
@@ -234,6 +235,7 @@ impl Store {
         let (headers, _) = self.headers()?;
         manifest.header.seq = headers.last().map_or(0, |header| header.seq) + 1;
         let id = &manifest.header.id;
+        anyhow::ensure!(!self.manifest(id).exists(), "there is a snapshot called {id} already; try again");
         let unfinished = self.manifests().join(format!("{id}{SUFFIX}{UNFINISHED}"));
         let written = manifest.render().and_then(|bytes| {
             if recipients.is_empty() {
@@ -246,12 +248,24 @@ impl Store {
             files::create(&unfinished, &recipients.sealed(&bytes)?)?;
             files::rename(&unfinished, &path)
         });
-        if let Err(e) = written {
+        written.and_then(|()| contract::replace::sync_folder(&self.manifests())).inspect_err(|_| {
             // Where even this fails, the next run sweeps it away.
             drop(fs::remove_file(&unfinished));
-            return Err(e);
+            drop(self.forget(id));
+            for sealed in ["", SEALED] {
+                drop(contents::remove(&self.packs().join(format!("{id}{PACK}{sealed}"))));
+            }
+        })
+    }
+
+    /// An id that no snapshot has.
+    pub(crate) fn new_id(&self, now: DateTime<Utc>) -> String {
+        loop {
+            let id = names::id(now);
+            if !self.manifest(&id).exists() && !pack::is_taken(&self.packs(), &id) {
+                return id;
+            }
         }
-        contract::replace::sync_folder(&self.manifests())
     }
 
     /// Whether a snapshot is sealed, and no key was named that could open it.
