@@ -115,3 +115,24 @@ fn another_environment_in_its_place_is_left_alone() {
     assert!(text.contains("another environment"), "{text}");
     assert_eq!(fs::read_to_string(venv.join("bin/activate")).unwrap(), "new");
 }
+
+#[test]
+fn an_environment_that_was_made_anew_stays_even_if_it_looks_the_same() {
+    let sandbox = Sandbox::new();
+    let venv = sandbox.work("project/.venv");
+    ward::by_uv(&sandbox, &venv, &[]);
+    let cfg = fs::read(venv.join("pyvenv.cfg")).unwrap();
+    fs::write(venv.join("pyvenv.cfg"), "home = /gone\n").unwrap();
+    ward::kill(&venv);
+    // Dies when the links are replaced and nobody has looked at it yet.
+    let words = ["-f", "-qq", "-b", "execve", "-e", "inject=wait4,waitid:signal=SIGKILL:when=1", "-o", "/dev/null"].map(arg);
+    let rest = [arg(tests::binary("venv-rebuild")), arg("--force"), arg(&venv)];
+    drop(ward::at_wheels(&sandbox, sandbox.command("strace", words.into_iter().chain(rest))).run());
+    fs::remove_dir_all(&venv).unwrap();
+    ward::by_uv(&sandbox, &venv, &[]);
+    let made = ward::contents(&venv);
+    drop(ward::rebuild(&sandbox, [arg("--force")]).run().code(0));
+    ward::same(&made, &ward::contents(&venv));
+    assert_eq!(fs::read(venv.join("pyvenv.cfg")).unwrap(), cfg);
+    ward::is_healthy(&sandbox, &venv);
+}

@@ -226,3 +226,28 @@ fn backups_go_by_age_and_number_and_only_with_force() {
     let left = [".venv", ".venv.backup_20190101_000000", ".venv.backup_29990101_000000", ".venv.backup_mine"];
     assert_eq!(ward::names(project), left);
 }
+
+#[test]
+fn a_file_that_is_rewritten_keeps_its_owner_and_attributes_and_so_does_its_original() {
+    let sandbox = Sandbox::new();
+    let (first, venv) = (sandbox.work("first/.venv"), sandbox.work("second/.venv"));
+    ward::by_uv(&sandbox, &first, &["--seed"]);
+    fs::create_dir_all(venv.parent().unwrap()).unwrap();
+    fs::rename(&first, &venv).unwrap();
+    let activate = venv.join("bin/activate");
+    // Only root can give files away; for others it is the caller's own before and after.
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&activate, Some(65534), Some(65534)).unwrap();
+    }
+    let owner = || {
+        let meta = fs::metadata(&activate).unwrap();
+        (std::os::unix::fs::MetadataExt::uid(&meta), std::os::unix::fs::MetadataExt::gid(&meta))
+    };
+    let (before, whose) = (fs::read(&activate).unwrap(), owner());
+    drop(ward::force(&sandbox, &[], &venv));
+    assert_ne!(fs::read(&activate).unwrap(), before, "it was rewritten");
+    assert_eq!(owner(), whose);
+    drop(undo(&sandbox, &["--force"], &venv).code(0));
+    assert_eq!(fs::read(&activate).unwrap(), before);
+    assert_eq!(owner(), whose);
+}

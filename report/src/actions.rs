@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use contract::action::Outcome;
+use contract::action::{Action, Outcome};
 use contract::path::Subject;
 
 use crate::clip;
@@ -13,6 +13,7 @@ use crate::document::{Block, Column, Row, Table, Tone, counted, text_of};
 use crate::environments::common_root;
 use crate::next::quoted;
 use crate::seen::{Place, Seen, Step};
+use crate::snapshots;
 
 pub(crate) fn draw(seen: &Seen) -> Vec<Block<'_>> {
     if seen.actions.is_empty() {
@@ -29,7 +30,10 @@ pub(crate) fn draw(seen: &Seen) -> Vec<Block<'_>> {
         columns: &[Column::Mark("outcome"), Column::Word("action"), Column::Path("subject")],
         below: Some("details"),
         rows: seen.actions.len(),
-        row: Box::new(move |i| row(&seen.actions[i], root.as_deref(), several_hosts, one_log)),
+        row: Box::new(move |i| {
+            let step = &seen.actions[i];
+            Row { command: undo(seen, step), ..row(step, root.as_deref(), several_hosts, one_log) }
+        }),
     };
     let mut blocks = vec![Block::Heading(format!("Actions{under}")), Block::Table(table), Block::Line(Tone::Strong, counts(&seen.actions))];
     if let [log] = logs[..] {
@@ -40,8 +44,8 @@ pub(crate) fn draw(seen: &Seen) -> Vec<Block<'_>> {
 
 /// A row; what lies under `root` is named from there, and a log that all share is named once, below the table.
 fn row<'a>(step: &'a Step, root: Option<&Path>, several_hosts: bool, one_log: bool) -> Row<'a> {
-    let (tone, mark) = outcome(step);
     let action = &step.action;
+    let (tone, mark) = outcome(action);
     let mut below = Vec::new();
     if !action.text.is_empty() {
         below.push(shortened(&action.text, root));
@@ -52,8 +56,7 @@ fn row<'a>(step: &'a Step, root: Option<&Path>, several_hosts: bool, one_log: bo
     let place = subject(step.place.as_ref(), several_hosts);
     let place = shortened(&place, root).into_owned();
     let cells = vec![Cow::Borrowed(mark), Cow::Borrowed(action.verb.as_str()), Cow::Owned(place)];
-    let command = undo(step);
-    Row { tone, cells, below, command }
+    Row { tone, cells, below, command: None }
 }
 
 fn shortened<'a>(text: &'a str, root: Option<&Path>) -> Cow<'a, str> {
@@ -65,7 +68,10 @@ fn shortened<'a>(text: &'a str, root: Option<&Path>) -> Cow<'a, str> {
 }
 
 /// How to take a change back, where we know the words of the tool that made it.
-fn undo(step: &Step) -> Option<String> {
+fn undo(seen: &Seen, step: &Step) -> Option<String> {
+    if step.action.changed && &*step.tool == snapshots::TOOL {
+        return snapshots::undo(seen, step);
+    }
     let (undo, path) = (step.action.undo.as_ref()?.as_path(), step.place.as_ref()?.for_command()?);
     let name = undo.file_name().filter(|name| clip::is_whole(undo) && is_no_option(name.as_bytes()))?;
     let known = step.action.changed && &*step.tool == "venv-rebuild";
@@ -84,13 +90,13 @@ pub(crate) fn subject(place: Option<&Place>, several_hosts: bool) -> String {
 }
 
 /// The symbol and the words for an outcome. What was not seen to help is never drawn as mended.
-fn outcome(step: &Step) -> (Tone, &'static str) {
-    match step.action.outcome {
+pub(crate) fn outcome(action: &Action) -> (Tone, &'static str) {
+    match action.outcome {
         Outcome::Planned => (Tone::Plain, "· planned"),
         Outcome::Started => (Tone::Warn, "? unfinished"),
-        Outcome::Done if step.action.verified => (Tone::Good, "✓ done"),
+        Outcome::Done if action.verified => (Tone::Good, "✓ done"),
         Outcome::Done => (Tone::Plain, "· done, not verified"),
-        Outcome::Failed if step.action.partial => (Tone::Bad, "✗ failed in part"),
+        Outcome::Failed if action.partial => (Tone::Bad, "✗ failed in part"),
         Outcome::Failed => (Tone::Bad, "✗ failed"),
         Outcome::Skipped => (Tone::Warn, "- skipped"),
         Outcome::Undone => (Tone::Warn, "↩ undone"),
@@ -102,7 +108,7 @@ fn outcome(step: &Step) -> (Tone, &'static str) {
 fn counts(steps: &[Step]) -> String {
     let mut by_word: BTreeMap<&str, u64> = BTreeMap::new();
     for step in steps {
-        let (_, mark) = outcome(step);
+        let (_, mark) = outcome(&step.action);
         *by_word.entry(mark.split_once(' ').map_or(mark, |(_, words)| words)).or_default() += 1;
     }
     let parts: Vec<String> = by_word.iter().map(|(word, n)| format!("{n} {word}")).collect();

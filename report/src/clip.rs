@@ -10,13 +10,24 @@ use contract::path::Subject;
 
 /// No text is kept beyond this many bytes.
 const LONGEST_TEXT: usize = 2000;
+/// `snapshot` cuts at 3000 characters; what is not its own is kept no longer either.
+const LONGEST_DIFF: usize = 12_000;
 /// `PATH_MAX` of Linux: what is longer names no file.
 const LONGEST_PATH: usize = 4096;
 
 /// The start of a text that is only read.
-pub(crate) fn text(mut text: String) -> String {
-    if text.len() > LONGEST_TEXT {
-        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+pub(crate) fn text(text: String) -> String {
+    to(text, LONGEST_TEXT)
+}
+
+/// The start of a diff.
+pub(crate) fn diff(diff: String) -> String {
+    to(diff, LONGEST_DIFF)
+}
+
+fn to(mut text: String, longest: usize) -> String {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest));
         text.push('…');
         text.shrink_to_fit();
     }

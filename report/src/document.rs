@@ -12,6 +12,8 @@ pub(crate) enum Block<'a> {
     Line(Tone, String),
     /// Command lines to copy, each with what it does; never cut, since half a command is another command.
     Commands(String, Vec<(String, &'static str)>),
+    /// A unified diff, and what it is of.
+    Diff(String, &'a str),
 }
 
 /// Rows that are made when they are drawn, so that a long table is never held twice.
@@ -71,4 +73,15 @@ pub(crate) fn text_of(subject: &Subject) -> String {
 /// `1 action`, `2 actions`.
 pub(crate) fn counted(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// The lines of a diff, each with its mark; one that has none gets a blank, so that no line means anything but a line.
+pub(crate) fn lines_of(diff: &str) -> impl Iterator<Item = (Tone, String)> {
+    diff.lines().map(|line| match line.as_bytes().first() {
+        Some(b'+') => (Tone::Good, line.to_owned()),
+        Some(b'-') => (Tone::Bad, line.to_owned()),
+        Some(b'@') => (Tone::Faint, line.to_owned()),
+        Some(b' ') => (Tone::Plain, line.to_owned()),
+        _ => (Tone::Plain, format!(" {line}")),
+    })
 }

@@ -10,7 +10,7 @@ use crate::screen::Screen;
 use crate::seen::Seen;
 use crate::{markdown, summary};
 
-fn record(tool: &str, number: u32, kind: &str, subject: Value, data: Value) -> String {
+pub(crate) fn record(tool: &str, number: u32, kind: &str, subject: Value, data: Value) -> String {
     let mut record =
         json!({"v": 1, "type": kind, "id": format!("{tool}-run.{number}"), "tool": tool, "host": "m1", "ts": "2026-08-23T10:11:12.345Z"});
     if !subject.is_null() {
@@ -37,11 +37,11 @@ fn action(number: u32, subject: &str, data: Value) -> String {
     record("venv-rebuild", number, "action", subject.into(), data)
 }
 
-fn end(tool: &str, ok: bool) -> String {
+pub(crate) fn end(tool: &str, ok: bool) -> String {
     record(tool, 99, "end", Value::Null, json!({"ok": ok, "read": 0, "wrote": 3}))
 }
 
-fn seen(lines: &[String]) -> Seen {
+pub(crate) fn seen(lines: &[String]) -> Seen {
     let mut seen = Seen::default();
     for line in Lines::new(lines.join("\n").as_bytes()) {
         seen.take(line.unwrap());
@@ -49,11 +49,11 @@ fn seen(lines: &[String]) -> Seen {
     seen
 }
 
-fn screen(lines: &[String], width: usize) -> String {
+pub(crate) fn screen(lines: &[String], width: usize) -> String {
     drawn(|out| Screen { width, colour: false }.draw(&summary::of(&seen(lines), false), out))
 }
 
-fn drawn(draw: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> String {
+pub(crate) fn drawn(draw: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> String {
     let mut out = Vec::new();
     draw(&mut out).unwrap();
     String::from_utf8(out).unwrap()
@@ -346,12 +346,41 @@ fn no_field_is_kept_at_any_length() {
         "status": "broken", "layout": "venv", "python": long, "level": "deep", "proof": {"by": "files"}, "faults": [fault], "took_ms": 1,
         "verb": long, "outcome": "started", "changed": true, "verified": true, "text": long, "undo": long, "log": long, "detail": long,
         "severity": "broken", "code": long, "manual": long, "of": long, "ok": true, "read": 0, "wrote": 0,
+        "seq": 1, "time": long, "label": long, "description": long, "entries": 1, "size": 1, "added": 1, "roots": vec![&long; 20],
+        "git": [{"path": long, "commit": long, "branch": long}], "pythons": [{"path": long, "version": long}], "kind": long, "mode": long,
+        "target": long, "change": long, "before": {"kind": long, "mode": long}, "after": {"kind": long, "target": long}, "diff": long,
+        "contents": 1,
     });
-    let kinds = ["venv.probe", "venv.alias", "action", "diagnosis", "error", "end", &long];
+    let kinds = [
+        "venv.probe",
+        "venv.alias",
+        "action",
+        "diagnosis",
+        "error",
+        "end",
+        "snapshot",
+        "snapshot.entry",
+        "snapshot.change",
+        "snapshot.probe",
+        &long,
+    ];
     let lines: Vec<String> = kinds
         .iter()
         .map(|kind| record(&long, 1, kind, long.clone().into(), data.clone()).replace("\"m1\"", &format!("\"{long}\"")))
         .collect();
+    let restore = |detail: Value| {
+        let data = json!({"verb": "restore", "outcome": "planned", "changed": true, "verified": true, "text": long, "undo": long, "detail": detail});
+        record("snapshot", 1, "action", long.clone().into(), data)
+    };
+    let asked = json!({"paths": vec![&long; 10], "to": long, "store": long, "exact": true});
+    let lines = [
+        lines,
+        vec![
+            restore(json!({"change": "create", "diff": long})),
+            restore(json!({"counts": {"create": 1}, "asked": asked, "reload": vec![&long; 10]})),
+        ],
+    ]
+    .concat();
     let kept = format!("{:?}", seen(&lines)).len();
     assert!(kept < 200_000, "{kept}");
 }
@@ -359,25 +388,50 @@ fn no_field_is_kept_at_any_length() {
 fn any_record() -> impl Strategy<Value = String> {
     let text = || "\\PC{0,40}|[a-z /]{0,200}|[\\x00-\\x1f\u{202e}\u{fe0f}#]{0,8}";
     let status = prop_oneof!["healthy", "degraded", "broken", "odd"];
-    let kind = prop_oneof!["venv\\.probe", "venv\\.alias", "action", "diagnosis", "error", "end", "\\PC{0,20}"];
+    let kind = prop_oneof![
+        "venv\\.(probe|alias)",
+        "snapshot(\\.entry|\\.change|\\.probe)?",
+        "action",
+        "action",
+        "diagnosis",
+        "error",
+        "end",
+        "\\PC{0,20}"
+    ];
     let outcome = prop_oneof!["planned", "started", "done", "failed", "skipped", "undone", "cancelled", "odd"];
     (kind, text(), text(), status, outcome, prop::collection::vec((text(), any::<bool>()), 0..4), any::<(bool, bool)>()).prop_map(
         |(kind, subject, text, status, outcome, faults, (yes, no))| {
             let faults: Vec<Value> = faults.iter().map(|(text, mendable)| if *mendable { json!({"code": text, "text": text, "repair": "pip"}) } else { json!({"code": text, "text": text}) }).collect();
-            let data = json!({
+            let mut data = json!({
                 "status": status, "layout": "venv", "python": text, "level": "deep", "proof": {"by": "files"}, "faults": faults, "took_ms": 1, "of": subject,
                 "verb": text, "outcome": outcome, "changed": yes, "verified": no, "partial": yes, "text": text, "undo": subject, "log": subject,
                 "severity": status, "code": text, "manual": text, "ok": yes, "read": 0, "wrote": 0,
             });
-            record(&text, 1, &kind, subject.into(), data)
+            data.as_object_mut().unwrap().extend(of_snapshot(&subject, &text, yes));
+            let tool = if no { "snapshot" } else { &*text };
+            if no {
+                data["verb"] = "restore".into();
+            }
+            record(tool, 1, &kind, subject.into(), data)
         },
     )
+}
+
+/// What the records of `snapshot` have besides.
+fn of_snapshot(subject: &str, text: &str, step: bool) -> serde_json::Map<String, Value> {
+    let detail = if step { json!({"change": "create", "diff": text}) } else { json!({"counts": {"create": 1}, "reload": [text]}) };
+    let data = json!({
+        "seq": 1, "time": text, "label": text, "description": text, "entries": 1, "size": 1, "added": 1, "partial": step, "pinned": step,
+        "roots": [subject], "git": [{"path": subject, "commit": text}], "kind": text, "mode": text, "target": subject, "change": text,
+        "before": {"kind": "file", "size": 1}, "after": {"kind": "file", "target": subject}, "diff": text, "contents": 1, "detail": detail,
+    });
+    data.as_object().unwrap().clone()
 }
 
 /// Half a command is another command, so those alone may be longer than a line.
 fn is_command(line: &str) -> bool {
     let line = line.trim_start();
-    line.starts_with("undo: ") || line.starts_with("venv-probe ")
+    ["undo: ", "venv-probe ", "snapshot "].iter().any(|start| line.starts_with(start))
 }
 
 proptest! {

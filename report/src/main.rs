@@ -11,6 +11,7 @@ mod markdown;
 mod next;
 mod screen;
 mod seen;
+mod snapshots;
 mod stream;
 mod summary;
 mod troubles;
@@ -28,6 +29,7 @@ const EXAMPLES: &str = "\
 Examples:
   venv-probe ~ | report --all                   every environment, the healthy ones too
   venv-probe . | venv-rebuild | report          what is wrong, and what a repair would do
+  snapshot restore latest | report --all        every path that a restore would change
   venv-probe . | report --format markdown       tables for an issue or a chat message
   venv-probe . | report --color always | less -R";
 

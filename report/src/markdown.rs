@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use contract::path::plain;
 
-use crate::document::{Block, Column, Row, Table, Tone};
+use crate::document::{Block, Column, Row, Table, Tone, lines_of};
 use crate::fit::clean;
 
 pub(crate) fn draw(document: &[Block<'_>], out: &mut dyn Write) -> io::Result<()> {
@@ -18,6 +18,7 @@ pub(crate) fn draw(document: &[Block<'_>], out: &mut dyn Write) -> io::Result<()
             Block::Line(Tone::Strong | Tone::Bad, text) => writeln!(out, "**{}**", escaped(text))?,
             Block::Line(_, text) => writeln!(out, "{}", escaped(text))?,
             Block::Commands(lead, commands) => draw_commands(lead, commands, out)?,
+            Block::Diff(of, diff) => draw_diff(of, diff, out)?,
         }
     }
     Ok(())
@@ -52,6 +53,17 @@ fn draw_commands(lead: &str, commands: &[(String, &str)], out: &mut dyn Write) -
         writeln!(out, "{command}  # {does}")?;
     }
     writeln!(out, "```")
+}
+
+/// A fence is longer than any run of backticks in it: a line of the diff could be a fence itself.
+fn draw_diff(of: &str, diff: &str, out: &mut dyn Write) -> io::Result<()> {
+    let longest = diff.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    writeln!(out, "{}\n\n{fence}diff", code(of))?;
+    for (_, line) in lines_of(diff) {
+        writeln!(out, "{}", clean(&line))?;
+    }
+    writeln!(out, "{fence}")
 }
 
 /// A path as code, unless it holds what a code span in a table cannot.

@@ -17,7 +17,7 @@ use crate::seen::{Place, Remedy, Seen, Verdict};
 const NAMED: usize = 4;
 
 pub(crate) fn draw(seen: &Seen) -> Vec<Block<'_>> {
-    if seen.actions.iter().any(|step| step.action.outcome == Outcome::Planned) {
+    if seen.actions.iter().any(|step| step.action.outcome == Outcome::Planned) || seen.snapshots.has_planned_room() {
         let text = "Nothing has been changed: this was a dry run. The same command with --force does what is planned.";
         return vec![Block::Line(Tone::Strong, text.to_owned())];
     }

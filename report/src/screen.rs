@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 use clap::ValueEnum;
 use contract::path::plain;
 
-use crate::document::{Block, Column, Row, Table, Tone};
+use crate::document::{Block, Column, Row, Table, Tone, lines_of};
 use crate::fit::{self, Cut};
 
 /// Where there is no terminal to ask and no `COLUMNS`.
@@ -53,7 +53,17 @@ impl Screen {
                 Block::Table(table) => self.table(table, out)?,
                 Block::Line(tone, text) => self.wrapped(*tone, text, if belongs_to_table(*tone) { INDENT } else { 0 }, out)?,
                 Block::Commands(lead, commands) => self.commands(lead, commands, out)?,
+                Block::Diff(of, diff) => self.diff(of, diff, out)?,
             }
+        }
+        Ok(())
+    }
+
+    fn diff(&self, of: &str, diff: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.line(Tone::Strong, &fit::cut(&plain(of), self.width, Cut::Middle), out)?;
+        for (tone, line) in lines_of(diff) {
+            write!(out, "{:INDENT$}", "")?;
+            self.line(tone, &fit::cut(&fit::clean(&line), self.width - INDENT, Cut::End), out)?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use contract::venv::{self, Finding, Level, Probe};
 use serde::Deserialize;
 
 use crate::clip;
+use crate::snapshots::{self, Kept};
 
 /// What somebody changed by hand: `venv-rebuild` leaves it alone unless told to restore it.
 const MODIFIED: &str = "package-modified";
@@ -28,12 +29,17 @@ impl Place {
         Self { host, subject: clip::subject(subject) }
     }
 
-    /// The path, where a command line may name it: a relative path means another thing in another folder and may look like an option,
-    /// a shell drops what follows a NUL, and half a path is another path.
+    /// The path, where a command line may name it.
     pub(crate) fn for_command(&self) -> Option<&Path> {
-        let path = self.subject.as_path();
-        (path.is_absolute() && clip::is_whole(path) && !path.as_os_str().as_encoded_bytes().contains(&0)).then_some(path)
+        for_command(&self.subject)
     }
+}
+
+/// A path, where a command line may name it: a relative path means another thing in another folder and may look like an option,
+/// a shell drops what follows a NUL, and half a path is another path.
+pub(crate) fn for_command(subject: &Subject) -> Option<&Path> {
+    let path = subject.as_path();
+    (path.is_absolute() && clip::is_whole(path) && !path.as_os_str().as_encoded_bytes().contains(&0)).then_some(path)
 }
 
 /// What `venv-rebuild` has for an environment.
@@ -140,6 +146,7 @@ pub(crate) struct Seen {
     /// Links and redirect files that lead to environments.
     pub(crate) aliases: u64,
     pub(crate) actions: Vec<Step>,
+    pub(crate) snapshots: Kept,
     pub(crate) diagnoses: Vec<Diagnosis>,
     pub(crate) errors: Few<Trouble>,
     /// Lines, and payloads, that could not be read.
@@ -168,19 +175,30 @@ impl Seen {
 
     fn take_record(&mut self, record: &Record) -> anyhow::Result<()> {
         let (host, tool) = (self.name(&record.host), self.name(&record.tool));
-        let run = Run { host: Arc::clone(&host), tool: Arc::clone(&tool), id: self.name(run_of(&record.id)) };
+        let id = self.name(run_of(&record.id));
+        let run = Run { host: Arc::clone(&host), tool: Arc::clone(&tool), id: Arc::clone(&id) };
         let place = record.subject.clone().map(|subject| Place::new(host, subject));
         if record.is("end") {
             self.runs.insert(run, Some(record.read::<End>()?.ok));
             return Ok(());
         }
         self.runs.entry(run).or_default();
+        if let Some(place) = place.as_ref().filter(|_| record.v == VERSION)
+            && self.snapshots.take(record, place)?
+        {
+            return Ok(());
+        }
         match (record.v, record.kind.as_str(), place) {
             (VERSION, venv::KIND, Some(place)) => {
                 let verdict = self.verdict(record.read()?);
                 self.environments.insert(place, verdict);
             }
             (VERSION, venv::ALIAS, _) => self.aliases += 1,
+            (VERSION, action::KIND, Some(place)) if &*tool == snapshots::TOOL => {
+                if let Some(action) = self.snapshots.take_action(&id, &place, record.read()?) {
+                    self.step(Step { tool, place: Some(place), action: clipped_action(action) });
+                }
+            }
             (VERSION, action::KIND, place) => self.step(Step { tool, place, action: clipped_action(record.read()?) }),
             (VERSION, "diagnosis", place) => self.diagnoses.push(Diagnosis { place, data: clipped_diagnosis(record.read()?) }),
             (VERSION, "error", place) => {
@@ -272,7 +290,7 @@ fn remedy(faults: &[Finding]) -> Remedy {
     }
 }
 
-fn clipped_action(action: Action) -> Action {
+pub(crate) fn clipped_action(action: Action) -> Action {
     let Action { verb, text, undo, log, .. } = action;
     let (verb, text) = (clip::name(&verb).into_owned(), clip::text(text));
     Action { verb, text, undo: undo.map(clip::subject), log: log.map(clip::subject), detail: None, ..action }

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use crate::document::{Block, Column, Row, Table, Tone};
 use crate::seen::{Diagnosis, Seen};
-use crate::{actions, environments, next, troubles};
+use crate::{actions, environments, next, snapshots, troubles};
 
 pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     let mut blocks = environments::draw(seen, all);
     blocks.extend(diagnoses(seen));
+    blocks.extend(snapshots::draw(seen, all));
     blocks.extend(actions::draw(seen));
+    blocks.extend(snapshots::draw_room(seen));
     blocks.extend(troubles::others(seen));
     if blocks.is_empty() && seen.is_whole() {
         blocks.push(Block::Line(Tone::Plain, "Nothing was found.".to_owned()));

@@ -64,6 +64,9 @@ pub(crate) struct Repair {
     /// Carry a project along that shares the environment's root
     #[arg(long)]
     pub(crate) even_project: bool,
+    /// Build anew even where files of your own cannot be carried over: they stay in the backup alone
+    #[arg(long)]
+    pub(crate) leave_behind: bool,
 }
 
 #[derive(Args)]
@@ -122,12 +125,13 @@ pub(crate) enum Command {
 impl Arguments {
     /// What the flags ask for.
     pub(crate) fn options(&self) -> Options {
-        let Repair { full, restore, python, installer, only_source, timeout, jobs, even_project } = self.repair;
+        let Repair { full, restore, python, installer, only_source, timeout, jobs, even_project, leave_behind } = self.repair;
         Options {
             full,
             restore,
             even_in_use: self.common.in_use == InUse::Replace,
             even_project,
+            leave_behind,
             jobs: jobs.into(),
             build: build::Options { python, installer, timeout, only_source },
         }

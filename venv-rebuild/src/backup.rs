@@ -17,7 +17,7 @@ use crate::edit::{Content, Edit};
 use crate::swap::{beside, parent};
 
 /// The file in a backup that says that it is ours to prune and to swap back.
-const MARKER: &str = "mendline-backup.json";
+pub(crate) const MARKER: &str = "mendline-backup.json";
 /// Bytes; ours have some hundred.
 const LONGEST_MARKER: u64 = 64 << 10;
 

@@ -126,21 +126,25 @@ impl Patch {
         self.root.is_none_or(|root| Some(root) == now)
     }
 
-    /// Brings those originals back in whose place stands what the change wrote; returns the files that are neither as before nor as after.
-    pub(crate) fn restore_untouched(&self, state: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    /// The files that are neither as before the change nor as after it.
+    pub(crate) fn changed(&self, state: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let now = |path: &Path| content(&self.venv.as_path().join(path)).map(|now| fingerprint(&now)).unwrap_or_default();
+        let both = self.files.iter().rev().zip(self.inverse(state)?);
+        let changed = both.filter(|(file, edit)| ![&file.new, &fingerprint(&edit.content)].contains(&&now(&edit.path)));
+        Ok(changed.map(|(_, edit)| edit.path).collect())
+    }
+
+    /// Brings those originals back in whose place stands what the change wrote.
+    pub(crate) fn restore_untouched(&self, state: &Path) -> anyhow::Result<()> {
         let venv = self.venv.as_path();
-        let mut changed = Vec::new();
         for (file, edit) in self.files.iter().rev().zip(self.inverse(state)?) {
-            let now = content(&venv.join(&edit.path)).map(|now| fingerprint(&now)).unwrap_or_default();
-            if now == file.new {
+            if content(&venv.join(&edit.path)).is_ok_and(|now| fingerprint(&now) == file.new) {
                 edit.apply(venv)?;
-            } else if now != fingerprint(&edit.content) {
-                changed.push(edit.path);
             }
         }
         let folders = edit::folders(venv, self.paths());
         folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| clear_temporaries(folder))?;
-        self.sync().map(|()| changed)
+        self.sync()
     }
 
     /// Forgets the originals.

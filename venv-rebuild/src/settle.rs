@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use contract::action::{Action, Outcome};
 use contract::lock::Held;
 use contract::path::{Subject, shown};
+use contract::record::Status;
 
 use crate::edit::clear_temporaries;
 use crate::journal::{self, Journal, Step, Tree};
 use crate::session::{Force, Matter, Session, Standing};
-use crate::{backup, in_use, patch, swap};
+use crate::{backup, in_use, patch, patient, swap};
 
 /// How long an installer that outlived its run may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,7 +57,7 @@ enum Side {
     Old(Option<PathBuf>),
     /// The new state is in place; with the backup of the old one, where there is one.
     New(Option<PathBuf>),
-    /// Another environment stands there by now, and is left alone.
+    /// It is another environment by now, and left alone.
     Another,
     /// The old state, but for these files: somebody has changed them since.
     Changed(Vec<PathBuf>),
@@ -97,15 +98,25 @@ fn end(state: &Path, journal: &Journal) -> anyhow::Result<Side> {
     }
 }
 
-/// Files go back to what they were only where they still are what the change made of them.
+/// Files go back to what they were only where they still are what the change made of them; and not at all where all is well by now, be it
+/// that the change was through, or that somebody made the environment anew.
 fn patched(state: &Path, journal: &Journal) -> anyhow::Result<Side> {
     let Some(patch) = patch::open(state, &journal.id)? else {
         return patch::forget(state, &journal.id).map(|()| Side::Old(None));
     };
-    if !patch.is_of(Tree::at(journal.venv.as_path())?) {
+    let venv = journal.venv.as_path();
+    if !patch.is_of(Tree::at(venv)?) {
         return Ok(Side::Another);
     }
-    let changed = patch.restore_untouched(state)?;
+    let is_well = || patient::judge(venv, false).is_ok_and(|probe| probe.status == Status::Healthy);
+    if patch.is_untouched() && is_well() {
+        return Ok(Side::New(None));
+    }
+    let changed = patch.changed(state)?;
+    if !changed.is_empty() && is_well() {
+        return Ok(Side::Another);
+    }
+    patch.restore_untouched(state)?;
     if changed.is_empty() { patch.discard(state).map(|()| Side::Old(None)) } else { Ok(Side::Changed(changed)) }
 }
 
@@ -157,7 +168,9 @@ fn described(journal: &Journal, ended: anyhow::Result<Side>) -> Action {
             (Outcome::Undone, None, format!("{died}; the old state is back, and what stood there meanwhile is kept as {}", shown(&kept)))
         }
         Ok(Side::New(backup)) => (Outcome::Done, backup, "a run died at the end of this; the new state is in place".to_owned()),
-        Ok(Side::Another) => (Outcome::Undone, None, format!("{died}; another environment stands there by now, and is left as it is")),
+        Ok(Side::Another) => {
+            (Outcome::Undone, None, format!("{died}; somebody has made another environment of it by now, which is left as it is"))
+        }
         Ok(Side::Changed(files)) => {
             let files = crate::refuse::list(files.iter().map(|file| shown(file)));
             (Outcome::Undone, None, format!("{died}; the old state is back, but for what somebody has changed since: {files}"))

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use contract::action::{Action, KIND, Outcome};
 use contract::output::Output;
-use contract::path::Subject;
+use contract::path::{Subject, absolute};
 use contract::record::About;
 use serde_json::{Map, Value, json};
 
@@ -86,6 +86,10 @@ impl Teller<'_> {
         let done = ending.outcome == Outcome::Done;
         let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
         let mut detail = Map::from_iter([("counts".to_owned(), Value::Object(counts))]);
+        let asked = asked(self.options, self.store);
+        if !asked.is_empty() {
+            detail.insert("asked".to_owned(), Value::Object(asked));
+        }
         let advice = reload::advice(self.changed());
         if !advice.is_empty() && ending.why.is_none() {
             detail.insert("reload".to_owned(), json!(advice));
@@ -102,6 +106,21 @@ impl Teller<'_> {
             ..Action::default()
         }
     }
+}
+
+/// What the command line said besides the snapshot, so that the command with `--force` can be put together from the plan.
+fn asked(options: &Options, store: &Store) -> Map<String, Value> {
+    let subject = |path: &Path| json!(Subject::from(&absolute(path).unwrap_or_else(|_| path.to_owned())));
+    let paths: Vec<Value> = options.paths.iter().map(|path| subject(path)).collect();
+    let said = [
+        ("exact", options.exact.then_some(json!(true))),
+        ("keep_setuid", options.keep_setuid.then_some(json!(true))),
+        ("paths", (!paths.is_empty()).then(|| json!(paths))),
+        ("to", options.to.as_deref().map(subject)),
+        ("run_hooks", options.hooks.as_deref().map(subject)),
+        ("store", store.is_named.then(|| subject(&store.folder))),
+    ];
+    said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn detail(step: &Step<'_>, contents: Option<&Contents>) -> Map<String, Value> {

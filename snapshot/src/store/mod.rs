@@ -71,7 +71,7 @@ impl Options {
         let identities = self.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
         let folder = physical(&folder);
         let ours = [folder.clone()].into_iter().chain(self.state.folder().ok().map(|folder| physical(&folder))).collect();
-        Ok(Store { folder, ours, patience: self.wait, identities })
+        Ok(Store { folder, is_named: self.store.is_some(), ours, patience: self.wait, identities })
     }
 }
 
@@ -87,6 +87,8 @@ pub(crate) type Damaged = (String, anyhow::Error);
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) folder: PathBuf,
+    /// It is not the default one: who wants it again must name it again.
+    pub(crate) is_named: bool,
     /// What no snapshot holds and no restore touches: the store, and the state folder with the audit log, which grows with every restore.
     ours: Vec<PathBuf>,
     patience: Duration,

@@ -14,6 +14,7 @@ pub(crate) const ALL: &[&Entry] = &[
     &LITTER,
     &EDITABLE_GONE,
     &LINKS_DANGLING,
+    &PACKAGES_MISSING,
     &FILES_MISSING,
     &MODIFIED,
     &CLOBBERED,
@@ -103,6 +104,14 @@ pub(crate) const LINKS_DANGLING: Entry = Entry {
     means: "The files of a distribution are links into a cache, and what they lead to is gone.",
     arises: "Installed by uv with link mode `symlink`, then `uv cache clean`.",
     mends: "Reinstalling the distribution; a rebuild where all are like that.",
+};
+pub(crate) const PACKAGES_MISSING: Entry = Entry {
+    code: "packages-missing",
+    severity: DEGRADED,
+    repair: None,
+    means: "A rebuild could not bring back what was installed before, as mendline-missing.json in the environment says.",
+    arises: "A private index that cannot be reached, a local build, or metadata that was lost with the files.",
+    mends: "Installing it; venv-rebuild tries again where the version is known. Who does without removes mendline-missing.json.",
 };
 pub(crate) const FILES_MISSING: Entry = Entry {
     code: "package-files-missing",

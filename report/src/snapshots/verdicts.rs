@@ -1,0 +1,113 @@
+//! `snapshot.probe` records: whether each snapshot can be read back.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use contract::path::Subject;
+use contract::record::{Record, Status};
+use serde::Deserialize;
+
+use crate::actions::subject;
+use crate::clip;
+use crate::document::{Block, Column, Row, Table, Tone, counted, text_of};
+use crate::environments::status;
+use crate::seen::{Place, Seen};
+
+/// More whole snapshots than these are not listed unless asked for.
+const WHOLE_LISTED: usize = 10;
+/// So many faults of a snapshot are named, and so many files of a fault.
+const NAMED: usize = 10;
+
+/// The last verdict on each.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts(HashMap<Place, Verdict>);
+
+#[derive(Debug)]
+struct Verdict {
+    status: Status,
+    contents: u64,
+    faults: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    status: Status,
+    contents: u64,
+    #[serde(default)]
+    faults: Vec<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    text: String,
+    #[serde(default)]
+    files: Vec<Subject>,
+}
+
+impl Verdicts {
+    pub(crate) fn push(&mut self, place: &Place, record: &Record) -> anyhow::Result<()> {
+        let Payload { status, contents, faults } = record.read()?;
+        let mut lines: Vec<String> = faults.iter().take(NAMED).map(told).collect();
+        if faults.len() > NAMED {
+            lines.push(format!("and {} more", faults.len() - NAMED));
+        }
+        self.0.insert(place.clone(), Verdict { status, contents, faults: lines });
+        Ok(())
+    }
+
+    pub(crate) fn draw<'a>(&'a self, seen: &Seen, all: bool) -> Vec<Block<'a>> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let mut rows: Vec<(&Place, &Verdict)> = self.0.iter().collect();
+        rows.sort_unstable_by_key(|(place, verdict)| (std::cmp::Reverse(verdict.status.badness()), *place));
+        let count = |status: Status| rows.iter().filter(|(_, verdict)| verdict.status == status).count();
+        let whole = count(Status::Healthy);
+        let counts = counts(rows.len(), &count);
+        let broken = count(Status::Broken) > 0;
+        let folded = whole > WHOLE_LISTED && !all;
+        if folded {
+            rows.truncate(rows.len() - whole);
+        }
+        let several_hosts = seen.several_hosts();
+        let table = Table {
+            columns: &[Column::Mark("status"), Column::Word("snapshot"), Column::Word("contents")],
+            below: Some("what is damaged"),
+            rows: rows.len(),
+            row: Box::new(move |i| row(rows[i], several_hosts)),
+        };
+        let mut blocks = vec![Block::Heading("Snapshots, read back".to_owned()), Block::Table(table)];
+        if folded {
+            blocks.push(Block::Line(Tone::Good, format!("✓ {whole} healthy, not listed; report --all lists them")));
+        }
+        blocks.push(Block::Line(Tone::Strong, counts));
+        blocks.extend(broken.then(repair));
+        blocks
+    }
+}
+
+fn told(fault: &Fault) -> String {
+    let named: Vec<String> = fault.files.iter().take(NAMED).map(text_of).collect();
+    let more = if fault.files.len() > NAMED { format!(" and {} more", fault.files.len() - NAMED) } else { String::new() };
+    let files = if named.is_empty() { String::new() } else { format!("; cannot be restored: {}{more}", named.join(", ")) };
+    clip::text(format!("{}{files}", fault.text))
+}
+
+fn row<'a>((place, verdict): (&'a Place, &'a Verdict), several_hosts: bool) -> Row<'a> {
+    let (tone, mark) = status(verdict.status);
+    let cells =
+        vec![Cow::Borrowed(mark), Cow::Owned(subject(Some(place), several_hosts)), Cow::Owned(counted(verdict.contents, "content"))];
+    Row { tone, cells, below: verdict.faults.iter().map(|text| Cow::Borrowed(text.as_str())).collect(), command: None }
+}
+
+fn counts(all: usize, count: &impl Fn(Status) -> usize) -> String {
+    let each = [(Status::Healthy, "healthy"), (Status::Degraded, "degraded"), (Status::Broken, "broken"), (Status::Unknown, "unknown")];
+    let counted_each = each.iter().map(|(status, word)| (count(*status), word)).filter(|(n, _)| *n > 0);
+    let parts: Vec<String> = counted_each.map(|(n, word)| format!("{n} {word}")).collect();
+    format!("{}: {}", counted(all as u64, "snapshot"), parts.join(", "))
+}
+
+fn repair<'a>() -> Block<'a> {
+    let commands = vec![("snapshot verify --repair".to_owned(), "puts back what files that are still there have")];
+    Block::Commands("Next: every file that is not named here can still be restored.".to_owned(), commands)
+}
