@@ -185,8 +185,11 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
         needed.extend(store.read(&header.id)?.entries.iter().flat_map(Entry::contents));
     }
     let contents = store.open_contents()?;
-    // Of what is in several packs, the newest place counts.
-    let live = |number: usize, address: &Address| needed.contains(address) && contents.packs_of(address).next() == Some(number);
+    // Of what is in several packs, one that can be read stays; where none can, all do.
+    let homes = contents.homes(&needed);
+    let live = |number: usize, address: &Address| {
+        needed.contains(address) && homes.get(address).is_none_or(|home| home.is_none_or(|home| home == number))
+    };
     let share = |(number, pack): (usize, &Pack)| -> u64 {
         pack.index.iter().filter(|(address, _)| live(number, address)).map(|(_, place)| place.stored).sum()
     };
