@@ -204,16 +204,16 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
     let mut freed = 0;
     for number in &due {
         let pack = &contents.packs()[*number];
-        freed += pack.stored() - shares[*number].min(pack.stored());
-        if !force {
+        anyhow::ensure!(!signal::interrupted(), "interrupted");
+        let keep: Vec<Address> = pack.index.iter().map(|(address, _)| *address).filter(|address| live(*number, address)).collect();
+        if force && !keep.is_empty() && !rewrite(store, &contents, &format!("{}-{number}", names::id(Utc::now())), &keep)? {
+            out.hint(&format!("{} is damaged and stays as it is; `snapshot verify` names what it affects", shown(&pack.path)));
             continue;
         }
-        anyhow::ensure!(!signal::interrupted(), "interrupted");
-        if shares[*number] > 0 {
-            let keep: Vec<Address> = pack.index.iter().map(|(address, _)| *address).filter(|address| live(*number, address)).collect();
-            rewrite(store, &contents, &format!("{}-{number}", names::id(Utc::now())), &keep)?;
+        freed += pack.stored() - shares[*number].min(pack.stored());
+        if force {
+            pack.remove()?;
         }
-        pack.remove()?;
     }
     // A sealed pack is of one snapshot alone.
     for pack in contents::packs(&store.packs(), &format!("{PACK}{SEALED}"))? {
@@ -245,15 +245,17 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
     Ok(())
 }
 
-/// Writes what is still needed of a pack into a new one.
-fn rewrite(store: &Store, contents: &Contents, id: &str, keep: &[Address]) -> anyhow::Result<()> {
+/// Writes what is still needed of a pack into a new one; says whether all of it could be read.
+fn rewrite(store: &Store, contents: &Contents, id: &str, keep: &[Address]) -> anyhow::Result<bool> {
     let mut writer = Writer::create(&store.packs(), id, &Recipients::default())?;
     for address in keep {
-        let bytes = contents.read(address)?;
-        writer.append(*address, bytes.len() as u64, &pack::frame(*address, &bytes)?)?;
+        let Ok(bytes) = contents.read(address) else { return writer.discard().map(|()| false) };
+        let added = pack::frame(*address, &bytes).and_then(|frame| writer.append(*address, bytes.len() as u64, &frame));
+        if let Err(e) = added {
+            return Err(writer.discard().err().unwrap_or(e));
+        }
     }
-    writer.finish()?;
-    Ok(())
+    writer.finish().map(|_| true)
 }
 
 /// Keeps a snapshot from being removed, or no longer.
