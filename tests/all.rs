@@ -30,6 +30,7 @@ mod snapshot_crash;
 mod snapshot_hostile;
 mod snapshot_live;
 mod snapshot_roundtrip;
+mod snapshot_store;
 mod soak;
 mod vault;
 mod verdicts;
