@@ -32,6 +32,7 @@ mod snapshot_drawing;
 mod snapshot_hostile;
 mod snapshot_live;
 mod snapshot_roundtrip;
+mod snapshot_store;
 mod soak;
 mod vault;
 mod verdicts;
