@@ -144,7 +144,7 @@ impl Refusal {
                 list(names.iter().map(|name| shown(name)))
             ),
             Self::Mounted(points) => format!(
-                "{} is mounted inside it, and a swap would take that away from its path; unmount it first",
+                "{} is mounted inside it, and would go where it goes; unmount it first",
                 list(points.iter().map(|point| shown(point)))
             ),
             Self::InUse(users) => format!(

@@ -59,6 +59,8 @@ enum Side {
     New(Option<PathBuf>),
     /// What stands there by now is another, and is left alone; with what was kept of the old state.
     Another(Option<PathBuf>),
+    /// Somebody has changed it since, it is well, and it is left alone; with the folder that holds the originals.
+    Well(PathBuf),
     /// Not even the folder that it was in is there any more.
     Gone,
     /// The old state, but for these files, which somebody has changed since; with the folder that holds the originals.
@@ -107,16 +109,15 @@ fn patched(state: &Path, journal: &Journal) -> anyhow::Result<Side> {
         return patch::forget(state, &journal.id).map(|()| Side::Old(None));
     };
     let venv = journal.venv.as_path();
-    let left_alone = || Ok(Side::Another(Some(patch.originals(state))));
     if !patch.is_of(Tree::at(venv)?) {
-        return left_alone();
+        return Ok(Side::Another(Some(patch.originals(state))));
     }
     let is_well = || patient::judge(venv, false).is_ok_and(|probe| probe.status == Status::Healthy);
     if patch.is_untouched() && is_well() {
         return Ok(Side::New(Some(PathBuf::from(&journal.id))));
     }
     if !patch.changed(state)?.is_empty() && is_well() {
-        return left_alone();
+        return Ok(Side::Well(patch.originals(state)));
     }
     let changed = patch.restore(state)?;
     if changed.is_empty() { patch.discard(state).map(|()| Side::Old(None)) } else { Ok(Side::Changed(changed, patch.originals(state))) }
@@ -207,6 +208,13 @@ fn described(journal: &Journal, ended: anyhow::Result<Side>) -> Action {
             };
             let kept = kept.map_or_else(String::new, |kept| format!("; what was there before is kept in {}", shown(&kept)));
             (Outcome::Undone, None, format!("{died}; {now}{kept}"))
+        }
+        Ok(Side::Well(originals)) => {
+            let text = format!(
+                "somebody has changed it since, and it is well, so it is left as it is; the originals are kept in {}",
+                shown(&originals)
+            );
+            (Outcome::Undone, None, format!("{died}; {text}"))
         }
         Ok(Side::Gone) => (Outcome::Undone, None, format!("{died}, and the folder that it was in is gone")),
         Ok(Side::Changed(files, originals)) => {
