@@ -33,6 +33,7 @@ mod snapshot_format;
 mod snapshot_hostile;
 mod snapshot_live;
 mod snapshot_roundtrip;
+mod snapshot_store;
 mod soak;
 mod vault;
 mod verdicts;

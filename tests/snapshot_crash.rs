@@ -46,7 +46,7 @@ const CALLS: [&str; 28] = [
 ];
 
 /// At most so many of one call, evenly chosen, the first and the last among them.
-const OF_ONE_CALL: usize = 10;
+const OF_ONE_CALL: usize = 20;
 const ALL: usize = usize::MAX;
 
 type Words = Vec<String>;
@@ -314,6 +314,7 @@ fn recover_is_killed(most: usize) {
     let expression = format!("trace={}", CALLS.map(|call| format!("?{call}")).join(","));
     vault::traced(&victim.sandbox, &expression, &log, &[&"recover"]).code(0).ok();
     let text = fs::read_to_string(log).unwrap();
+    let mut killed = 0;
     for call in CALLS {
         let count = text
             .lines()
@@ -324,13 +325,16 @@ fn recover_is_killed(most: usize) {
             let at = format!("recover killed at {call} {nth}");
             assert_eq!(recover(&format!("inject={call}:signal=SIGKILL:when={nth}")).signal, Some(9), "{at}");
             assert!(!is_old_or_new(&victim, &at), "{at}");
+            killed += 1;
         }
     }
+    told(&format!("killed `snapshot recover` at {killed} points"));
+    assert!(killed >= 30);
 }
 
 #[test]
 fn a_recover_that_is_killed_is_made_good_by_the_next() {
-    recover_is_killed(4);
+    recover_is_killed(8);
 }
 
 #[test]
@@ -366,13 +370,13 @@ fn is_there_or_not(victim: &Victim, at: &str) -> bool {
 
 #[test]
 fn a_create_that_is_killed_leaves_a_whole_snapshot_or_none() {
-    to_create().kill_at_every_point(OF_ONE_CALL, 40, is_there_or_not);
+    to_create().kill_at_every_point(25, 35, is_there_or_not);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn a_create_that_is_killed_anywhere_leaves_a_whole_snapshot_or_none() {
-    to_create().kill_at_every_point(ALL, 100, is_there_or_not);
+    to_create().kill_at_every_point(ALL, 50, is_there_or_not);
 }
 
 #[test]

@@ -154,8 +154,12 @@ impl Output {
     /// [`Closed`], or the write failed.
     pub fn error(&mut self, code: &str, about: About<'_>, line: Option<u64>, text: &str) -> anyhow::Result<()> {
         self.trouble = true;
-        if !matches!(self.sink(), Sink::Report(..)) {
+        if self.prose || !matches!(self.sink(), Sink::Report(..)) {
             self.hint(&line.map_or_else(|| text.to_owned(), |n| format!("line {n}: {text}")));
+        }
+        // Whatever is on stdout then, a record would be taken for a part of it.
+        if self.prose {
+            return Ok(());
         }
         self.emit("error", about, &Fault { code: code.to_owned(), line, text: text.to_owned() })?;
         Ok(())

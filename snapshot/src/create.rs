@@ -10,9 +10,9 @@ use contract::run::Exit;
 
 use crate::capture::roots::Request;
 use crate::capture::{self, Captured, Trouble};
+use crate::store::Store;
 use crate::store::manifest::{Header, Kind, Manifest};
 use crate::store::seal::Recipients;
-use crate::store::{Store, names};
 use crate::summary;
 
 /// What a person says of a snapshot.
@@ -47,7 +47,7 @@ pub(crate) fn make(store: &Store, request: &Request, words: Words, rehash: bool)
     store.sweep()?;
     let _lock = store.share()?;
     let now = Utc::now();
-    let id = names::id(now);
+    let id = store.new_id(now);
     let mut captured = capture::capture(request, store, &id, &words.recipients, rehash)?;
     let header = Header {
         v: Header::VERSION,

@@ -21,9 +21,9 @@ use crate::store::manifest::{Entry, Kind, Manifest};
 /// There is no such snapshot, or a content of it is lost or damaged.
 pub(crate) fn run(out: &mut Output, store: &Store, name: &str) -> anyhow::Result<Exit> {
     anyhow::ensure!(!io::stdout().is_terminal(), "a tar archive is nothing for a terminal; send it to a file or to tar");
+    out.prose("")?;
     let _lock = store.share()?;
     let manifest = named(store, name)?;
-    out.prose("")?;
     archive(&manifest, &store.contents()?, io::stdout().lock())?;
     Ok(Exit::Done)
 }

@@ -56,12 +56,12 @@ pub(crate) fn show(out: &mut Output, store: &Store, name: &str) -> anyhow::Resul
 /// # Errors
 /// The snapshot holds no such file, or the store has lost or damaged what was in it.
 pub(crate) fn cat(out: &mut Output, store: &Store, name: &str, path: &Path) -> anyhow::Result<Exit> {
+    out.prose("")?;
     let _lock = store.share()?;
     let manifest = named(store, name)?;
     let path = held(&manifest, path)?;
     let entry = manifest.at(&path).with_context(|| format!("{} is not in the snapshot {}", shown(&path), manifest.header.id))?;
     anyhow::ensure!(entry.kind == Kind::File, "{} was no file", shown(&path));
-    out.prose("")?;
     let mut stdout = std::io::stdout().lock();
     for part in Parts::of(entry, &store.contents()?)? {
         stdout.write_all(&part?).map_err(unwritable)?;

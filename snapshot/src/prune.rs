@@ -115,7 +115,7 @@ pub(crate) fn prune(out: &mut Output, options: &Options, store: &Store, request:
     let ruled = by_hand.iter().filter(|header| !request.policy.is_empty() && !kept.contains(&header.id));
     let due = automatic.iter().filter(|header| old(header)).chain(ruled);
     // The last one is never removed by a rule: a mistyped rule would remove all.
-    let due: Vec<Header> = due.filter(|header| !pinned.contains(&header.id) && Some(&header.id) != newest.as_ref()).cloned().collect();
+    let due: Vec<Due> = due.filter(|header| !pinned.contains(&header.id) && Some(&header.id) != newest.as_ref()).map(Due::of).collect();
     if !damaged.is_empty() {
         out.error(
             "snapshot.damaged",
@@ -135,23 +135,38 @@ pub(crate) fn prune(out: &mut Output, options: &Options, store: &Store, request:
 pub(crate) fn delete(out: &mut Output, options: &Options, store: &Store, ids: &[String], force: bool) -> anyhow::Result<Exit> {
     let _lock = if force { store.own()? } else { store.share()? };
     let pinned = summary::pinned(store);
+    let (_, damaged) = store.headers()?;
     let mut due = BTreeMap::new();
     for name in ids {
-        let header = names::find(store, name)?;
-        anyhow::ensure!(!pinned.contains(&header.id), "{0} is pinned; `snapshot unpin {0}` first", header.id);
-        due.insert(header.id.clone(), header);
+        let one = match damaged.iter().find(|(id, _)| id == name) {
+            Some((id, _)) => Due { id: id.clone(), text: "its manifest cannot be read".to_owned() },
+            None => Due::of(&names::find(store, name)?),
+        };
+        anyhow::ensure!(!pinned.contains(&one.id), "{0} is pinned; `snapshot unpin {0}` first", one.id);
+        due.insert(one.id.clone(), one);
     }
     remove(out, options, store, "delete", &due.into_values().collect::<Vec<_>>(), force)
 }
 
-fn remove(out: &mut Output, options: &Options, store: &Store, verb: &str, due: &[Header], force: bool) -> anyhow::Result<Exit> {
+/// A snapshot that goes.
+struct Due {
+    id: String,
+    text: String,
+}
+
+impl Due {
+    fn of(header: &Header) -> Self {
+        Self { id: header.id.clone(), text: format!("of {}, {} paths", header.time, header.entries) }
+    }
+}
+
+fn remove(out: &mut Output, options: &Options, store: &Store, verb: &str, due: &[Due], force: bool) -> anyhow::Result<Exit> {
     let outcome = if force { Outcome::Done } else { Outcome::Planned };
     let mut audit = if force && !due.is_empty() { Some(Audit::open(&options.state.open()?)?) } else { None };
-    for header in due {
+    for Due { id, text } in due {
         anyhow::ensure!(!signal::interrupted(), "interrupted");
-        let subject = Subject::from(header.id.as_str());
+        let subject = Subject::from(id.as_str());
         let about = About { subject: Some(&subject), ..About::default() };
-        let text = format!("of {}, {} paths", header.time, header.entries);
         let action = |outcome, changed| Action {
             verb: verb.to_owned(),
             outcome,
@@ -162,7 +177,7 @@ fn remove(out: &mut Output, options: &Options, store: &Store, verb: &str, due: &
         };
         if let Some(audit) = &mut audit {
             audit.append(&out.render(KIND, about, &action(Outcome::Started, false))?.line)?;
-            store.forget(&header.id)?;
+            store.forget(id)?;
         }
         let said = out.render(KIND, about, &action(outcome, force))?;
         if let Some(audit) = &mut audit {
@@ -175,18 +190,22 @@ fn remove(out: &mut Output, options: &Options, store: &Store, verb: &str, due: &
 }
 
 /// Removes packs that nobody needs, and writes those anew of which little is needed. Before a pack goes, what is needed of it is elsewhere.
-fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: bool) -> anyhow::Result<()> {
+fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: bool) -> anyhow::Result<()> {
     let (headers, damaged) = store.headers()?;
-    anyhow::ensure!(damaged.is_empty(), "a manifest cannot be read, so no content can be known to be needed no more");
-    let gone: HashSet<&str> = gone.iter().map(|header| header.id.as_str()).collect();
+    let gone: HashSet<&str> = gone.iter().map(|due| due.id.as_str()).collect();
+    let all_known = damaged.iter().all(|(id, _)| gone.contains(id.as_str()));
+    anyhow::ensure!(all_known, "a manifest cannot be read, so no content can be known to be needed no more");
     let mut needed: HashSet<Address> = HashSet::new();
     let stay: Vec<&Header> = headers.iter().filter(|header| !gone.contains(header.id.as_str())).collect();
     for header in stay.iter().filter(|header| header.sealed_to.is_empty()) {
         needed.extend(store.read(&header.id)?.entries.iter().flat_map(Entry::contents));
     }
     let contents = store.open_contents()?;
-    // Of what is in several packs, the newest place counts.
-    let live = |number: usize, address: &Address| needed.contains(address) && contents.packs_of(address).next() == Some(number);
+    // Of what is in several packs, one that can be read stays; where none can, all do.
+    let homes = contents.homes(&needed);
+    let live = |number: usize, address: &Address| {
+        needed.contains(address) && homes.get(address).is_none_or(|home| home.is_none_or(|home| home == number))
+    };
     let share = |(number, pack): (usize, &Pack)| -> u64 {
         pack.index.iter().filter(|(address, _)| live(number, address)).map(|(_, place)| place.stored).sum()
     };
@@ -201,16 +220,16 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
     let mut freed = 0;
     for number in &due {
         let pack = &contents.packs()[*number];
-        freed += pack.stored() - shares[*number].min(pack.stored());
-        if !force {
+        anyhow::ensure!(!signal::interrupted(), "interrupted");
+        let keep: Vec<Address> = pack.index.iter().map(|(address, _)| *address).filter(|address| live(*number, address)).collect();
+        if force && !keep.is_empty() && !rewrite(store, &contents, &format!("{}-{number}", names::id(Utc::now())), &keep)? {
+            out.hint(&format!("{} is damaged and stays as it is; `snapshot verify` names what it affects", shown(&pack.path)));
             continue;
         }
-        anyhow::ensure!(!signal::interrupted(), "interrupted");
-        if shares[*number] > 0 {
-            let keep: Vec<Address> = pack.index.iter().map(|(address, _)| *address).filter(|address| live(*number, address)).collect();
-            rewrite(store, &contents, &format!("{}-{number}", names::id(Utc::now())), &keep)?;
+        freed += pack.stored() - shares[*number].min(pack.stored());
+        if force {
+            pack.remove()?;
         }
-        pack.remove()?;
     }
     // A sealed pack is of one snapshot alone.
     for pack in contents::packs(&store.packs(), &format!("{PACK}{SEALED}"))? {
@@ -242,15 +261,17 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Header], force: 
     Ok(())
 }
 
-/// Writes what is still needed of a pack into a new one.
-fn rewrite(store: &Store, contents: &Contents, id: &str, keep: &[Address]) -> anyhow::Result<()> {
+/// Writes what is still needed of a pack into a new one; says whether all of it could be read.
+fn rewrite(store: &Store, contents: &Contents, id: &str, keep: &[Address]) -> anyhow::Result<bool> {
     let mut writer = Writer::create(&store.packs(), id, &Recipients::default())?;
     for address in keep {
-        let bytes = contents.read(address)?;
-        writer.append(*address, bytes.len() as u64, &pack::frame(*address, &bytes)?)?;
+        let Ok(bytes) = contents.read(address) else { return writer.discard().map(|()| false) };
+        let added = pack::frame(*address, &bytes).and_then(|frame| writer.append(*address, bytes.len() as u64, &frame));
+        if let Err(e) = added {
+            return Err(writer.discard().err().unwrap_or(e));
+        }
     }
-    writer.finish()?;
-    Ok(())
+    writer.finish().map(|_| true)
 }
 
 /// Keeps a snapshot from being removed, or no longer.

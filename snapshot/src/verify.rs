@@ -60,7 +60,9 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: boo
     let contents = store.contents()?;
     let mut bad = damaged(&contents, &wanted);
     if mend && !bad.is_empty() {
-        let whole: Vec<&Manifest> = manifests.iter().filter_map(|(_, read)| read.as_ref().ok()).collect();
+        // What is sealed is not put into the open.
+        let whole = manifests.iter().filter_map(|(_, read)| read.as_ref().ok());
+        let whole: Vec<&Manifest> = whole.filter(|manifest| manifest.header.sealed_to.is_empty()).collect();
         for address in repair::from_live_files(out, store, &whole, &bad.keys().copied().collect())? {
             bad.remove(&address);
         }

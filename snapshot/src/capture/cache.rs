@@ -117,7 +117,7 @@ impl Cache {
             serde_json::to_writer(&mut text, &Line { path: Subject::from(path), known })?;
             text.push(b'\n');
         }
-        let mut file = tempfile::NamedTempFile::new_in(folder).context("cannot write the cache")?;
+        let mut file = tempfile::NamedTempFile::with_prefix_in(".mendline-", folder).context("cannot write the cache")?;
         file.write_all(&text).context("cannot write the cache")?;
         file.persist(folder.join(NAME)).context("cannot write the cache")?;
         Ok(())

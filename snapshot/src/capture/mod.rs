@@ -101,7 +101,8 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &R
     if open {
         let seen: Vec<&Path> = found.iter().map(|found| found.path.as_path()).collect();
         cache.forget_gone(&paths, &seen);
-        cache.save(&store.cache())?;
+        // Without it the next snapshot reads more, and that is all.
+        drop(cache.save(&store.cache()));
     }
     Ok(Captured { above: above(&roots), roots, entries, git, pythons, troubles, keys, added: grown })
 }

@@ -1,6 +1,6 @@
 //! Every content of the store: where it is, and its bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -97,10 +97,14 @@ impl Contents {
         Ok(bytes)
     }
 
-    /// The packs that a content is in.
-    pub(crate) fn packs_of(&self, address: &Address) -> impl Iterator<Item = usize> {
-        let spares = self.spares.get(address).into_iter().flatten();
-        self.places.get(address).into_iter().chain(spares).map(|(number, _)| *number)
+    /// Of contents that are in several packs, the one that each can be read from; none where no place can be read.
+    pub(crate) fn homes(&self, needed: &HashSet<Address>) -> HashMap<Address, Option<usize>> {
+        let several = self.spares.par_iter().filter(|(address, _)| needed.contains(address));
+        let home = |(address, spares): (&Address, &Vec<(usize, Place)>)| {
+            let mut places = self.places.get(address).into_iter().chain(spares);
+            (*address, places.find(|place| self.read_at(address, place).is_ok()).map(|(number, _)| *number))
+        };
+        several.map(home).collect()
     }
 }
 

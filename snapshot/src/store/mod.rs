@@ -27,6 +27,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use anyhow::Context as _;
+use chrono::{DateTime, Utc};
 use contract::duration;
 use contract::lock::{self, Held, Lock, Mode};
 use contract::path::{absolute, shown};
@@ -36,9 +37,12 @@ use crate::capture::roots::real;
 use crate::store::contents::Contents;
 use crate::store::files::UNFINISHED;
 use crate::store::manifest::{Header, Manifest, SUFFIX};
+use crate::store::pack::{INDEX, PACK};
 use crate::store::seal::{Identities, Recipients, SEALED};
 
 const README: &str = include_str!("README.txt");
+/// What the names of files begin with that are about to replace others.
+const TEMPORARY: &str = ".mendline-";
 
 /// Where the store is, and how long to wait for it.
 #[derive(Clone, Debug, clap::Args)]
@@ -182,9 +186,13 @@ impl Store {
             Err(e) if e.is::<Held>() => return Ok(()),
             Err(e) => return Err(e),
         };
-        for folder in [self.packs(), self.manifests()] {
+        for folder in [self.packs(), self.manifests(), self.cache(), self.journal()] {
             for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", shown(&folder)))?.filter_map(Result::ok) {
-                if entry.file_name().as_encoded_bytes().ends_with(UNFINISHED.as_bytes()) {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                // An index comes before its pack and goes after it.
+                let alone = name.contains(INDEX) && !folder.join(name.replace(INDEX, PACK)).exists();
+                if alone || name.ends_with(UNFINISHED) || name.starts_with(TEMPORARY) {
                     fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", shown(&entry.path())))?;
                 }
             }
@@ -229,6 +237,7 @@ impl Store {
         let (headers, _) = self.headers()?;
         manifest.header.seq = headers.last().map_or(0, |header| header.seq) + 1;
         let id = &manifest.header.id;
+        anyhow::ensure!(!self.manifest(id).exists(), "there is a snapshot called {id} already; try again");
         let unfinished = self.manifests().join(format!("{id}{SUFFIX}{UNFINISHED}"));
         let written = manifest.render().and_then(|bytes| {
             if recipients.is_empty() {
@@ -241,12 +250,24 @@ impl Store {
             files::create(&unfinished, &recipients.sealed(&bytes)?)?;
             files::rename(&unfinished, &path)
         });
-        if let Err(e) = written {
+        written.and_then(|()| contract::replace::sync_folder(&self.manifests())).inspect_err(|_| {
             // Where even this fails, the next run sweeps it away.
             drop(fs::remove_file(&unfinished));
-            return Err(e);
+            drop(self.forget(id));
+            for sealed in ["", SEALED] {
+                drop(contents::remove(&self.packs().join(format!("{id}{PACK}{sealed}"))));
+            }
+        })
+    }
+
+    /// An id that no snapshot has.
+    pub(crate) fn new_id(&self, now: DateTime<Utc>) -> String {
+        loop {
+            let id = names::id(now);
+            if !self.manifest(&id).exists() && !pack::is_taken(&self.packs(), &id) {
+                return id;
+            }
         }
-        contract::replace::sync_folder(&self.manifests())
     }
 
     /// Whether a snapshot is sealed, and no key was named that could open it.

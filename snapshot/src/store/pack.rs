@@ -118,6 +118,11 @@ impl Writer {
         let unfinished = folder.join(format!("{id}{PACK}{}", files::UNFINISHED));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
         let file = BufWriter::with_capacity(BUFFER, file.with_context(|| format!("cannot create {}", shown(&unfinished)))?);
+        // Now that nobody else can finish one of that name, it is certain that nobody has.
+        if is_taken(folder, id) {
+            drop(fs::remove_file(&unfinished));
+            anyhow::bail!("there is a pack called {id} already; try again");
+        }
         let sink = if recipients.is_empty() { Sink::Plain(file) } else { Sink::Sealed(recipients.seal(file)?) };
         Ok(Self { folder: folder.to_owned(), id: id.to_owned(), sink, recipients: recipients.clone(), end: 0, index: Vec::new() })
     }
@@ -151,7 +156,7 @@ impl Writer {
         };
         complete().inspect_err(|_: &anyhow::Error| {
             // On a full disk this is what makes room again; where it fails, the next run sweeps.
-            for path in [&unfinished, &indexed] {
+            for path in [&unfinished, &indexed, &pack] {
                 drop(fs::remove_file(path));
             }
         })
@@ -170,6 +175,11 @@ impl Writer {
     fn unfinished(&self) -> PathBuf {
         self.folder.join(format!("{}{PACK}{}", self.id, files::UNFINISHED))
     }
+}
+
+/// Whether there is a pack of that name, or was.
+pub(crate) fn is_taken(folder: &Path, id: &str) -> bool {
+    [PACK, INDEX].iter().any(|suffix| ["", SEALED].iter().any(|sealed| folder.join(format!("{id}{suffix}{sealed}")).exists()))
 }
 
 /// `SHA-256 offset stored size`, one content a line and sorted; the last line is `SHA-256 end` of the lines before it.
