@@ -181,5 +181,5 @@ fn jq_names_the_paths_that_mcp_servers_are_told_of() {
 fn sorted(paths: &[String]) -> String {
     let mut paths = paths.to_vec();
     paths.sort();
-    paths.iter().flat_map(|path| [path, "\n"]).collect()
+    paths.join("\n") + "\n"
 }
