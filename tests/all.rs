@@ -31,6 +31,7 @@ mod snapshot_crash;
 mod snapshot_full;
 mod snapshot_hostile;
 mod snapshot_live;
+mod snapshot_originals;
 mod snapshot_roundtrip;
 mod snapshot_store;
 mod soak;

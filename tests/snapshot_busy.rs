@@ -73,7 +73,8 @@ fn one_id_is_never_given_twice() {
     for number in 0..30 {
         // Every other one has something to add to the store.
         fs::write(&top, format!("content {}", number / 2)).unwrap();
-        let words = ["--pid", "--fork", "strace", "-f", "-qq", "-o", "/dev/null", "-e", chance, "snapshot", "create", top.to_str().unwrap()];
+        let words =
+            ["--pid", "--fork", "strace", "-f", "-qq", "-o", "/dev/null", "-e", chance, "snapshot", "create", top.to_str().unwrap()];
         sandbox.command("unshare", words).run().code(0).ok();
     }
     let list = ran(&sandbox, 0, &[&"list"]).of("snapshot");

@@ -17,7 +17,8 @@ impl Disk {
     fn new(test: &str, at: PathBuf, megabytes: u32) -> Option<Self> {
         fs::create_dir_all(&at).unwrap();
         let size = format!("size={megabytes}m,mode=0700");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output().is_ok_and(|ran| ran.status.success());
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output().is_ok_and(|ran| ran.status.success());
         if mounted {
             return Some(Self(at));
         }
@@ -55,7 +56,8 @@ const SIZE: u64 = 256 << 10;
 fn fill(top: &Path, seed: &str) {
     for number in 0..FILES {
         let content = (0..SIZE / 64).map(|part| vault::sha256(format!("{seed} {number} {part}").as_bytes())).collect::<String>();
-        let raw: Vec<u8> = content.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
+        let raw: Vec<u8> =
+            content.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
         file(&top.join(format!("{number}")), [raw.clone(), raw.into_iter().rev().collect()].concat());
     }
 }

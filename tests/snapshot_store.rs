@@ -178,7 +178,9 @@ fn delete_and_prune_plan_by_default_and_free_the_room_when_forced() {
     file(&top.join("small"), "small");
     let second = create(&sandbox, &[&top]);
     let state = inventory(&sandbox.root().join("state"));
-    for words in [&[&"delete" as &dyn AsRef<OsStr>, &first][..], &[&"prune", &"--keep-last", &"1"], &[&"prune", &"--keep-last", &"1", &"--dry-run"]] {
+    for words in
+        [&[&"delete" as &dyn AsRef<OsStr>, &first][..], &[&"prune", &"--keep-last", &"1"], &[&"prune", &"--keep-last", &"1", &"--dry-run"]]
+    {
         let plan = ran(&sandbox, 0, words);
         let actions = plan.of("action");
         assert_eq!((&actions[0]["subject"], &actions[0]["data"]["outcome"]), (&json!(first), &json!("planned")));
@@ -224,9 +226,11 @@ fn rules_choose_what_stays_and_automatic_ones_go_by_age() {
     let labels = ["auto-daily", "by-hand", "auto-daily", "kept", "by-hand"];
     let made: Vec<_> = labels.map(|label| create(&sandbox, &[&"--label", &label, &top])).to_vec();
     let planned = |words: &[&str]| -> Vec<usize> {
-        let words: Vec<&dyn AsRef<OsStr>> = std::iter::once(&"prune" as &dyn AsRef<OsStr>).chain(words.iter().map(|word| word as &dyn AsRef<OsStr>)).collect();
+        let words: Vec<&dyn AsRef<OsStr>> =
+            std::iter::once(&"prune" as &dyn AsRef<OsStr>).chain(words.iter().map(|word| word as &dyn AsRef<OsStr>)).collect();
         let actions = ran(&sandbox, 0, &words).of("action");
-        let gone = actions.iter().filter(|action| action["data"]["verb"] == "prune").map(|action| action["subject"].as_str().unwrap().to_owned());
+        let gone =
+            actions.iter().filter(|action| action["data"]["verb"] == "prune").map(|action| action["subject"].as_str().unwrap().to_owned());
         let mut gone: Vec<_> = gone.map(|id| made.iter().position(|made| *made == id).unwrap()).collect();
         gone.sort_unstable();
         gone
