@@ -119,3 +119,13 @@ def news_since($old):
   | list("New or worse:"; .worse + .new | sort_by(-(.status | _badness), .host, .subject)[] | select(.status | _badness > 1)),
     list("Better:"; .better[]),
     list("Gone:"; .gone[]);
+
+# The paths that the `env` of MCP servers names, one a line: with `jq -r` on .mcp.json and its kind, for `snapshot create -`.
+# Lists of folders, and variables that stand for a whole home or its like, are passed over.
+def mcp_env_paths:
+  ["HOME", "PWD", "TMPDIR", "SHELL", "VIRTUAL_ENV", "PYTHONHOME", "PATH", "PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH"] as $wide
+  | [.. | objects | .env? | objects | to_entries[]
+      | select(.key as $name | all($wide[]; . != $name)) | .value | strings
+      | sub("^(~|\\$HOME|\\$\\{HOME\\})(?=/)"; env.HOME // "~")
+      | select(test("^/[^/]") and (test("[[:cntrl:]]|:/") | not))]
+  | unique[];

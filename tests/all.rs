@@ -7,6 +7,7 @@
 mod checkup;
 mod contract_readme;
 mod corpus;
+mod day;
 mod drawing;
 mod manners;
 mod mutation;
@@ -28,6 +29,7 @@ mod rebuild_undo;
 mod snapshot;
 mod snapshot_busy;
 mod snapshot_crash;
+mod snapshot_drawing;
 mod snapshot_full;
 mod snapshot_hostile;
 mod snapshot_live;

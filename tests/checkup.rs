@@ -10,7 +10,7 @@ use tests::{Ran, Run, Sandbox, TOOLS, Tool, arg, binary, workspace};
 use crate::ward;
 
 /// Installs into a prefix of the sandbox. cargo is asked for a release build, which takes minutes; the binaries under test stand in for it.
-fn installed(sandbox: &Sandbox) -> PathBuf {
+pub(crate) fn installed(sandbox: &Sandbox) -> PathBuf {
     let (prefix, target) = (sandbox.root().join("prefix"), sandbox.root().join("target"));
     fs::create_dir_all(target.join("release")).unwrap();
     for Tool { name, .. } in TOOLS {
@@ -45,7 +45,18 @@ fn install_puts_everything_in_its_place_and_can_be_run_again() {
             assert!(fs::read_to_string(prefix.join("share").join(path)).unwrap().contains(tool), "{path}");
         }
     }
-    for file in ["checkup", "broken-venvs", "mendline.jq", "sets/agents.paths", "cron/nightly-check", "hooks/on-agent-start"] {
+    for file in [
+        "checkup",
+        "broken-venvs",
+        "mendline.jq",
+        "sets/agents.paths",
+        "sets/clients.paths",
+        "cron/nightly-check",
+        "cron/daily-snapshot",
+        "cron/voice.sh",
+        "compat/rollback_manager",
+        "hooks/on-agent-start",
+    ] {
         let (source, copy) = (workspace().join("scripts").join(file), prefix.join("share/mendline").join(file));
         assert_eq!(fs::read(&source).unwrap(), fs::read(&copy).unwrap(), "{file}");
         assert_eq!(source.metadata().unwrap().permissions().mode(), copy.metadata().unwrap().permissions().mode(), "{file}");

@@ -148,3 +148,38 @@ fn jq_tells_what_changed_and_claims_nothing_from_absence() {
     let root = Path::new(&sandbox.work("")).display().to_string();
     assert!(line.contains(&format!("; new: {}/good/.venv (interpreter-missing), ", root.trim_end_matches('/'))), "{line}");
 }
+
+#[test]
+fn jq_names_the_paths_that_mcp_servers_are_told_of() {
+    let sandbox = Sandbox::new();
+    let env = r#"{"OAUTH": "/srv/o.json", "SOME_FILE_PATH": "~/g.yaml", "K": "${HOME}/k", "PATH": "/usr/bin", "HOME": "/root", "L": "/a:/b", "R": "/", "N": 7, "T": "a/b", "V": "/x\ny"}"#;
+    let config = format!(
+        r#"{{"mcpServers": {{"a": {{"env": {env}}}}}, "projects": {{"/p": {{"mcpServers": {{"b": {{"env": {{"X": "/srv/o.json"}}}}}}}}}}}}"#
+    );
+    let home = sandbox.root().join("home");
+    let home = home.display();
+    assert_eq!(
+        jq(&sandbox, &[], "inputs | mcp_env_paths", config.as_bytes()),
+        sorted(&["/srv/o.json".to_owned(), format!("{home}/g.yaml"), format!("{home}/k")])
+    );
+
+    // A path set and what a pipe names come together.
+    std::fs::create_dir_all(sandbox.work("project")).unwrap();
+    for (name, content) in [(".mcp.json", r#"{"mcpServers": {"a": {"env": {"KEY": "~/key"}}}}"#), ("set", ".mcp.json\n")] {
+        File::create(sandbox.work("project").join(name)).unwrap().write_all(content.as_bytes()).unwrap();
+    }
+    std::fs::create_dir_all(sandbox.root().join("home")).unwrap();
+    File::create(sandbox.root().join("home/key")).unwrap();
+    let library = workspace().join("scripts");
+    let line =
+        format!("jq -L {} -r 'include \"mendline\"; mcp_env_paths' .mcp.json | snapshot create --paths-from set -", library.display());
+    let made = sandbox.command("bash", ["-c", &line]).within(sandbox.work("project")).run().code(0);
+    let roots = &made.of("snapshot")[0]["data"]["roots"];
+    assert_eq!(*roots, serde_json::json!([format!("{home}/key"), sandbox.work("project/.mcp.json")]));
+}
+
+fn sorted(paths: &[String]) -> String {
+    let mut paths = paths.to_vec();
+    paths.sort();
+    paths.iter().flat_map(|path| [path, "\n"]).collect()
+}

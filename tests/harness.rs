@@ -13,9 +13,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every tool of the workspace, and the ways to call it that stand for all others. A new one is tested for its manners the day it stands here.
-pub const TOOLS: [Tool; 3] = [
+pub const TOOLS: [Tool; 4] = [
     Tool { name: "venv-probe", ways: &[Way { args: &["-"], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool { name: "venv-rebuild", ways: &[Way { args: &[], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
+    Tool { name: "snapshot", ways: &[Way { args: &["create", "-"], stdin: Stdin::Taken }, Way { args: &["list"], stdin: Stdin::Unread }] },
     Tool { name: "report", ways: &[Way { args: &[], stdin: Stdin::Drawn }] },
 ];
 

@@ -239,7 +239,7 @@ fn restore_plans_by_default_and_acts_when_forced() {
     assert_eq!(fs::read_to_string(project.join("a")).unwrap(), "new a\n");
     assert!(!project.join("sub/b").exists());
     assert_eq!(project.join("mode").metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(vault::left_over(sandbox.root()), [PathBuf::new(); 0]);
+    assert_eq!(vault::left_over(sandbox.root()), Vec::<PathBuf>::new());
 
     let audit = fs::read_to_string(sandbox.root().join("state/mendline/audit.jsonl")).unwrap();
     let outcomes: Vec<_> = audit.lines().map(|line| tests::schema::check(line)["data"]["outcome"].as_str().unwrap().to_owned()).collect();

@@ -34,9 +34,8 @@ impl Honest {
     fn entry(&self, path: impl AsRef<Path>, fields: Value) -> Value {
         let mut entry = self.entries[1].clone();
         entry["path"] = json!(path.as_ref());
-        for (key, value) in fields.as_object().unwrap() {
-            entry[key] = value.clone();
-        }
+        let Value::Object(fields) = fields else { panic!("fields are an object") };
+        entry.as_object_mut().unwrap().extend(fields);
         entry
     }
 

@@ -146,7 +146,7 @@ fn what_somebody_put_where_nothing_was_stops_it() {
     assert_eq!(ran.code, Some(1), "{}", ran.text());
     assert_eq!(fs::read_to_string(top.join("sub/b")).unwrap(), "a stranger's");
     assert_eq!(fs::read_to_string(top.join("sub/a")).unwrap(), "new sub/a, and longer");
-    assert_eq!(vault::left_over(&top), [PathBuf::new(); 0]);
+    assert_eq!(vault::left_over(&top), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(crate) type Words<'a> = &'a [&'a dyn AsRef<OsStr>];
 
 /// Prepares a run of `snapshot`.
 pub(crate) fn snapshot(sandbox: &Sandbox, words: Words<'_>) -> Run {
-    sandbox.tool("snapshot", words.iter().map(|word| word.as_ref()))
+    sandbox.tool("snapshot", words.iter().copied())
 }
 
 /// Runs `snapshot` and insists on its exit status.
@@ -113,7 +113,9 @@ fn take_stock(top: &Path, path: &Path, names: &mut HashMap<(u64, u64), PathBuf>,
     let what = if kind.is_dir() {
         let mut children: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
         children.sort();
-        children.iter().for_each(|child| take_stock(top, child, names, found));
+        for child in &children {
+            take_stock(top, child, names, found);
+        }
         "folder".to_owned()
     } else if kind.is_symlink() {
         format!("link to {}", path.read_link().unwrap().display())
@@ -165,7 +167,7 @@ pub(crate) fn same(expected: &Inventory, found: &Inventory) {
     let differ: Vec<_> = paths
         .into_iter()
         .filter(|path| expected.get(*path) != found.get(*path))
-        .map(|path| format!("{path:?}\n  - {:?}\n  + {:?}", expected.get(path), found.get(path)))
+        .map(|path| format!("{}\n  - {:?}\n  + {:?}", path.display(), expected.get(path), found.get(path)))
         .collect();
     assert!(differ.is_empty(), "{}", differ.join("\n"));
 }

@@ -21,7 +21,7 @@ Examples:
   snapshot list
   snapshot diff latest                  what has changed since
   snapshot restore upgrade              what a restore would do
-  snapshot restore upgrade --force      do it: all of it or nothing, with a snapshot of what it replaces
+  snapshot restore upgrade --force      do it: all of it or nothing, and keep what it replaces
   snapshot cat upgrade ~/.mcp.json
   venv-probe ~/agents | snapshot create --label venvs -";
 
@@ -234,6 +234,9 @@ pub(crate) struct Create {
     /// What it is for, where it is followed by paths; then the paths. `-` reads paths or records from standard input
     #[arg(value_name = "[DESCRIPTION] PATH", required_unless_present_any = ["paths_from", "from_plan"])]
     pub(crate) words: Vec<PathBuf>,
+    /// What it is for, whatever that looks like; then every word is a path
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) description: Option<String>,
     /// A name to find it by
     #[arg(long, value_name = "LABEL")]
     pub(crate) label: Option<String>,
@@ -259,7 +262,8 @@ impl Create {
     pub(crate) fn request(&self) -> anyhow::Result<(Request, Words)> {
         let mut request = Request::new()?;
         let others = self.words.len() > 1 || !self.paths_from.is_empty() || self.from_plan;
-        let described = others && self.words.first().is_some_and(|word| word.as_os_str() != "-" && is_prose(word));
+        let described =
+            others && self.description.is_none() && self.words.first().is_some_and(|word| word.as_os_str() != "-" && is_prose(word));
         let (description, paths) = if described { self.words.split_at(1) } else { self.words.split_at(0) };
         for path in paths {
             if path.as_os_str() == "-" { request.add_stdin(|_| true)? } else { request.add(path)? }
@@ -273,7 +277,8 @@ impl Create {
         for glob in &self.exclude {
             request.exclude(glob)?;
         }
-        let description = description.first().map(|word| word.to_string_lossy().into_owned());
+        let word = description.first().map(|word| word.to_string_lossy().into_owned());
+        let description = self.description.clone().or(word);
         let recipients = Recipients::parse(&self.encrypt_to)?;
         Ok((request, Words { description, label: self.label.clone(), recipients }))
     }

@@ -302,18 +302,15 @@ impl<'a> Wish<'a> {
         if let Some(step) = steps.iter().filter(goes).find(|step| store.touches(&step.path)) {
             anyhow::bail!("the store is in {}, which would be removed; choose another place with --store first", shown(&step.path));
         }
-        for mount in mounts::all().context("cannot read which file systems are mounted")? {
-            let within = |step: &Step<'_>| mount.starts_with(&step.path);
-            anyhow::ensure!(
-                !steps.iter().filter(goes).any(within),
-                "a file system is mounted at {}, in what would be removed; unmount it first",
-                shown(&mount)
-            );
+        let is_folder = |step: &&Step<'_>| step.before.as_ref().is_some_and(|live| live.kind == Kind::Folder);
+        for step in steps.iter().filter(goes).filter(is_folder) {
+            let mounts = mounts::below(&step.path).context("cannot see which file systems are mounted")?;
+            let first = mounts.first().map_or_else(String::new, |mount| shown(mount));
+            anyhow::ensure!(mounts.is_empty(), "a file system is mounted at {first}, in what would be removed; unmount it first");
         }
-        for step in steps.iter().filter(|step| step.change == Change::Retype && !self.exact) {
-            let is_folder = step.before.as_ref().is_some_and(|live| live.kind == Kind::Folder);
+        for step in steps.iter().filter(|step| step.change == Change::Retype && !self.exact).filter(is_folder) {
             anyhow::ensure!(
-                !is_folder || names(&step.path, ground)?.is_empty(),
+                names(&step.path, ground)?.is_empty(),
                 "{} is a folder now and was none; --exact removes what is in it, and keeps it in a snapshot",
                 shown(&step.path)
             );
