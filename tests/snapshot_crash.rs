@@ -120,18 +120,24 @@ impl Victim {
         self.put_back();
         let points = self.points(most);
         assert!(points.len() >= least, "too few: {points:?}");
-        let (mut stayed, mut went) = (0, 0);
+        let (mut stayed, mut went, mut missed) = (0, 0, 0);
         for (call, nth) in &points {
             self.put_back();
             let ran = self.traced(&format!("inject={call}:signal=SIGKILL:when={nth}"));
+            // Which of two threads makes a call is not the same each time.
+            if ran.code == Some(0) {
+                missed += 1;
+                continue;
+            }
             assert_eq!(ran.signal, Some(9), "{call} {nth}: {}", ran.stderr);
             if holds(self, &format!("killed at {call} {nth}")) { went += 1 } else { stayed += 1 }
         }
         told(&format!(
             "killed `snapshot {}` at {} points: {stayed} times as before, {went} times done",
             self.words.join(" "),
-            points.len()
+            stayed + went
         ));
+        assert!(missed * 10 < points.len(), "too many points were missed: {missed}");
         assert!(stayed > 0 && went > 0, "one side was never seen: {stayed} old, {went} new");
     }
 
@@ -376,7 +382,7 @@ fn a_create_that_is_killed_leaves_a_whole_snapshot_or_none() {
 #[test]
 #[ignore = "takes minutes"]
 fn a_create_that_is_killed_anywhere_leaves_a_whole_snapshot_or_none() {
-    to_create().kill_at_every_point(ALL, 50, is_there_or_not);
+    to_create().kill_at_every_point(ALL, 35, is_there_or_not);
 }
 
 #[test]

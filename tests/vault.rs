@@ -229,6 +229,7 @@ pub(crate) fn traced(sandbox: &Sandbox, expression: &str, log: &Path, words: Wor
 /// Runs `snapshot` up to the nth call of a kind that names a path, lets somebody else do something, and then lets it go on.
 pub(crate) fn paused(sandbox: &Sandbox, call: &str, path: &Path, nth: usize, words: Words<'_>, meanwhile: impl FnOnce()) -> Ran {
     let log = sandbox.root().join("paused.log");
+    let _ = fs::remove_file(&log);
     let inject = format!("inject={call}:signal=SIGSTOP:when={nth}");
     let strace = ["-f", "-qq", "-e", &inject, "-P"].map(OsString::from).into_iter().chain([path.into(), "-o".into(), (&log).into()]);
     let words = words.iter().map(|word| word.as_ref().to_owned());
@@ -244,7 +245,8 @@ pub(crate) fn paused(sandbox: &Sandbox, call: &str, path: &Path, nth: usize, wor
         std::thread::sleep(std::time::Duration::from_millis(5));
     };
     meanwhile();
-    assert!(std::process::Command::new("kill").args(["-CONT", &thread]).status().unwrap().success());
+    let sent = std::process::Command::new("kill").args(["-CONT", &thread]).output().unwrap();
+    assert!(sent.status.success(), "{sent:?}: {}", fs::read_to_string(&log).unwrap());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Ran { code: output.status.code(), signal: None, stdout: output.stdout, stderr }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::store::address::Address;
 use crate::store::contents::Contents;
-use crate::store::manifest::{Entry, Header, Kind, Manifest, Root, WorkTree};
+use crate::store::manifest::{Entry, Header, Kind, Manifest, Root, WorkTree, is_plain};
 use crate::store::pack::{self, LONGEST, Writer};
 use crate::store::seal::Recipients;
 use crate::store::{Store, names};
@@ -186,7 +186,7 @@ fn kept(file: &OldFile, folder: &Path, kind: &str) -> anyhow::Result<(Vec<u8>, E
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
     anyhow::ensure!(bytes.len() <= LONGEST, "{} is larger than the old tool kept files", shown(&path));
     anyhow::ensure!(Address::of(&bytes).to_string() == file.hash, "{} is damaged: its hash is another", shown(&path));
-    anyhow::ensure!(file.original.is_absolute(), "{} is no absolute path", shown(&file.original));
+    anyhow::ensure!(is_plain(&file.original), "{} is no plain absolute path", shown(&file.original));
     let meta = path.metadata().with_context(|| format!("cannot look at {}", shown(&path)))?;
     let mut entry = Entry::new(&file.original, Kind::File);
     entry.mode = Some(format!("{:04o}", meta.mode() & 0o777));

@@ -104,7 +104,7 @@ pub(crate) struct Request {
 /// The store cannot be read or written.
 pub(crate) fn prune(out: &mut Output, options: &Options, store: &Store, request: &Request) -> anyhow::Result<Exit> {
     let now = Utc::now();
-    let _lock = if request.force { store.own()? } else { store.share()? };
+    let Some(_lock) = (if request.force { store.own()? } else { store.share()? }) else { return Ok(Exit::Done) };
     let (headers, damaged) = store.headers()?;
     let pinned = summary::pinned(store);
     let (automatic, by_hand): (Vec<Header>, Vec<Header>) =

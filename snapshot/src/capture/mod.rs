@@ -92,7 +92,7 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &R
     let adder = Adder::new(&contents, Writer::create(&store.packs(), id, recipients)?);
     let (read, (git, pythons)) = rayon::join(|| read_all(&found, &cache, &contents, &adder, &progress), || surroundings(&paths, &found));
     let pack = adder.into_pack().context("there is a pack")?;
-    let (entries, more, keys) = match read.and_then(|read| entries(&found, read, &mut cache)) {
+    let (entries, more, keys) = match read.map(|read| entries(&found, read, &mut cache)) {
         Ok(captured) => captured,
         Err(e) => return Err(pack.discard().err().unwrap_or(e)),
     };
@@ -110,14 +110,14 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &R
 /// What stands below the roots, for a comparison: nothing is written, not even to the store.
 ///
 /// # Errors
-/// A link cannot be read; what else cannot be read is a trouble.
+/// The run is interrupted. What cannot be read is a trouble.
 pub(crate) fn look(request: &Request, store: &Store, contents: &Contents) -> anyhow::Result<(Vec<Entry>, Vec<Trouble>)> {
     let progress = Progress::start(env!("CARGO_PKG_NAME"), "files");
     let paths: Vec<PathBuf> = request.roots().iter().map(|root| root.path.as_path().to_owned()).collect();
     let (found, mut troubles) = Walk::new(request, store, &progress).run(&paths);
     let mut cache = Cache::load(&store.cache());
     let read = read_all(&found, &cache, contents, &Adder::nowhere(), &progress)?;
-    let (entries, more, _) = entries(&found, read, &mut cache)?;
+    let (entries, more, _) = entries(&found, read, &mut cache);
     troubles.extend(more);
     Ok((entries, troubles))
 }
@@ -204,7 +204,7 @@ fn read_all(found: &[Found], cache: &Cache, contents: &Contents, adder: &Adder<'
 
 type Entries = (Vec<Entry>, Vec<Trouble>, Vec<PathBuf>);
 
-fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Result<Entries> {
+fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> Entries {
     let attributes: Vec<_> = found.par_iter().map(attributes_of).collect();
     let (mut entries, mut troubles, mut keys) = (Vec::with_capacity(found.len()), Vec::new(), Vec::new());
     let mut first_names: HashMap<((u64, u64), Option<Address>), &Path> = HashMap::new();
@@ -246,10 +246,13 @@ fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Re
             }
         }
         match entry.kind {
-            Kind::Link => {
-                let target = path.read_link().with_context(|| format!("cannot read the link {}", shown(path)))?;
-                entry.target = Some(Subject::from(&target));
-            }
+            Kind::Link => match path.read_link() {
+                Ok(target) => entry.target = Some(Subject::from(&target)),
+                Err(e) => {
+                    trouble("unreadable", format!("cannot read the link {}: {e}", shown(path)));
+                    entry.kind = Kind::Special;
+                }
+            },
             Kind::Folder => entry.complete = found.complete,
             Kind::Special if meta.is_file() => {}
             Kind::Special => trouble("not-kept", format!("{} is {} and cannot be kept", shown(path), special(&meta))),
@@ -262,7 +265,7 @@ fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> anyhow::Re
         }
         entries.push(entry);
     }
-    Ok((entries, troubles, keys))
+    (entries, troubles, keys)
 }
 
 fn hold(entry: &mut Entry, meta: &Metadata, content: Content) {

@@ -239,7 +239,11 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     /// The bytes of the file.
+    ///
+    /// # Errors
+    /// It is one that nobody would read again.
     pub(crate) fn render(&self) -> anyhow::Result<Vec<u8>> {
+        self.check()?;
         let mut text = Vec::with_capacity(1024 + self.entries.len() * 256);
         line(&mut text, &self.header)?;
         let rendered = self.entries.par_chunks(1024).map(lines).collect::<anyhow::Result<Vec<_>>>()?;
@@ -354,7 +358,7 @@ pub(crate) fn read_header(path: &Path) -> anyhow::Result<Header> {
 }
 
 /// Absolute, and every component a name: what a restore may be led by.
-fn is_plain(path: &Path) -> bool {
+pub(crate) fn is_plain(path: &Path) -> bool {
     let mut components = path.components();
     let rooted = components.next() == Some(Component::RootDir);
     let spelled: PathBuf = path.components().collect();
