@@ -342,6 +342,17 @@ fn what_does_not_exist_is_trouble_and_check_tells_bad_from_trouble() {
 }
 
 #[test]
+fn what_does_not_exist_is_told_in_the_same_words_from_wherever_it_came() {
+    let sandbox = Sandbox::new();
+    let gone = sandbox.work("gone");
+    let named = sandbox.tool("venv-probe", [&gone]).run().code(2);
+    let piped = sandbox.tool("venv-probe", ["-"]).input(format!("{}\n", gone.display())).run().code(2);
+    let error = |ran: &tests::Ran| (ran.of("error")[0]["subject"].clone(), ran.of("error")[0]["data"].clone(), ran.stderr.clone());
+    assert_eq!(error(&named), error(&piped));
+    assert_eq!(named.of("error")[0]["subject"], gone.to_str().unwrap());
+}
+
+#[test]
 fn one_bad_interpreter_does_not_stop_the_others() {
     let sandbox = Sandbox::new();
     let work = sandbox.work("all");

@@ -38,15 +38,16 @@ pub(crate) fn run(paths: &[PathBuf], sets: &[PathBuf], walk: walk::Options, cour
         named.push(PathBuf::from("."));
     }
     let mut roots = targets::roots(&named, sets, out)?;
+    let progress = Progress::start(env!("CARGO_PKG_NAME"), "environments");
     let mut bad = false;
     if !stdin.is_empty() {
-        bad |= from_stdin(&mut roots, walk, court, out)?;
+        bad |= from_stdin(&mut roots, walk, court, &progress, out)?;
     }
-    Ok(bad | survey(&roots, &[], walk, court, out)?)
+    Ok(bad | survey(&roots, &[], walk, court, &progress, out)?)
 }
 
 /// A record is passed on and its subject judged at once, so that the verdict stands right behind its cause; plain paths are gathered.
-fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, out: &mut Output) -> anyhow::Result<bool> {
+fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, progress: &Progress, out: &mut Output) -> anyhow::Result<bool> {
     let mut bad = false;
     for line in input::stdin("pipe paths or records into `venv-probe -`")? {
         match line? {
@@ -56,14 +57,14 @@ fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, out:
                 if let Some(root) =
                     subject.filter(|subject| subject.as_path().is_absolute() && subject.as_path().symlink_metadata().is_ok())
                 {
-                    bad |= survey(&[root.as_path().to_owned()], &[record.id], walk, court, out)?;
+                    bad |= survey(&[root.as_path().to_owned()], &[record.id], walk, court, progress, out)?;
                 }
             }
             Line::Other { bytes, .. } if is_path(&bytes) => {
                 let path = absolute(Path::new(OsStr::from_bytes(&bytes)))?;
                 match path.symlink_metadata() {
                     Ok(_) => roots.push(path),
-                    Err(error) => out.error("path.missing", About::default(), None, &format!("{}: {error}", shown(&path)))?,
+                    Err(_) => targets::missing(&path, out)?,
                 }
             }
             Line::Other { number, why, .. } => out.error("input.not-a-record", About::default(), Some(number), &why)?,
@@ -77,11 +78,18 @@ fn is_path(line: &[u8]) -> bool {
     !line.starts_with(b"\xef\xbb\xbf") && !matches!(line.first(), None | Some(b'{' | b'[' | b'"')) && !line.contains(&0)
 }
 
-fn survey(roots: &[PathBuf], cause: &[String], options: walk::Options, court: &Court, out: &mut Output) -> anyhow::Result<bool> {
-    let (stop, progress) = (AtomicBool::new(false), Progress::start(env!("CARGO_PKG_NAME"), "environments"));
+fn survey(
+    roots: &[PathBuf],
+    cause: &[String],
+    options: walk::Options,
+    court: &Court,
+    progress: &Progress,
+    out: &mut Output,
+) -> anyhow::Result<bool> {
+    let stop = AtomicBool::new(false);
     let (sender, receiver) = sync_channel(WAITING);
     std::thread::scope(|threads| {
-        let (stop, progress) = (&stop, &progress);
+        let stop = &stop;
         // The thread owns the sender, so that the receiver learns when the walk is over.
         threads.spawn(move || {
             let tell = |found: Found| {
@@ -100,7 +108,6 @@ fn survey(roots: &[PathBuf], cause: &[String], options: walk::Options, court: &C
 fn event(found: Found, court: &Court, progress: &Progress) -> Event {
     match found {
         Found::Environment { path, layout } => {
-            progress.found(1);
             // One environment must not take the verdicts on all others with it.
             let probe = catch_unwind(AssertUnwindSafe(|| judge::judge(&path, layout, court)));
             progress.done(1);

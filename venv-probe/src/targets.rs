@@ -1,6 +1,7 @@
 //! From what a person writes to the folders that are walked.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use contract::output::Output;
@@ -45,6 +46,17 @@ fn one(path: &Path, out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
         }
         return Ok(found);
     }
-    out.error("path.missing", About::default(), None, &format!("{} does not exist; name a folder, an environment or a glob", shown(path)))?;
+    missing(path, out)?;
     Ok(Vec::new())
+}
+
+/// Reports a path, from wherever it came, that leads to nothing we can see.
+pub(crate) fn missing(path: &Path, out: &mut Output) -> anyhow::Result<()> {
+    let about = About { subject: Some(&Subject::from(&absolute(path)?)), cause: &[] };
+    match path.symlink_metadata() {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            out.error("path.unreadable", about, None, &format!("cannot read {}: {e}; what lies below it was not judged", shown(path)))
+        }
+        _ => out.error("path.missing", about, None, &format!("{} does not exist; name a folder, an environment or a glob", shown(path))),
+    }
 }
