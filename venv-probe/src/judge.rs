@@ -116,8 +116,8 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     let read = config.as_ref();
     let interpreter = interpreter::judge(root, read, &places.minors, found);
     base::judge(root, read, &interpreter, found);
-    let scripts = scripts::judge(root, found);
     let sites: Vec<PathBuf> = places.sites.iter().map(|(_, site)| site.clone()).collect();
+    let scripts = scripts::judge(root, &sites, found);
     let subject = Patient { root, config: config.unwrap_or_default(), places, interpreter, startup: startup::read(&sites) };
     startup::judge(&subject.startup, found);
     let answer = prove(&subject, court, probe, found);
