@@ -114,7 +114,7 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     };
     let places = places::judge(root, found);
     let read = config.as_ref();
-    let interpreter = interpreter::judge(root, read, &places.minors, found);
+    let interpreter = interpreter::judge(root, read, &places.minors, court.options.deep, found);
     base::judge(root, read, &interpreter, found);
     let sites: Vec<PathBuf> = places.sites.iter().map(|(_, site)| site.clone()).collect();
     let scripts = scripts::judge(root, &sites, found);
