@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tests::{Ran, Run, Sandbox, TOOLS, arg, binary, workspace};
+use tests::{Ran, Run, Sandbox, TOOLS, Tool, arg, binary, workspace};
 
 use crate::ward;
 
@@ -13,8 +13,8 @@ use crate::ward;
 fn installed(sandbox: &Sandbox) -> PathBuf {
     let (prefix, target) = (sandbox.root().join("prefix"), sandbox.root().join("target"));
     fs::create_dir_all(target.join("release")).unwrap();
-    for tool in TOOLS {
-        fs::copy(binary(tool), target.join("release").join(tool)).unwrap();
+    for Tool { name, .. } in TOOLS {
+        fs::copy(binary(name), target.join("release").join(name)).unwrap();
     }
     ward::program(&sandbox.root().join("front/cargo"), &format!("echo \"$PWD $*\" >>{}/cargo-was-asked", sandbox.root().display()));
     let run = sandbox.command(workspace().join("scripts/install"), [arg("--prefix"), arg(&prefix)]).env("CARGO_TARGET_DIR", &target);
@@ -33,7 +33,7 @@ fn install_puts_everything_in_its_place_and_can_be_run_again() {
     let sandbox = Sandbox::new();
     let prefix = installed(&sandbox);
     let once = ward::contents(&prefix);
-    for tool in TOOLS {
+    for Tool { name: tool, .. } in TOOLS {
         let version = sandbox.command(prefix.join("bin").join(tool), ["--version"]).run().code(0);
         assert!(version.text().starts_with(tool), "{}", version.text());
         let completions = [
@@ -113,14 +113,31 @@ fn checkup_with_force_mends_and_looks_again() {
 }
 
 #[test]
+fn checkup_keeps_the_records_of_thirty_runs() {
+    let sandbox = Sandbox::new();
+    let checkup = installed(&sandbox).join("bin/checkup");
+    let folder = sandbox.root().join("state/mendline/checkups");
+    fs::create_dir_all(&folder).unwrap();
+    for day in 1..=31 {
+        fs::write(folder.join(format!("202001{day:02}_031700-{day}.jsonl")), "").unwrap();
+    }
+    fs::write(folder.join("mine"), "").unwrap();
+    let ran = script(&sandbox, &checkup, [sandbox.work("")]).run().code(0);
+    let names = ward::names(&folder);
+    assert_eq!((names.len(), names[0].as_str(), names[30].as_str()), (31, "20200103_031700-3.jsonl", "mine"));
+    assert!(ran.text().ends_with(&format!("\nRecords: {}\n", folder.join(&names[29]).display())), "{}", ran.text());
+}
+
+#[test]
 fn checkup_does_not_call_trouble_well() {
     let sandbox = Sandbox::new();
     let checkup = installed(&sandbox).join("bin/checkup");
     drop(script(&sandbox, &checkup, ["--no-such-flag"]).run().code(2));
-    drop(script(&sandbox, &checkup, [sandbox.work("nowhere")]).run().code(2));
+    let nowhere = script(&sandbox, &checkup, [sandbox.work("nowhere")]).run().code(2);
+    assert_eq!((nowhere.text().as_str(), nowhere.stderr.matches("does not exist").count()), ("", 1), "{}", nowhere.stderr);
     fs::write(sandbox.work("file"), "").unwrap();
     let state = script(&sandbox, &checkup, [sandbox.work("")]).env("MENDLINE_STATE_DIR", sandbox.work("file")).run();
-    assert!(state.code.is_some_and(|code| code > 0) && !state.stderr.is_empty(), "{state:?}");
+    assert!(state.code(2).stderr.contains("set MENDLINE_STATE_DIR"));
     fs::remove_file(sandbox.root().join("prefix/bin/report")).unwrap();
     drop(script(&sandbox, &checkup, [sandbox.work("")]).run().code(2));
 }
@@ -141,6 +158,8 @@ fn the_demo_mends_what_it_broke_and_leaves_nothing_behind() {
     assert_eq!(before.matches("✓ done").count(), modes.len(), "{text}");
     assert!(after.contains("13 environments: 13 healthy"), "{text}");
     assert_eq!(ward::names(&scratch), [""; 0]);
+    assert!(text.trim_end().ends_with("goes now, and with it all that the paths and commands above name."), "{text}");
+    assert!(!text.contains("Records:"), "{text}");
     assert!(!sandbox.root().join("state").exists(), "the records of a demo are no records");
 }
 
@@ -159,7 +178,7 @@ fn the_hook_tells_of_an_ill_environment_and_mends_it_only_where_that_is_wanted()
     assert_eq!((ran.text(), ran.stderr), (String::new(), String::new()));
     let ran = hook(&sandbox, &prefix, &[&ill], false).code(0);
     assert_eq!((ran.text().as_str(), ran.stderr.lines().count()), ("", 1));
-    assert!(ran.stderr.contains(&format!("`venv-rebuild --force {}` mends it", ill.display())), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("`venv-rebuild --force -- {}` tries what mends it", ill.display())), "{}", ran.stderr);
     ward::same(&before, &ward::traces(&folder));
     assert!(!sandbox.root().join("state").exists());
 
@@ -182,6 +201,43 @@ fn the_hook_finds_the_environment_that_the_agent_uses() {
     assert!(activated.stderr.contains("mail/.venv is not well"), "{}", activated.stderr);
     let nothing = script::<&str>(&sandbox, &path, []).run().code(0);
     assert_eq!(nothing.stderr, "");
+}
+
+#[test]
+fn the_hook_prints_commands_that_work_as_they_stand_whatever_the_path() {
+    let sandbox = Sandbox::new();
+    let prefix = installed(&sandbox);
+    for name in ["it's $(touch pwned) `touch pwned`;*/.venv", "a\u{1b}[31m\u{202e}b\n/.venv", "ümlaut/.venv"] {
+        let ill = sandbox.work(name);
+        ward::by_uv(&sandbox, &ill, &[]);
+        ward::kill(&ill);
+        let ran = hook(&sandbox, &prefix, &[&ill], false).code(0);
+        assert!(!ran.stderr.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{}", ran.stderr);
+        let (_, command) = ran.stderr.split_once(" says why, `").unwrap();
+        let (command, _) = command.split_once("` tries what mends it").unwrap();
+        let pasted = script(&sandbox, Path::new("bash"), ["-c", command]).env("PATH", ward::path_with(&prefix.join("bin"))).run().code(0);
+        assert_eq!(pasted.of("action")[0]["data"]["outcome"], "done", "{command}");
+        ward::is_healthy(&sandbox, &ill);
+    }
+    assert!(!sandbox.root().join("pwned").exists());
+}
+
+#[test]
+fn the_hook_promises_nothing_where_nothing_mends() {
+    let sandbox = Sandbox::new();
+    let prefix = installed(&sandbox);
+    let ill = sandbox.work("agent/.venv");
+    ward::by_uv(&sandbox, &ill, &[]);
+    fs::write(ward::packages(&ill).join("sitecustomize.py"), "raise SystemExit(3)\n").unwrap();
+    let verdict = ward::verdict(&sandbox, &ill);
+    assert!(
+        verdict["status"] != "healthy" && verdict["faults"].as_array().unwrap().iter().all(|fault| fault["repair"].is_null()),
+        "{verdict}"
+    );
+    for repair in [false, true] {
+        let ran = hook(&sandbox, &prefix, &[&ill], repair).code(0);
+        assert!(ran.stderr.contains("nothing mends that automatically") && !ran.stderr.contains("venv-rebuild"), "{}", ran.stderr);
+    }
 }
 
 #[test]

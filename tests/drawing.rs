@@ -9,6 +9,7 @@ use std::process::Command;
 use tests::{Sandbox, arg, binary, workspace};
 
 use crate::corpus;
+use crate::manners::beside_a_report;
 
 /// A stream about one healthy and two broken environments, below `work`.
 fn stream(sandbox: &Sandbox) -> Vec<u8> {
@@ -64,12 +65,34 @@ fn a_reader_that_leaves_is_no_trouble_and_a_full_device_is() {
 }
 
 #[test]
+fn a_drawing_that_dies_hides_no_verdict_and_stops_no_repair() {
+    let sandbox = Sandbox::new();
+    let ill: Vec<_> = ["one/.venv", "two/.venv", "three/.venv"].iter().map(|below| sandbox.work(below)).collect();
+    for venv in &ill {
+        corpus::dead(venv);
+    }
+    for dies in ["exit 1", "head -c 10 >/dev/null; exit 3", "kill -9 $$", "cat >/dev/null; exit 2"] {
+        let probe = beside_a_report(&sandbox, "venv-probe", dies);
+        let ran = sandbox.command(probe, [arg("--check"), arg("--format"), arg("text"), arg(sandbox.work(""))]).run().code(2);
+        assert_eq!(ran.stderr.matches("report failed (").count(), 1, "{dies}: {}", ran.stderr);
+    }
+    let rebuild = beside_a_report(&sandbox, "venv-rebuild", "exit 1");
+    let records = sandbox.tool("venv-probe", [sandbox.work("")]).run().code(0).stdout;
+    let ran = sandbox.command(rebuild, ["--force", "--format", "text"]).input(records).run().code(2);
+    assert_eq!(ran.stderr.matches("report failed (exit status: 1)").count(), 1, "{}", ran.stderr);
+    for venv in ill {
+        assert!(Command::new(venv.join("bin/python")).args(["-c", ""]).status().unwrap().success(), "{}", venv.display());
+    }
+    let audit = std::fs::read_to_string(sandbox.root().join("state/mendline/audit.jsonl")).unwrap();
+    assert_eq!(audit.matches("\"outcome\":\"done\"").count(), 3, "{audit}");
+}
+
+#[test]
 fn an_interrupt_does_not_hide_what_a_repair_upstream_still_has_to_say() {
     let sandbox = Sandbox::new();
     let mut child = sandbox.tool("report", [""; 0]).start();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    tests::feed(&mut child, b"\n");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    std::thread::sleep(std::time::Duration::from_millis(300));
     child.stdin.take().unwrap().write_all(&stream(&sandbox)).unwrap();
     let mut drawn = String::new();
     child.stdout.take().unwrap().read_to_string(&mut drawn).unwrap();

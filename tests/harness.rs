@@ -7,12 +7,48 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Every tool of the workspace. A new one is tested for its manners the day it stands here.
-pub const TOOLS: [&str; 3] = ["venv-probe", "venv-rebuild", "report"];
+/// Every tool of the workspace, and the ways to call it that stand for all others. A new one is tested for its manners the day it stands here.
+pub const TOOLS: [Tool; 3] = [
+    Tool { name: "venv-probe", ways: &[Way { args: &["-"], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
+    Tool { name: "venv-rebuild", ways: &[Way { args: &[], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
+    Tool { name: "report", ways: &[Way { args: &[], stdin: Stdin::Drawn }] },
+];
+
+/// A binary.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    /// What it is called.
+    pub name: &'static str,
+    /// At least one way for everything that it does with its streams.
+    pub ways: &'static [Way],
+}
+
+/// One way to call a tool. In an empty folder, and without input, there is nothing to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// The arguments.
+    pub args: &'static [&'static str],
+    /// What becomes of standard input.
+    pub stdin: Stdin,
+}
+
+/// What a tool does with its standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdin {
+    /// Passes records on and adds its own.
+    Filtered,
+    /// Draws records for a person, and writes none.
+    Drawn,
+    /// Takes from it what to work on, and passes nothing on.
+    Taken,
+    /// Leaves it alone.
+    Unread,
+}
 
 /// The path of a tool's binary, built once for the whole run.
 ///
@@ -188,6 +224,21 @@ impl Run {
         let status = child.wait().expect("it ends");
         Ran { code: status.code(), signal: status.signal(), stdout: Vec::new(), stderr: text(&stderr) }
     }
+}
+
+/// Gives a child standard input and waits until it has taken all of it: then it has begun its work, and catches signals.
+///
+/// # Panics
+/// It does not read.
+pub fn feed(child: &mut Child, bytes: &[u8]) {
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(bytes).expect("it reads");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while rustix::io::ioctl_fionread(&stdin).expect("a pipe knows what is in it") > 0 {
+        assert!(Instant::now() < deadline, "it does not read");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.stdin = Some(stdin);
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use tests::{Ran, Sandbox, binary, workspace};
 
-use crate::corpus;
+use crate::{corpus, ward};
 
 /// Runs it through `env -i` over the sandbox's `work`.
 fn night(sandbox: &Sandbox, path: &str, settings: &[String]) -> Ran {
@@ -90,6 +90,21 @@ fn without_a_channel_it_prints_so_that_cron_mails_it() {
         "{text}"
     );
     assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn a_report_that_fails_takes_no_news_with_it() {
+    let sandbox = Sandbox::new();
+    corpus::dead(&sandbox.work("a/.venv"));
+    let bin = sandbox.root().join("bin");
+    ward::program(&bin.join("venv-probe"), &format!("exec {} \"$@\"", binary("venv-probe").display()));
+    ward::program(&bin.join("report"), "exit 3");
+    let ran = night(&sandbox, "", &[format!("MENDLINE_BIN={}", bin.display())]).code(1);
+    assert!(
+        ran.text().contains("1 environment, 1 broken") && ran.text().contains("report could not draw all of it (exit status 3)"),
+        "{}",
+        ran.text()
+    );
 }
 
 #[test]

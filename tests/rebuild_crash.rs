@@ -141,10 +141,6 @@ impl Victim {
     /// Insists that the path holds the old environment or the new one, whole.
     fn holds_one_side(&self, at: &str) {
         // While an exchange is not settled, the marks of a backup stand in either.
-        let unmarked = |contents: &Contents| -> Contents {
-            let marks = [".gitignore", "mendline-backup.json"].map(PathBuf::from);
-            contents.iter().filter(|(path, _)| !marks.contains(path)).map(|(path, what)| (path.clone(), what.clone())).collect()
-        };
         let now = unmarked(&ward::contents(&self.venv()));
         assert!(now == unmarked(&self.old) || now == unmarked(&self.new), "{at}: {now:#?}");
     }
@@ -159,7 +155,10 @@ impl Victim {
 
         let venv = self.venv();
         let now = (ward::contents(&venv), backed_up(&venv));
-        let (is_old, is_new) = (now.0 == self.old && now.1 == self.old_backups, now.0 == self.new && now.1 == self.new_backups);
+        // A new tree that was in place for a while is kept: somebody may have put something into it.
+        let without_new: Vec<Contents> = now.1.iter().filter(|kept| unmarked(kept) != unmarked(&self.new)).cloned().collect();
+        let is_old = now.0 == self.old && (now.1 == self.old_backups || without_new == self.old_backups);
+        let is_new = now.0 == self.new && now.1 == self.new_backups;
         assert!(is_old || is_new, "{at}: {actions:#?}\n{now:#?}");
         let mut temporary: Vec<PathBuf> = left_in(&self.sandbox.root().join("tmp")).collect();
         ward::walk(venv.parent().unwrap(), &mut |path, _| {
@@ -196,6 +195,12 @@ impl Victim {
 /// Files of ours in a folder for temporary ones; installers leave their own there.
 fn left_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
     ward::names(folder).into_iter().filter(|name| name.contains("mendline-")).map(|name| folder.join(name))
+}
+
+/// A tree but for what says that it is a backup.
+fn unmarked(contents: &Contents) -> Contents {
+    let marks = [".gitignore", "mendline-backup.json"].map(PathBuf::from);
+    contents.iter().filter(|(path, _)| !marks.contains(path)).map(|(path, what)| (path.clone(), what.clone())).collect()
 }
 
 /// What the backups of an environment hold, but for what says that they are backups.

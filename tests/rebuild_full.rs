@@ -218,6 +218,38 @@ fn a_lock_comes_before_requirements_and_those_before_their_backup() {
 }
 
 #[test]
+fn probe_and_rebuild_take_the_same_file_for_the_projects() {
+    let sandbox = Sandbox::new();
+    let venv = with_packages(&sandbox);
+    let project = venv.parent().unwrap();
+    // Nobody has renewed it since.
+    fs::write(project.join("requirements.txt"), "gadget==2.0\n").unwrap();
+    let pyproject = "[project]\nname = \"shop\"\nversion = \"1\"\ndependencies = [\"gadget<2\", \"gizmo\"]\n";
+    let pdm = "[[package]]\nname = \"gadget\"\nversion = \"1.0\"\ngroups = [\"default\"]\n";
+    for (name, text) in [("pyproject.toml", pyproject), ("pdm.lock", pdm)] {
+        fs::write(project.join(name), text).unwrap();
+        assert_eq!(ward::verdict(&sandbox, &venv)["status"], "healthy");
+        let data = rebuilt(&sandbox, &[], &venv);
+        assert_eq!(data["detail"]["source"], project.join(name).to_str().unwrap());
+        assert_eq!(ward::installed(&venv), ["gadget 1.0", "gizmo 1.0"]);
+    }
+}
+
+#[test]
+fn a_rebuild_that_brings_what_was_not_wrong_before_is_taken_back() {
+    let sandbox = Sandbox::new();
+    let venv = with_packages(&sandbox);
+    // The newer gizmo needs a gadget that the file rules out.
+    ward::wheel_that_needs(&sandbox, "gizmo", "3.0", "gadget>=2");
+    fs::write(venv.with_file_name("requirements.txt"), "gadget\ngizmo\n").unwrap();
+    fs::write(venv.with_file_name("pylock.toml"), "lock-version = \"1.0\"\ncreated-by = \"t\"\n[[packages]]\nname = \"gadget\"\nversion = \"1.0\"\n[[packages]]\nname = \"gizmo\"\nversion = \"3.0\"\n").unwrap();
+    let old = ward::contents(&venv);
+    let data = ward::told(&ward::force(&sandbox, &["--full"], &venv).code(1), "rebuild", "failed");
+    assert!(data["text"].as_str().unwrap().starts_with("dependency-conflict came with it"), "{data}");
+    ward::same(&old, &ward::contents(&venv));
+}
+
+#[test]
 fn no_file_from_beyond_the_projects_root_is_taken() {
     let sandbox = Sandbox::new();
     let venv = with_packages(&sandbox);

@@ -153,6 +153,29 @@ fn a_full_disk_under_the_state_folder_stops_it_before_the_first_change() {
 }
 
 #[test]
+fn a_disk_under_the_state_folder_that_fills_up_meanwhile_leaves_no_second_tree() {
+    let sandbox = Sandbox::new();
+    let venv = whole(&sandbox);
+    let old = ward::contents(&venv);
+    // With so many pages left it comes as far as the new tree; one less, and it never begins.
+    let script = "mount -t tmpfs -o size=64k none \"$1\" && head -c $((65536 - $3 * 4096)) /dev/zero >\"$1/filler\" &&
+        venv-rebuild --force --full --state-dir \"$1\" \"$2\"";
+    let state = sandbox.work("full");
+    fs::create_dir_all(&state).unwrap();
+    let mut stopped_late = 0;
+    for pages in 1..12 {
+        let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(&state), arg(&venv), arg(pages.to_string())];
+        let ran = ward::at_wheels(&sandbox, sandbox.command("unshare", as_root().into_iter().map(arg).chain(words))).run();
+        if ran.code == Some(0) {
+            break;
+        }
+        stopped_late += u32::from(ran.of("action").iter().any(|action| action["data"]["text"].to_string().contains("No space left")));
+        nothing_happened(&venv, &old);
+    }
+    assert!(stopped_late > 0);
+}
+
+#[test]
 fn a_folder_that_may_not_be_written_is_said_and_left_alone() {
     let sandbox = Sandbox::new();
     let (venv, system) = (sandbox.work("project/.venv"), Path::new("/usr/bin/python3"));
@@ -343,4 +366,24 @@ fn an_index_that_the_project_names_is_asked_and_reported_without_its_password() 
         let audit = fs::read_to_string(sandbox.root().join("state/mendline/audit.jsonl")).unwrap();
         assert!(![ran.text(), ran.stderr, log, audit].concat().contains("hunter2"), "{installer}");
     }
+}
+
+#[test]
+fn a_tree_of_thousands_of_levels_keeps_nobody_else_from_being_mended() {
+    let sandbox = Sandbox::new();
+    let deep = degraded(&sandbox);
+    let script = "import os\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')";
+    let share = deep.join("share");
+    fs::create_dir_all(&share).unwrap();
+    drop(sandbox.command("python3", ["-c", script]).within(&share).run().code(0));
+    let other = sandbox.work("other/.venv");
+    ward::by_uv(&sandbox, &other, &[]);
+    ward::kill(&other);
+    let ran = ward::rebuild(&sandbox, ["--force".into(), arg(&deep), arg(&other)]).run().code(1);
+    let outcome = |venv: &Path| ran.of("action").into_iter().find(|action| action["subject"] == venv.to_str().unwrap()).unwrap();
+    assert_eq!(outcome(&other)["data"]["outcome"], "done");
+    let data = &outcome(&deep)["data"];
+    assert!(data["outcome"] == "failed" || data["outcome"] == "skipped", "{data}");
+    // Too deep for the clean-up of the test.
+    drop(sandbox.command("rm", [arg("-rf"), arg(share.join("d"))]).run().code(0));
 }

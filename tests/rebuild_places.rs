@@ -240,6 +240,26 @@ fn a_mount_point_cannot_be_swapped_and_stays_as_it_is() {
 }
 
 #[test]
+fn what_is_mounted_inside_is_not_taken_away() {
+    let sandbox = Sandbox::new();
+    let (venv, data) = (sandbox.work("project/.venv"), sandbox.work("data"));
+    ward::by_uv(&sandbox, &venv, &["--seed"]);
+    fs::remove_dir_all(ward::packages(&venv).join("pip")).unwrap();
+    fs::create_dir_all(venv.join("share/my models")).unwrap();
+    fs::create_dir_all(&data).unwrap();
+    let old = ward::contents(&venv);
+    let as_root = ["--map-root-user"].into_iter().filter(|_| !rustix::process::geteuid().is_root()).map(arg);
+    for (args, verb) in [("", "pip"), ("--full", "rebuild"), ("--full --even-project --leave-behind", "rebuild")] {
+        let script = format!("mount --bind \"$1\" \"$2/share/my models\" && venv-rebuild --force {args} \"$2\"");
+        let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(&data), arg(&venv)];
+        let ran = ward::at_wheels(&sandbox, sandbox.command("unshare", as_root.clone().chain(words))).run().code(1);
+        let data = ward::told(&ran, verb, "skipped");
+        assert_eq!(data["detail"]["mounted"], json!([venv.join("share/my models").to_str().unwrap()]), "{data}");
+        ward::same(&old, &ward::contents(&venv));
+    }
+}
+
+#[test]
 fn an_environment_of_somebody_else_is_left_to_them() {
     if !rustix::process::geteuid().is_root() {
         return; // Nobody else can make one that belongs to another.

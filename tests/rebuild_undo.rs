@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tests::{Ran, Sandbox, arg};
@@ -133,10 +134,45 @@ fn any_backup_can_be_gone_back_to_by_its_name() {
     assert_eq!(ward::backups(&venv).len(), 2);
     let newest = ward::contents(&venv);
     let name = oldest.file_name().unwrap().to_str().unwrap();
-    drop(undo(&sandbox, &["--force", "--to", name], &venv).code(0));
+    let displaced = undo_of(&ward::told(&undo(&sandbox, &["--force", "--to", name], &venv).code(0), "undo", "done"));
     ward::same(&first, &ward::contents(&venv));
-    drop(undo(&sandbox, &["--force", "--to", name], &venv).code(0));
+    assert_ne!(displaced.file_name().unwrap(), name, "what was in use a moment ago is not as old as what took its place");
+    drop(undo(&sandbox, &["--force", "--to", displaced.to_str().unwrap()], &venv).code(0));
     ward::same(&newest, &ward::contents(&venv));
+}
+
+#[test]
+fn what_an_undo_displaced_is_no_old_backup() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000", "20210101_000000"]);
+    fs::create_dir_all(venv.join("share")).unwrap();
+    fs::write(venv.join("share/work.db"), "of today").unwrap();
+    drop(undo(&sandbox, &["--force", "--to", ".venv.backup_20200101_000000"], &venv).code(0));
+    prune(&sandbox, &["--force"], &venv);
+    let kept = ward::backups(&venv);
+    assert!(kept.iter().any(|backup| fs::read(backup.join("share/work.db")).is_ok_and(|bytes| bytes == b"of today")), "{kept:?}");
+}
+
+#[test]
+fn the_newest_backup_stays_by_whatever_path_it_is_met() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000"]);
+    let project = venv.parent().unwrap();
+    let paths = [project, &venv, project.parent().unwrap(), project].map(arg);
+    drop(ward::rebuild(&sandbox, [arg("prune"), arg("--force")].into_iter().chain(paths)).run().code(0));
+    assert_eq!(ward::backups(&venv).len(), 1);
+}
+
+#[test]
+fn a_marker_that_is_none_stops_no_other_from_being_pruned() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000", "20210101_000000"]);
+    let bad = venv.with_file_name("other.backup_20200101_000000");
+    fs::create_dir(&bad).unwrap();
+    assert!(Command::new("mkfifo").arg(bad.join("mendline-backup.json")).status().unwrap().success());
+    let ran = ward::rebuild(&sandbox, [arg("prune"), arg("--force"), arg(venv.parent().unwrap())]).run().code(2);
+    assert_eq!(ran.of("error")[0]["data"]["code"], "backup.unreadable");
+    assert_eq!(ward::backups(&venv).len(), 1);
 }
 
 /// An environment with backups of these times, the newest last.
@@ -189,4 +225,29 @@ fn backups_go_by_age_and_number_and_only_with_force() {
     assert_eq!(prune(&sandbox, &["--force"], &sandbox.work("")), [".venv.backup_20220101_000000", ".venv.backup_20210101_000000"]);
     let left = [".venv", ".venv.backup_20190101_000000", ".venv.backup_29990101_000000", ".venv.backup_mine"];
     assert_eq!(ward::names(project), left);
+}
+
+#[test]
+fn a_file_that_is_rewritten_keeps_its_owner_and_attributes_and_so_does_its_original() {
+    let sandbox = Sandbox::new();
+    let (first, venv) = (sandbox.work("first/.venv"), sandbox.work("second/.venv"));
+    ward::by_uv(&sandbox, &first, &["--seed"]);
+    fs::create_dir_all(venv.parent().unwrap()).unwrap();
+    fs::rename(&first, &venv).unwrap();
+    let activate = venv.join("bin/activate");
+    // Only root can give files away; for others it is the caller's own before and after.
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&activate, Some(65534), Some(65534)).unwrap();
+    }
+    let owner = || {
+        let meta = fs::metadata(&activate).unwrap();
+        (std::os::unix::fs::MetadataExt::uid(&meta), std::os::unix::fs::MetadataExt::gid(&meta))
+    };
+    let (before, whose) = (fs::read(&activate).unwrap(), owner());
+    drop(ward::force(&sandbox, &[], &venv));
+    assert_ne!(fs::read(&activate).unwrap(), before, "it was rewritten");
+    assert_eq!(owner(), whose);
+    drop(undo(&sandbox, &["--force"], &venv).code(0));
+    assert_eq!(fs::read(&activate).unwrap(), before);
+    assert_eq!(owner(), whose);
 }

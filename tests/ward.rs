@@ -75,13 +75,19 @@ pub(crate) fn wheels(sandbox: &Sandbox) -> PathBuf {
 
 /// Makes a wheel of one module that says its version.
 pub(crate) fn wheel(sandbox: &Sandbox, name: &str, version: &str) -> PathBuf {
+    wheel_that_needs(sandbox, name, version, "")
+}
+
+/// The same with a requirement.
+pub(crate) fn wheel_that_needs(sandbox: &Sandbox, name: &str, version: &str, needs: &str) -> PathBuf {
     let script = "
 import base64, hashlib, sys, zipfile
-folder, name, version = sys.argv[1:]
+folder, name, version, needs = sys.argv[1:]
+needs = f'Requires-Dist: {needs}\\n' if needs else ''
 path = f'{folder}/{name}-{version}-py3-none-any.whl'
 info = f'{name}-{version}.dist-info'
 files = {f'{name}/__init__.py': f'version = {version!r}\\n', f'{name}/data.txt': 'data\\n' * 99,
-    f'{info}/METADATA': f'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n',
+    f'{info}/METADATA': f'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n' + needs,
     f'{info}/WHEEL': 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'}
 digest = lambda text: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()
 record = ''.join(f'{path},sha256={digest(text)},{len(text)}\\n' for path, text in files.items()) + f'{info}/RECORD,,\\n'
@@ -89,8 +95,12 @@ with zipfile.ZipFile(path, 'w') as wheel:
     for file, text in {**files, f'{info}/RECORD': record}.items():
         wheel.writestr(file, text)
 print(path)";
-    let output =
-        Command::new(python()).args(["-I", "-c", script]).arg(wheels(sandbox)).args([name, version]).output().expect("Python starts");
+    let output = Command::new(python())
+        .args(["-I", "-c", script])
+        .arg(wheels(sandbox))
+        .args([name, version, needs])
+        .output()
+        .expect("Python starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("a path").trim_end().into()
 }

@@ -28,6 +28,16 @@ pub fn limit(text: &str) -> anyhow::Result<Duration> {
     Ok(limit)
 }
 
+/// Reads the age from which things are thrown away, as [`parse`] does, and never without a unit: 30 seconds for 30 days would be a loss.
+///
+/// # Errors
+/// It is no duration, or a bare number.
+pub fn age(text: &str) -> anyhow::Result<Duration> {
+    let age = parse(text)?;
+    anyhow::ensure!(!text.ends_with(|c: char| c.is_ascii_digit()), "`{text}` has no unit; write {text}s, {text}m, {text}h or {text}d");
+    Ok(age)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +48,15 @@ mod tests {
         assert_eq!(["90s", "10m", "12h", "14d", "300", "0"].map(read), [90, 600, 43_200, 1_209_600, 300, 0]);
         for bad in ["", "d", "-1d", "1w", "1.5h", "1 h", "é", "1é", "4294967296"] {
             assert_eq!(parse(bad).unwrap_err().to_string(), format!("`{bad}` is no duration; write 90s, 10m, 12h or 14d"));
+        }
+    }
+
+    #[test]
+    fn an_age_says_of_what() {
+        assert_eq!(["0s", "30d"].map(|text| age(text).unwrap().as_secs()), [0, 2_592_000]);
+        for (bad, why) in [("30", "`30` has no unit; write 30s, 30m, 30h or 30d"), ("d", "`d` is no duration; write 90s, 10m, 12h or 14d")]
+        {
+            assert_eq!(age(bad).unwrap_err().to_string(), why);
         }
     }
 

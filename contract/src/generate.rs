@@ -1,11 +1,14 @@
 //! `--generate man|bash|zsh|fish`: the manual pages and the completions, made from the same definition as `--help`.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
 use clap::CommandFactory;
+use clap::builder::Resettable;
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use crate::path::shown;
 
@@ -24,7 +27,33 @@ pub(crate) fn asked<A: CommandFactory>(tool: &'static str) -> Option<anyhow::Res
 
 /// The page of the tool and one of each subcommand, as `git` has `git-commit.1`.
 fn pages<A: CommandFactory>(tool: &'static str, folder: &Path) -> anyhow::Result<()> {
-    clap_mangen::generate_to(command::<A>(tool), folder).with_context(|| format!("cannot write manual pages into {}", shown(folder)))
+    let mut command = command::<A>(tool);
+    command.build();
+    let all = std::iter::once(&command).chain(command.get_subcommands());
+    for command in all {
+        let page = folder.join(Man::new(command.clone()).get_filename());
+        let whole = File::create(&page).and_then(|mut file| file.write_all(&manual(command)?));
+        whole.with_context(|| format!("cannot write manual pages into {}", shown(folder)))?;
+    }
+    Ok(())
+}
+
+/// As clap_mangen has it, with the usage of `--help`, and with examples that keep their lines.
+fn manual(command: &clap::Command) -> io::Result<Vec<u8>> {
+    let (usage, examples) = (command.clone().render_usage().to_string(), command.get_after_help());
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    let mut page = Vec::new();
+    Man::new(command.clone().override_usage(usage).after_help(Resettable::Reset)).render(&mut page)?;
+    if let Some(examples) = examples {
+        page.extend(as_it_stands("EXAMPLES", examples.to_string().trim_start_matches("Examples:\n")).into_bytes());
+    }
+    Ok(page)
+}
+
+/// A section of roff that is not filled. A line that begins with a point or an apostrophe would be a request.
+fn as_it_stands(title: &str, text: &str) -> String {
+    let line = |line: &str| format!("\\&{}\n", line.replace('\\', "\\e").replace('-', "\\-"));
+    format!(".SH {title}\n.nf\n{}.fi\n", text.lines().map(line).collect::<String>())
 }
 
 /// Without `help`, which is a subcommand to nobody who reads.
@@ -36,7 +65,10 @@ fn generate<A: CommandFactory>(tool: &'static str, what: &str) -> anyhow::Result
     let mut command = command::<A>(tool);
     let mut page = Vec::new();
     match what {
-        "man" => clap_mangen::Man::new(command).render(&mut page)?,
+        "man" => {
+            command.build();
+            page = manual(&command)?;
+        }
         shell => {
             let shell: Shell = shell.parse().ok().with_context(|| format!("--generate takes man, bash, zsh or fish, not `{shell}`"))?;
             clap_complete::generate(shell, &mut command, tool, &mut page);

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::path::plain;
 use crate::record::{self, About, Author, End, Fault};
-use crate::{progress, sibling};
+use crate::{progress, sibling, signal};
 
 /// The flags that every tool has for its output.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -43,9 +43,23 @@ impl std::fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// `report` did not draw everything, which was said when it was noticed.
+#[derive(Debug)]
+pub(crate) struct Undrawn;
+
+impl std::fmt::Display for Undrawn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not everything was drawn")
+    }
+}
+
+impl std::error::Error for Undrawn {}
+
 enum Sink {
     Stdout(Stdout),
     Report(Child, ChildStdin),
+    /// `report` has failed. The work goes on: a repair is not stopped by its drawing.
+    Undrawn,
 }
 
 /// The records of one run. There is one of these, owned by `main` and passed down.
@@ -140,7 +154,7 @@ impl Output {
     /// [`Closed`], or the write failed.
     pub fn error(&mut self, code: &str, about: About<'_>, line: Option<u64>, text: &str) -> anyhow::Result<()> {
         self.trouble = true;
-        if matches!(self.sink(), Sink::Stdout(_)) {
+        if !matches!(self.sink(), Sink::Report(..)) {
             self.hint(&line.map_or_else(|| text.to_owned(), |n| format!("line {n}: {text}")));
         }
         self.emit("error", about, &Fault { code: code.to_owned(), line, text: text.to_owned() })?;
@@ -174,14 +188,21 @@ impl Output {
         }
         let end = End { ok, read: self.read, wrote: self.wrote };
         self.emit("end", About::default(), &end)?;
-        match self.sink {
-            Some(Sink::Report(mut child, stdin)) => {
+        let drawn = match self.sink {
+            Some(Sink::Stdout(mut stdout)) => return stdout.flush().map_err(unwritable),
+            Some(Sink::Report(mut report, stdin)) => {
                 drop(stdin);
-                child.wait().map(drop).context("cannot wait for report")
+                is_drawn(self.tool, &mut report)
             }
-            Some(Sink::Stdout(mut stdout)) => stdout.flush().map_err(unwritable),
-            None => Ok(()),
-        }
+            Some(Sink::Undrawn) => false,
+            None => true,
+        };
+        if drawn { Ok(()) } else { Err(Undrawn.into()) }
+    }
+
+    /// Whether records are drawn in this run and none has been written yet.
+    pub(crate) fn is_undrawn_page(&self) -> bool {
+        self.sink.is_none() && format(self.options) != Format::Json
     }
 
     fn sink(&mut self) -> &mut Sink {
@@ -189,12 +210,36 @@ impl Output {
     }
 
     fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        match self.sink() {
-            Sink::Stdout(stdout) => stdout.write_all(bytes),
-            Sink::Report(_, stdin) => stdin.write_all(bytes),
+        let tool = self.tool;
+        let sink = self.sink();
+        match sink {
+            Sink::Stdout(stdout) => stdout.write_all(bytes).map_err(unwritable),
+            Sink::Report(report, stdin) => {
+                if stdin.write_all(bytes).is_ok() {
+                    return Ok(());
+                }
+                let drawn = is_drawn(tool, report);
+                *sink = Sink::Undrawn;
+                if drawn { Err(Closed.into()) } else { Ok(()) }
+            }
+            Sink::Undrawn => Ok(()),
         }
-        .map_err(unwritable)
     }
+}
+
+/// Waits for `report` and says so where it has failed. That it ended before we did is its failure, unless it says itself that it is
+/// done: then its own reader has gone.
+fn is_drawn(tool: &str, report: &mut Child) -> bool {
+    let how = match report.wait() {
+        Ok(status) if status.success() => return true,
+        Ok(status) => status.to_string(),
+        Err(e) => e.to_string(),
+    };
+    // A signal that ends us is not the drawing's fault.
+    if !signal::interrupted() {
+        hint(tool, &format!("report failed ({how}), so not everything was drawn; --format json does without it"));
+    }
+    false
 }
 
 /// Says something to the person, on stderr, in the name of `tool`.
@@ -214,8 +259,12 @@ pub fn unwritable(e: io::Error) -> anyhow::Error {
     }
 }
 
+fn format(options: Options) -> Format {
+    options.format.unwrap_or(if io::stdout().is_terminal() { Format::Text } else { Format::Json })
+}
+
 fn sink(tool: &str, options: Options) -> Sink {
-    let format = options.format.unwrap_or(if io::stdout().is_terminal() { Format::Text } else { Format::Json });
+    let format = format(options);
     if format == Format::Json {
         return Sink::Stdout(io::stdout());
     }

@@ -47,7 +47,7 @@ impl Progress {
         Self(Some(job))
     }
 
-    /// `n` more things to work on are known.
+    /// `n` more things to work on are known. Who cannot know how many there will be, as of a stream, says nothing.
     pub fn found(&self, n: u64) {
         if let Some(job) = &self.0 {
             job.found.fetch_add(n, Ordering::Relaxed);
@@ -85,8 +85,15 @@ impl Job {
             shown.get_or_insert_with(|| bar(self));
         }
         if let Some(bar) = &*shown {
-            let (done, found) = (self.done.load(Ordering::Relaxed), self.found.load(Ordering::Relaxed));
-            bar.set_message(format!("{done} of {found} {}", self.what));
+            bar.set_message(self.message());
+        }
+    }
+
+    fn message(&self) -> String {
+        let done = self.done.load(Ordering::Relaxed);
+        match self.found.load(Ordering::Relaxed) {
+            0 => format!("{done} {}", self.what),
+            found => format!("{done} of {found} {}", self.what),
         }
     }
 }
@@ -126,7 +133,14 @@ mod tests {
                 scope.spawn(|| (0..1000).for_each(|_| progress.done(1)));
             }
         });
-        let job = progress.0.as_ref().unwrap();
-        assert_eq!(job.done.load(Ordering::Relaxed), 8000);
+        assert_eq!(progress.0.as_ref().unwrap().message(), "8000 things");
+    }
+
+    #[test]
+    fn a_whole_is_named_where_it_is_known() {
+        let progress = Progress(Some(Arc::new(Job::new("test", "things"))));
+        progress.found(3);
+        progress.done(1);
+        assert_eq!(progress.0.as_ref().unwrap().message(), "1 of 3 things");
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::lock::Held;
-use crate::output::{self, Closed, Output};
+use crate::output::{self, Closed, Output, Undrawn};
 use crate::record::About;
 use crate::{generate, signal};
 
@@ -79,18 +79,25 @@ fn conclude(tool: &str, mut out: Output, result: anyhow::Result<Exit>) -> ExitCo
         Ok(Exit::Busy) => ExitCode::from(BUSY),
         Err(e) if e.is::<Closed>() => return ExitCode::SUCCESS,
         Err(e) => {
-            let code = if e.is::<Held>() { "lock.held" } else { "failed" };
+            let (name, code) = if e.is::<Held>() { ("lock.held", BUSY) } else { ("failed", TROUBLE) };
+            let text = format!("{e:#}");
+            // To a person who looks at an empty page, a sentence says more than a table of one error.
+            if out.is_undrawn_page() {
+                out.hint(&text);
+                return ExitCode::from(code);
+            }
             // Where stdout itself is the trouble, the line on stderr, which comes first, must do.
-            if out.error(code, About::default(), None, &format!("{e:#}")).is_err() {
+            if out.error(name, About::default(), None, &text).is_err() {
                 return ExitCode::from(TROUBLE);
             }
-            ExitCode::from(if e.is::<Held>() { BUSY } else { TROUBLE })
+            ExitCode::from(code)
         }
     };
     let ok = !out.trouble();
     match out.end(ok) {
         Ok(()) => code,
         Err(e) if e.is::<Closed>() => code,
+        Err(e) if e.is::<Undrawn>() => ExitCode::from(TROUBLE),
         Err(e) => fail(tool, &e),
     }
 }

@@ -126,6 +126,7 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     let site = subject.site(answer.as_ref());
     let installed = packages::scan(&site);
     packages::judge(&installed, found);
+    packages::judge_missing(root, &installed, found);
     startup::blame(root, &installed, found);
     probe.packages = Some(installed.count());
     if site.folders.is_empty() {

@@ -39,13 +39,13 @@ use crate::judge::{Court, Options, Spawn};
 
 const EXAMPLES: &str = "\
 Examples:
-  venv-probe                              judge every environment below the current folder
-  venv-probe ~/agents '/srv/*/.venv'      several roots, environments or globs
-  venv-probe --deep .venv                 hash every file, check dependencies and drift as well
-  venv-probe --check ~ || echo 'not well' for cron: exit status 1 when something is degraded or broken
+  venv-probe                               every environment below the current folder
+  venv-probe ~/agents '/srv/*/.venv'       several roots, environments or globs
+  venv-probe --deep .venv                  every file hashed, dependencies and drift checked
+  venv-probe --check ~ || echo 'not well'  exit status 1 where one is degraded or broken
   venv-probe . | jq -r 'select(.data.status==\"broken\").subject'
-  venv-probe . | venv-rebuild             what a repair would do
-  venv-probe --explain moved              what a fault means, how it arises, what mends it";
+  venv-probe . | venv-rebuild              what a repair would do
+  venv-probe --explain moved               what a fault means, and what mends it";
 
 /// Finds Python virtual environments and says what is wrong with each.
 ///
@@ -107,12 +107,14 @@ fn probe(args: Args, out: &mut Output) -> anyhow::Result<Exit> {
 }
 
 fn explain(code: &str, out: &mut Output) -> anyhow::Result<Exit> {
+    // A pipe gets whole lines, for grep.
+    let width = terminal_size::terminal_size_of(std::io::stdout()).map_or(usize::MAX, |(width, _)| usize::from(width.0));
     if code.is_empty() {
-        out.prose(&catalogue::list())?;
+        out.prose(&catalogue::list(width))?;
         return Ok(Exit::Done);
     }
-    let text =
-        catalogue::explain(code).with_context(|| format!("no fault has the code `{code}`; `venv-probe --explain` lists them all"))?;
+    let text = catalogue::explain(code, width)
+        .with_context(|| format!("no fault has the code `{code}`; `venv-probe --explain` lists them all"))?;
     out.prose(&text)?;
     Ok(Exit::Done)
 }

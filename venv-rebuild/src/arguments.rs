@@ -1,8 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::{duration, output, state};
 
@@ -28,6 +29,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Environments, or folders to search for them
+    #[arg(value_parser = PathBufValueParser::new().try_map(no_command))]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) repair: Repair,
@@ -57,11 +59,14 @@ pub(crate) struct Repair {
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
     /// Environments at once
-    #[arg(long, value_name = "N", default_value = "1", env = "MENDLINE_JOBS", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value = "1", env = "MENDLINE_REBUILD_JOBS", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
     /// Carry a project along that shares the environment's root
     #[arg(long)]
     pub(crate) even_project: bool,
+    /// Build anew even where files of your own cannot be carried over: they stay in the backup alone
+    #[arg(long)]
+    pub(crate) leave_behind: bool,
 }
 
 #[derive(Args)]
@@ -112,7 +117,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value = "1")]
         keep: usize,
         /// The age from which the others go, as 12h or 14d
-        #[arg(long, value_name = "TIME", default_value = "14d", value_parser = duration::parse)]
+        #[arg(long, value_name = "TIME", default_value = "14d", value_parser = duration::age)]
         older_than: Duration,
     },
 }
@@ -120,16 +125,23 @@ pub(crate) enum Command {
 impl Arguments {
     /// What the flags ask for.
     pub(crate) fn options(&self) -> Options {
-        let Repair { full, restore, python, installer, only_source, timeout, jobs, even_project } = self.repair;
+        let Repair { full, restore, python, installer, only_source, timeout, jobs, even_project, leave_behind } = self.repair;
         Options {
             full,
             restore,
             even_in_use: self.common.in_use == InUse::Replace,
             even_project,
+            leave_behind,
             jobs: jobs.into(),
             build: build::Options { python, installer, timeout, only_source },
         }
     }
+}
+
+/// Behind an option clap takes the name of a command for a path, and what was to be undone would be mended.
+fn no_command(path: PathBuf) -> Result<PathBuf, String> {
+    let name = ["undo", "prune"].into_iter().find(|name| path == Path::new(name));
+    name.map_or(Ok(path), |name| Err(format!("the command comes first, as in `venv-rebuild {name} …`; a folder of that name is ./{name}")))
 }
 
 fn minor(text: &str) -> Result<(u8, u8), String> {

@@ -1,14 +1,15 @@
 //! The tree that was there before: named for the time of the change, ignored by git, and marked as ours.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::path::{Subject, shown};
 use contract::replace;
-use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, rename, renameat_with};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,9 @@ use crate::edit::{Content, Edit};
 use crate::swap::{beside, parent};
 
 /// The file in a backup that says that it is ours to prune and to swap back.
-const MARKER: &str = "mendline-backup.json";
+pub(crate) const MARKER: &str = "mendline-backup.json";
+/// Bytes; ours have some hundred.
+const LONGEST_MARKER: u64 = 64 << 10;
 
 const IGNORE: &str = ".gitignore";
 
@@ -57,15 +60,18 @@ fn rename_to_free(from: &Path, to: &Path) -> Result<(), Errno> {
     }
 }
 
-/// Says in a tree that it is a backup of `venv`.
+/// Says in a tree that it is a backup of `venv`, since the change `id`; an older word on that, from before somebody renamed it into
+/// place, is replaced.
 pub(crate) fn mark(tree: &Path, venv: &Path, id: &str) -> anyhow::Result<()> {
-    if marker(tree)?.is_some() {
+    let before = marker(tree)?;
+    let ignored = tree.join(IGNORE).symlink_metadata().is_ok();
+    if before.as_ref().is_some_and(|marker| marker.id == id && (ignored || !marker.gitignore)) {
         return Ok(());
     }
-    let gitignore = tree.join(IGNORE).symlink_metadata().is_err();
+    let gitignore = !ignored || before.is_some_and(|marker| marker.gitignore);
     let marker = Marker { v: 1, of: Subject::from(venv), id: id.to_owned(), gitignore };
     put(tree, MARKER, serde_json::to_vec(&marker).context("cannot render a marker")?)?;
-    if gitignore {
+    if !ignored {
         put(tree, IGNORE, b"*\n".to_vec())?;
     }
     replace::sync_folder(tree)
@@ -93,11 +99,30 @@ pub(crate) fn unmark(tree: &Path) -> anyhow::Result<()> {
 /// What a tree says of itself as a backup; `None` where it is none of ours.
 pub(crate) fn marker(tree: &Path) -> anyhow::Result<Option<Marker>> {
     let path = tree.join(MARKER);
-    match fs::read(&path) {
+    match read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).with_context(|| format!("cannot understand {}", shown(&path))),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(e).with_context(|| format!("cannot read {}", shown(&path))),
     }
+}
+
+/// Anybody may have put anything there: a pipe that nobody writes to, or a link to a device that never ends.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or_default()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST_MARKER).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// When the tree became a backup: the time in its name, to the fraction of a second where the change that displaced it is known.
+pub(crate) fn since(backup: &Path) -> String {
+    let stamp = stamp(backup).unwrap_or_default();
+    let marked = marker(backup).ok().flatten().map(|marker| marker.id);
+    marked.filter(|id| id.starts_with(&stamp)).unwrap_or(stamp)
 }
 
 /// The backups of an environment that are ours, newest first.
@@ -107,10 +132,10 @@ pub(crate) fn backups(venv: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let folder = parent(venv);
     let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?;
     let names = entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name()));
-    let mut names: Vec<OsString> = names.filter(|name| stamp_behind(name, &prefix).is_some()).collect();
-    names.sort_by(|a, b| b.cmp(a));
+    let names: Vec<OsString> = names.filter(|name| stamp_behind(name, &prefix).is_some()).collect();
     let mut backups: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
     backups.retain(|backup| marker(backup).is_ok_and(|marker| marker.is_some()));
+    backups.sort_by_cached_key(|backup| std::cmp::Reverse((since(backup), backup.clone())));
     Ok(backups)
 }
 

@@ -1,7 +1,6 @@
 //! One change of one environment: on record before it begins, made, verified, and kept or taken back.
 
 use std::panic;
-use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
@@ -117,7 +116,7 @@ impl<'a, 's> Change<'a, 's> {
                 Some(first) => format!("{first}; and without the installer's cache: {why}"),
             };
             self.tried.extend(rungs.iter().map(|rung| Reason { rung: *rung, why_not: why.clone() }));
-            match ladder::above(&rungs) {
+            match self.case.above(&rungs) {
                 Some(above) => rungs = above,
                 None => return self.failed(&rungs, Outcome::Failed, &why),
             }
@@ -141,7 +140,7 @@ impl<'a, 's> Change<'a, 's> {
         if is_patch(rungs) {
             return self.patch(rungs);
         }
-        if let Some(refusal) = self.means.refusal() {
+        if let Some(refusal) = self.means.refusal(rungs)? {
             return Ok(Attempt::Refused(refusal));
         }
         self.swap(rungs, fresh)
@@ -160,7 +159,7 @@ impl<'a, 's> Change<'a, 's> {
     }
 
     fn patched(&self, patch: &mut Patch, rungs: &Rungs) -> anyhow::Result<Attempt> {
-        let (text, detail) = self.means.described(rungs, &self.case.targets)?;
+        let (words, detail) = self.means.described(rungs, &self.case.targets)?;
         let mut changes = 0;
         for rung in rungs {
             let edits = self.means.edits(*rung, &self.case.targets)?;
@@ -168,7 +167,7 @@ impl<'a, 's> Change<'a, 's> {
             patch.apply(&self.force.state, &edits)?;
         }
         if changes == 0 {
-            return Ok(Attempt::Not { why: "there is nothing in the files that it could change".to_owned(), damaged: false });
+            return self.means.nothing(&self.case.targets).map(Attempt::Refused);
         }
         // What the disk takes for the changes and what an interpreter takes to start need not be waited for one after the other.
         let (synced, after) = thread::scope(|scope| {
@@ -177,11 +176,11 @@ impl<'a, 's> Change<'a, 's> {
             (synced.join().unwrap_or_else(|panic| panic::resume_unwind(panic)), after)
         });
         let after = synced.and(after)?;
-        Ok(match self.judge(rungs, &after) {
+        Ok(match self.judge(rungs, &self.patient.probe, &after) {
             Verdict::Not(why) => Attempt::Not { why, damaged: false },
             Verdict::Mended => {
                 let undo = Subject::from(self.journal.id.as_str());
-                Attempt::Kept(Box::new(Kept { undo, after, text, detail, missing: Vec::new() }))
+                Attempt::Kept(Box::new(Kept { undo, after, text: words.past, detail, missing: Vec::new() }))
             }
         })
     }
@@ -192,7 +191,8 @@ impl<'a, 's> Change<'a, 's> {
         let root = &self.patient.root;
         let aside = swap::aside(root, &self.journal.id);
         self.journal.step(state, Step::Building { aside: Subject::from(&aside) })?;
-        let (text, detail) = self.means.described(rungs, &self.case.targets)?;
+        let (mut words, mut detail) = self.means.described(rungs, &self.case.targets)?;
+        let before = self.before(rungs)?;
         let filled = match tree::fill(&self.means, self.force, &self.case, rungs, fresh, &aside) {
             Ok(filled) if !signal::interrupted() => filled,
             unfit => {
@@ -201,42 +201,63 @@ impl<'a, 's> Change<'a, 's> {
                 anyhow::bail!("interrupted");
             }
         };
+        let Filled { missing, stuck, said, detail: more } = filled;
+        if !stuck.is_empty() && !self.session.options.leave_behind {
+            swap::remove(&aside).map_err(|e| e.context(Stuck))?;
+            return Ok(Attempt::Refused(Refusal::Stuck(stuck)));
+        }
+        for said in said {
+            words.past(&said);
+        }
+        detail.extend(more);
         let (old, new) = (Tree::of(root)?, Tree::of(&aside)?);
-        self.journal.step(state, Step::Swapping { aside: Subject::from(&aside), old, new })?;
-        let attempt = swap::exchange(root, &aside).and_then(|()| self.verified(rungs, filled, text, detail));
-        match attempt {
-            Ok(Attempt::Kept(mut kept)) => {
+        if let Err(e) = self.journal.step(state, Step::Swapping { aside: Subject::from(&aside), old, new }) {
+            swap::remove(&aside).map_err(|e| e.context(Stuck))?;
+            return Err(e);
+        }
+        let put_back = || {
+            let beside = swap::put_back(root, &aside, old, new).and_then(|_| swap::displaced(&aside, new));
+            beside.and_then(|beside| beside.map_or(Ok(()), |beside| swap::remove(&beside))).map_err(|e| e.context(Stuck))
+        };
+        match swap::exchange(root, &aside).and_then(|()| self.verified(rungs, &before, &missing)) {
+            Ok(Ok(after)) => {
                 self.journal.step(state, Step::Keeping { aside: Subject::from(&aside), old, new }).map_err(|e| e.context(Stuck))?;
-                kept.undo = Subject::from(&backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
-                Ok(Attempt::Kept(kept))
+                let undo = Subject::from(&backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
+                Ok(Attempt::Kept(Box::new(Kept { undo, after, text: words.past, detail, missing })))
             }
-            other => swap::put_back(root, &aside, old, new).map_err(|e| e.context(Stuck)).and(other),
+            Ok(Err(not)) => put_back().map(|()| not),
+            Err(e) => put_back().and(Err(e)),
         }
     }
 
-    fn verified(&self, rungs: &Rungs, filled: Filled, text: String, mut detail: Map<String, Value>) -> anyhow::Result<Attempt> {
-        let before = &self.patient.probe;
+    /// What was wrong before. All of it must be known of an environment that works, since a new one brings all anew.
+    fn before(&self, rungs: &Rungs) -> anyhow::Result<Probe> {
+        let probe = &self.patient.probe;
+        let is_known = probe.level == Level::Deep || probe.status == Status::Broken || !rungs.contains(&Repair::Rebuild);
+        if is_known { Ok(probe.clone()) } else { patient::judge(&self.patient.root, true) }
+    }
+
+    /// The verdict on the new tree; else why it is not kept.
+    fn verified(&self, rungs: &Rungs, before: &Probe, missing: &[(String, String)]) -> anyhow::Result<Result<Probe, Attempt>> {
         let deep = before.level == Level::Deep || rungs.contains(&Repair::Packages) || rungs.contains(&Repair::Rebuild);
         let after = patient::judge(&self.patient.root, deep)?;
         let damaged = after.faults.iter().any(|fault| fault.repair == Some(Repair::Packages));
-        let missing = filled.missing;
-        detail.extend(filled.detail);
         // Less than all of it is better than what was there only where nothing of that worked.
         let works = after.status != Status::Unknown && !after.faults.iter().any(|fault| fault.severity == Some(Status::Broken));
-        Ok(match self.judge(rungs, &after) {
-            Verdict::Not(why) if missing.is_empty() => Attempt::Not { why, damaged },
+        Ok(match self.judge(rungs, before, &after) {
+            Verdict::Not(why) if missing.is_empty() => Err(Attempt::Not { why, damaged }),
             _ if !missing.is_empty() && (before.status != Status::Broken || !works) => {
-                Attempt::Not { why: without(&missing), damaged: false }
+                Err(Attempt::Not { why: without(missing), damaged: false })
             }
-            _ => Attempt::Kept(Box::new(Kept { undo: Subject::from(Path::new("")), after, text, detail, missing })),
+            _ => Ok(after),
         })
     }
 
-    fn judge(&self, rungs: &Rungs, after: &Probe) -> Verdict {
+    fn judge(&self, rungs: &Rungs, before: &Probe, after: &Probe) -> Verdict {
         if !self.means.is_borne_out(after) {
             return Verdict::Not("the interpreter is not what its files say".to_owned());
         }
-        judge(&self.case, rungs, &self.patient.probe, after)
+        judge(&self.case, rungs, before, after)
     }
 
     fn kept(&self, rungs: &Rungs, kept: Kept) -> (Action, Option<Probe>, Standing) {
@@ -247,7 +268,7 @@ impl<'a, 's> Change<'a, 's> {
             detail.insert("left".to_owned(), json!(left));
         }
         let whole = kept.missing.is_empty();
-        let mut text = past(&kept.text);
+        let mut text = kept.text;
         if !whole {
             detail.insert(
                 "missing".to_owned(),
@@ -301,21 +322,4 @@ fn without(missing: &[(String, String)]) -> String {
     let names = crate::refuse::list(missing.iter().map(|(name, _)| name.clone()));
     let why = missing.first().map_or("", |(_, why)| why);
     format!("{names} could not be installed: {why}")
-}
-
-/// A plan that was carried out. The verbs are ours.
-fn past(plan: &str) -> String {
-    let done = [
-        ("write ", "wrote "),
-        ("point ", "pointed "),
-        ("rewrite ", "rewrote "),
-        ("remove ", "removed "),
-        ("put pip", "put pip"),
-        ("reinstall ", "reinstalled "),
-        ("build ", "built "),
-    ];
-    let step = |step: &str| {
-        done.iter().find_map(|(now, then)| step.strip_prefix(now).map(|rest| format!("{then}{rest}"))).unwrap_or_else(|| step.to_owned())
-    };
-    plan.split("; ").map(step).collect::<Vec<_>>().join("; ")
 }

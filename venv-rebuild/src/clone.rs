@@ -20,16 +20,48 @@ pub(crate) fn make(from: &Path, to: &Path) -> anyhow::Result<()> {
     let mut plan = Plan::default();
     plan.entry(from, to)?;
     plan.files()?;
-    // Inner ones first and after all files, since a mode may forbid what came before.
-    plan.folders.iter().rev().try_for_each(|(folder, mode)| {
-        fs::set_permissions(folder, Permissions::from_mode(*mode)).with_context(|| format!("cannot set the mode of {}", shown(folder)))
+    // Inner ones first and after all files, since a mode may forbid what came before, and what comes changes the time.
+    plan.folders.iter().rev().try_for_each(|(folder, meta)| {
+        File::open(folder)
+            .and_then(|opened| give(&opened, meta))
+            .with_context(|| format!("cannot set owner, mode and times of {}", shown(folder)))
     })
+}
+
+/// Gives a new file what the one that it replaces has besides content and mode: owner and extended attributes.
+pub(crate) fn adopt(replaced: &Path, new: &File) -> io::Result<()> {
+    let Ok(meta) = replaced.symlink_metadata() else { return Ok(()) };
+    if meta.is_file() {
+        give_owner(new, &meta)?;
+        // As `cp -a`: what the file system does not take is left.
+        let _ = copy_attributes(replaced, new);
+    }
+    Ok(())
+}
+
+/// An owner that we may not give is left, as `cp -a` leaves it.
+fn give_owner(file: &File, meta: &Metadata) -> io::Result<()> {
+    let made = file.metadata()?;
+    if (made.uid(), made.gid()) == (meta.uid(), meta.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid()))) {
+        Err(Errno::PERM) | Ok(()) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Owner, mode and times.
+fn give(folder: &File, meta: &Metadata) -> io::Result<()> {
+    give_owner(folder, meta)?;
+    folder.set_permissions(Permissions::from_mode(meta.mode() & 0o7777))?;
+    folder.set_times(FileTimes::new().set_accessed(meta.accessed()?).set_modified(meta.modified()?))
 }
 
 /// What is still to do once the folders stand.
 #[derive(Default)]
 struct Plan {
-    folders: Vec<(PathBuf, u32)>,
+    folders: Vec<(PathBuf, Metadata)>,
     files: Vec<(PathBuf, PathBuf, Metadata)>,
     /// How many names each file has in the tree.
     names: HashMap<Inode, u64>,
@@ -46,7 +78,7 @@ impl Plan {
     fn entry(&mut self, from: &Path, to: &Path) -> anyhow::Result<()> {
         let meta = from.symlink_metadata().with_context(|| format!("cannot read {}", shown(from)))?;
         if meta.is_dir() {
-            self.folders.push((to.to_owned(), meta.mode() & 0o7777));
+            self.folders.push((to.to_owned(), meta));
             return self.folder(from, to);
         }
         if meta.is_symlink() {
@@ -166,6 +198,8 @@ mod tests {
         make(&from, &to).unwrap();
         assert_eq!(to.join("lib64").read_link().unwrap(), Path::new("lib"));
         assert_eq!(to.join("lib").metadata().unwrap().mode() & 0o7777, 0o550);
+        let modified = |path: &Path| path.join("lib/x").metadata().unwrap().modified().unwrap();
+        assert_eq!(modified(&from), modified(&to));
         edit_in_place(&to.join("lib/x/f"));
         assert_eq!(fs::read(from.join("lib/x/f")).unwrap(), b"old");
     }

@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use contract::path::shown;
 use contract::replace;
 
+use crate::clone;
+
 /// What temporary files of a replacement are called at first, here and in `contract::replace`; a crash can leave one behind.
 const TEMPORARY: &str = ".mendline-";
 
@@ -104,6 +106,7 @@ fn put(path: &Path, content: &Content, durable: bool) -> anyhow::Result<()> {
         Content::File { bytes, mode } => {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
             file.write_all(bytes)?;
+            clone::adopt(path, &file)?;
             file.set_permissions(Permissions::from_mode(*mode))?;
             if durable {
                 file.sync_all()?;

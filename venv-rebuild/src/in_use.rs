@@ -1,5 +1,6 @@
 //! Who uses an environment: a swap under a running program would mix old and new modules in it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A process that uses a folder.
@@ -15,14 +16,20 @@ pub(crate) struct User {
 ///
 /// The last two are no hindrance in our own ancestors and neighbours in the pipeline: who activated the environment, or stands in it,
 /// may repair it from that very shell. Processes that may not be looked at belong to others, who cannot be asked.
-pub(crate) fn users(root: &Path) -> Vec<User> {
+///
+/// # Errors
+/// The system does not tell: then nobody can say that it is free.
+pub(crate) fn users(root: &Path) -> io::Result<Vec<User>> {
     let mut roots = vec![root.to_owned()];
     roots.extend(root.canonicalize().ok().filter(|real| real != root));
     system::users(&roots, false)
 }
 
 /// Says who works on the folder `aside` in any way, by whatever word of its command line as well: an installer gets it as an argument.
-pub(crate) fn writers(aside: &Path) -> Vec<User> {
+///
+/// # Errors
+/// As [`users`].
+pub(crate) fn writers(aside: &Path) -> io::Result<Vec<User>> {
     system::users(&[aside.to_owned()], true)
 }
 
@@ -32,20 +39,22 @@ fn below(path: &Path, roots: &[PathBuf]) -> bool {
 
 #[cfg(target_os = "linux")]
 mod system {
-    use std::fs;
     use std::os::unix::ffi::OsStrExt as _;
     use std::path::{Path, PathBuf};
+    use std::{fs, io};
 
     use super::{User, below};
     use crate::layout;
 
-    pub(super) fn users(roots: &[PathBuf], any_word: bool) -> Vec<User> {
+    pub(super) fn users(roots: &[PathBuf], any_word: bool) -> io::Result<Vec<User>> {
         let kin = Kin::of_us();
-        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let entries = fs::read_dir("/proc")?;
+        // An empty folder, as a container may have it, says nothing about anybody.
+        fs::symlink_metadata(format!("/proc/{}/maps", kin.me))?;
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
         let mut users: Vec<User> = pids.filter(|pid| *pid != kin.me).filter_map(|pid| user(pid, roots, &kin, any_word)).collect();
         users.sort_by_key(|user| user.pid);
-        users
+        Ok(users)
     }
 
     fn user(pid: i32, roots: &[PathBuf], kin: &Kin, any_word: bool) -> Option<User> {
@@ -129,16 +138,17 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
+    use std::io;
     use std::path::PathBuf;
     use std::process::Command;
     use std::time::Duration;
 
-    use contract::child;
+    use contract::child::{self, Ended};
 
     use super::User;
 
     /// Asks `lsof`, which sees programs, libraries, open files and current folders; `VIRTUAL_ENV` of others cannot be seen.
-    pub(super) fn users(roots: &[PathBuf], _any_word: bool) -> Vec<User> {
+    pub(super) fn users(roots: &[PathBuf], _any_word: bool) -> io::Result<Vec<User>> {
         let me = rustix::process::getpid().as_raw_pid();
         let mut command = Command::new("lsof");
         command.arg("-t");
@@ -146,9 +156,12 @@ mod system {
             command.arg("+D").arg(root);
         }
         // lsof ends with 1 where nobody was found, and is part of the system on macOS.
-        let said = child::run(&mut command, Duration::from_secs(60), 1 << 20).map(|finished| finished.stdout).unwrap_or_default();
-        let pids = String::from_utf8_lossy(&said).lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>();
-        pids.into_iter().filter(|pid| *pid != me).map(|pid| User { pid, by: "open file" }).collect()
+        let finished = child::run(&mut command, Duration::from_secs(60), 1 << 20)?;
+        if !matches!(finished.ended, Ended::Exited(_)) {
+            return Err(io::Error::other("lsof did not end within a minute"));
+        }
+        let pids = String::from_utf8_lossy(&finished.stdout).lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>();
+        Ok(pids.into_iter().filter(|pid| *pid != me).map(|pid| User { pid, by: "open file" }).collect())
     }
 }
 
@@ -168,7 +181,7 @@ mod tests {
         while std::fs::read(format!("/proc/{}/cmdline", child.id())).is_ok_and(|words| words.is_empty()) {
             std::thread::yield_now();
         }
-        let users = users(&root);
+        let users = users(&root).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         users.into_iter().filter(|user| user.pid == i32::try_from(child.id()).unwrap()).map(|user| user.by).collect()

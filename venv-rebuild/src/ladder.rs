@@ -13,6 +13,9 @@ const LADDER: [Repair; 7] =
 /// A packaged file with other bytes that still make sense: somebody's own change, which is undone only on request.
 const MODIFIED: &str = "package-modified";
 
+/// What one rebuild could not bring, and the next would not either.
+const MISSING: &str = "packages-missing";
+
 /// Rungs of one attempt: each answers some fault, together they answer all.
 pub(crate) type Rungs = BTreeSet<Repair>;
 
@@ -46,6 +49,12 @@ impl Case {
             |fault: &Finding| rungs.contains(&Repair::Rebuild) || ours(fault) && rung(fault).is_some_and(|rung| rungs.contains(&rung));
         let (targets, others) = probe.faults.iter().filter(|fault| full || rung(fault).is_some()).cloned().partition(now);
         Self { targets, others, rungs }
+    }
+
+    /// What is tried when `rungs` did not help.
+    pub(crate) fn above(&self, rungs: &Rungs) -> Option<Rungs> {
+        let helps = !rungs.contains(&Repair::Rebuild) && self.targets.iter().any(|fault| fault.code != MISSING);
+        helps.then(|| Rungs::from([Repair::Rebuild]))
     }
 
     /// Takes the rebuild, which answers for every fault that any rung could mend.
@@ -99,11 +108,6 @@ fn first(rungs: Rungs) -> Rungs {
     if files.is_empty() { trees } else { files }
 }
 
-/// What is tried when `rungs` did not help.
-pub(crate) fn above(rungs: &Rungs) -> Option<Rungs> {
-    (!rungs.contains(&Repair::Rebuild)).then(|| Rungs::from([Repair::Rebuild]))
-}
-
 /// Whether these rungs only replace a few files, one by one, so that nobody who uses the environment is disturbed.
 pub(crate) fn is_patch(rungs: &Rungs) -> bool {
     rungs.iter().all(|rung| *rung <= Repair::Relocate)
@@ -136,24 +140,25 @@ pub(crate) fn judge(case: &Case, rungs: &Rungs, before: &Probe, after: &Probe) -
     if after.status == Status::Unknown {
         return Verdict::Not(format!("it could not be judged afterwards: {}", worst(after)));
     }
-    if let Some(fault) = after.faults.iter().find(|fault| case.targets.iter().any(|target| same(target, fault))) {
+    let must_go = |target: &Finding| target.severity == Some(Status::Broken) || rung(target).is_some();
+    if let Some(fault) = after.faults.iter().find(|fault| case.targets.iter().any(|target| must_go(target) && same(target, fault))) {
         return Verdict::Not(format!("{} is still there afterwards: {}", fault.code, fault.text));
     }
     let fresh = after.faults.iter().filter(|fault| !before.faults.iter().any(|old| same(old, fault)));
-    match fresh.into_iter().find(|fault| is_our_doing(fault, rungs, before)) {
+    match fresh.into_iter().find(|fault| is_our_doing(fault, rungs, before, after)) {
         Some(fault) => Verdict::Not(format!("{} came with it: {}", fault.code, fault.text)),
         None => Verdict::Mended,
     }
 }
 
 /// Where an interpreter came to life, faults that it hid come to light; those of the rungs just done, and those of an environment that
-/// worked before, did not come from there. What no rung mends and does not break it (a conflict, drift) is not for us to judge.
-fn is_our_doing(fault: &Finding, rungs: &Rungs, before: &Probe) -> bool {
+/// worked before, did not come from there. What only a deeper look than the first one shows (a conflict, drift) may have been there.
+fn is_our_doing(fault: &Finding, rungs: &Rungs, before: &Probe, after: &Probe) -> bool {
     let is_broken = fault.severity == Some(Status::Broken);
     let answered = rung(fault).is_some_and(|rung| rungs.contains(&rung) || rungs.contains(&Repair::Rebuild));
     let revived =
         before.status == Status::Broken && rungs.iter().any(|rung| matches!(rung, Repair::Config | Repair::Relink | Repair::Rebuild));
-    if revived { answered } else { is_broken || rung(fault).is_some() }
+    if revived { answered } else { is_broken || rung(fault).is_some() || before.level == after.level }
 }
 
 /// Whether two findings are of one fault, seen twice.
@@ -243,6 +248,16 @@ mod tests {
         assert_eq!(verdict(&moved, &dead), "interpreter-fails came with it: t");
         let before = probe("degraded", &[("pip-missing", "degraded", Some("pip"))]);
         assert_eq!(verdict(&before, &probe("broken", &[("startup-hangs", "broken", None)])), "startup-hangs came with it: t");
+        assert_eq!(verdict(&before, &probe("degraded", &[("drift-version", "degraded", None)])), "drift-version came with it: t");
+        let drifted = probe("degraded", &[("pip-missing", "degraded", Some("pip")), ("drift-version", "degraded", None)]);
+        assert_eq!(verdict(&drifted, &probe("degraded", &[("drift-version", "degraded", None)])), "mended");
+    }
+
+    #[test]
+    fn what_no_rung_mends_need_not_be_gone_after_a_rebuild_that_somebody_wants() {
+        let drifted = probe("degraded", &[("drift-version", "degraded", None)]);
+        let case = Case::of(&drifted, true, false);
+        assert!(matches!(judge(&case, &case.rungs, &drifted, &drifted), Verdict::Mended));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod layout;
 mod log;
 mod means;
 mod mend;
+mod openness;
 mod patch;
 mod patient;
 mod prune;

@@ -1,7 +1,7 @@
 //! What a repair of one environment takes: its Python, its packages, and the words for both.
 
 use std::cell::{Cell, OnceCell};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::action::{Action, Outcome};
@@ -10,13 +10,43 @@ use contract::record::Status;
 use contract::venv::{Finding, Package, Probe, ProofKind, Repair};
 use serde_json::{Map, Value, json};
 
-use crate::build::{self, Interpreter, PackageSet, Source, Spec};
+use crate::build::{self, Belongings, Interpreter, PackageSet, Source, Spec};
+use crate::cfg::Cfg;
 use crate::edit::Edit;
 use crate::ladder::{self, Case, Reason, Rungs, is_patch};
 use crate::patient::Patient;
 use crate::refuse::{self, Refusal};
 use crate::session::Options;
-use crate::{config, relink, relocate};
+use crate::{config, relink, relocate, tree};
+
+/// What is done, in the words of a plan and in those of a report.
+#[derive(Default)]
+pub(crate) struct Words {
+    pub(crate) plan: String,
+    pub(crate) past: String,
+}
+
+impl Words {
+    fn say(&mut self, now: &str, then: &str, what: &str) {
+        self.plan(&format!("{now} {what}"));
+        self.past(&format!("{then} {what}"));
+    }
+
+    fn plan(&mut self, step: &str) {
+        add(&mut self.plan, step);
+    }
+
+    pub(crate) fn past(&mut self, step: &str) {
+        add(&mut self.past, step);
+    }
+}
+
+fn add(text: &mut String, step: &str) {
+    if !text.is_empty() {
+        text.push_str("; ");
+    }
+    text.push_str(step.trim_end());
+}
 
 /// What can be known of the means before anything is changed; each is found when it is first asked for, and kept.
 pub(crate) struct Means<'a> {
@@ -29,12 +59,13 @@ pub(crate) struct Means<'a> {
     interpreter: OnceCell<Interpreter>,
     /// Whether `interpreter` may be what files say and nobody has started, since the change starts it next.
     presuming: Cell<bool>,
+    belongings: OnceCell<Belongings>,
 }
 
 impl<'a> Means<'a> {
     pub(crate) fn of(options: &'a Options, patient: &'a Patient) -> Self {
-        let (spec, packages, interpreter) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { options, patient, spec, packages, interpreter, presuming: Cell::new(false) }
+        let (spec, packages, interpreter, belongings) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { options, patient, spec, packages, interpreter, presuming: Cell::new(false), belongings }
     }
 
     /// The same for a change that is verified by a start of the interpreter through the environment; where nothing worked before, one that
@@ -120,16 +151,16 @@ impl<'a> Means<'a> {
     pub(crate) fn planned(&self, case: &Case) -> Action {
         let (mut rungs, mut tried) = (case.rungs.clone(), Vec::new());
         loop {
-            match self.described(&rungs, &case.targets) {
-                Ok((text, mut detail)) => {
+            let described = self.described(&rungs, &case.targets);
+            match described.and_then(|described| Ok((described, self.planned_refusal(&rungs, &case.targets)?))) {
+                Ok(((words, mut detail), refusal)) => {
                     detail.extend(ladder_detail(case, &rungs, &tried, self.options.full));
-                    let refusal = if is_patch(&rungs) { None } else { self.refusal() };
-                    return planned(&rungs, refusal.as_ref(), &text, detail);
+                    return planned(&rungs, refusal.as_ref(), &words.plan, detail);
                 }
                 Err(e) => {
                     let why_not = format!("{e:#}");
                     tried.extend(rungs.iter().map(|rung| Reason { rung: *rung, why_not: why_not.clone() }));
-                    match ladder::above(&rungs) {
+                    match case.above(&rungs) {
                         Some(above) => rungs = above,
                         None => return unable(&rungs, &why_not, ladder_detail(case, &rungs, &tried, self.options.full)),
                     }
@@ -138,41 +169,103 @@ impl<'a> Means<'a> {
         }
     }
 
-    pub(crate) fn refusal(&self) -> Option<Refusal> {
-        refuse::swap(&self.patient.root, self.options.even_in_use, self.options.even_project)
+    fn planned_refusal(&self, rungs: &Rungs, targets: &[Finding]) -> anyhow::Result<Option<Refusal>> {
+        if !is_patch(rungs) {
+            return self.refusal(rungs);
+        }
+        let edits = rungs.iter().map(|rung| self.edits(*rung, targets)).collect::<anyhow::Result<Vec<_>>>()?;
+        if edits.iter().all(Vec::is_empty) { self.nothing(targets).map(Some) } else { Ok(None) }
+    }
+
+    /// What follows where no file would change: what works is left alone, and what does not is for a higher rung.
+    ///
+    /// # Errors
+    /// It does not work.
+    pub(crate) fn nothing(&self, targets: &[Finding]) -> anyhow::Result<Refusal> {
+        anyhow::ensure!(self.patient.probe.status != Status::Broken, "there is nothing in the files that it could change");
+        Ok(Refusal::Nothing(targets.first().map_or_else(String::new, |fault| fault.text.clone())))
+    }
+
+    /// Why a tree is not to be made for these rungs.
+    ///
+    /// # Errors
+    /// What is in the old one cannot be seen.
+    pub(crate) fn refusal(&self, rungs: &Rungs) -> anyhow::Result<Option<Refusal>> {
+        let refusal = refuse::swap(&self.patient.root, self.options.even_in_use, self.options.even_project);
+        if refusal.is_some() || !rungs.contains(&Repair::Rebuild) || self.options.leave_behind {
+            return Ok(refusal);
+        }
+        let stuck = &self.belongings()?.stuck;
+        Ok((!stuck.is_empty()).then(|| Refusal::Stuck(stuck.clone())))
+    }
+
+    /// What a rebuild carries over.
+    ///
+    /// # Errors
+    /// A folder of the environment cannot be read.
+    pub(crate) fn belongings(&self) -> anyhow::Result<&Belongings> {
+        if let Some(found) = self.belongings.get() {
+            return Ok(found);
+        }
+        let litter: Vec<PathBuf> = litter(&self.patient.probe.faults).iter().map(|path| path.as_path().to_owned()).collect();
+        let found = build::belongings(&self.patient.root, self.packages()?, self.spec()?, &litter)?;
+        Ok(self.belongings.get_or_init(|| found))
     }
 
     /// What these rungs do, for a person and for a program.
     ///
     /// # Errors
     /// They cannot be done here.
-    pub(crate) fn described(&self, rungs: &Rungs, targets: &[Finding]) -> anyhow::Result<(String, Map<String, Value>)> {
-        let (mut texts, mut detail) = (Vec::new(), Map::new());
+    pub(crate) fn described(&self, rungs: &Rungs, targets: &[Finding]) -> anyhow::Result<(Words, Map<String, Value>)> {
+        let (mut words, mut detail) = (Words::default(), Map::new());
         for rung in rungs {
-            texts.push(match rung {
-                Repair::Config => format!("write pyvenv.cfg for {}", shown(&self.base()?.path)),
-                Repair::Relink => self.relinked(targets, &mut detail)?,
-                Repair::Relocate => "rewrite the paths in scripts, activate files and RECORD".to_owned(),
-                Repair::Litter => format!("remove {}", refuse::list(litter(targets).iter().map(ToString::to_string))),
-                Repair::Pip => "put pip back".to_owned(),
+            match rung {
+                Repair::Config => words.say("write", "wrote", &format!("pyvenv.cfg for {}", shown(&self.base()?.path))),
+                Repair::Relink => words.say("point", "pointed", &self.relinked(targets, &mut detail)?),
+                Repair::Relocate => words.say("rewrite", "rewrote", "the paths in scripts, activate files and RECORD"),
+                Repair::Litter => {
+                    words.say("remove", "removed", &refuse::list(litter(targets).iter().map(ToString::to_string)));
+                }
+                Repair::Pip => words.say("put", "put", "pip back"),
                 Repair::Packages => {
                     let packages = damaged(targets);
                     detail.insert("packages".to_owned(), json!(packages.len()));
-                    format!("reinstall {}", refuse::list(packages.iter().map(versioned)))
+                    words.say("reinstall", "reinstalled", &refuse::list(packages.iter().map(versioned)));
                 }
-                Repair::Rebuild | Repair::Other => self.rebuilt(&mut detail)?,
-            });
+                Repair::Rebuild | Repair::Other => {
+                    words.say("build", "built", &self.rebuilt(&mut detail)?);
+                    let own = &self.belongings()?.own;
+                    let paths: Vec<PathBuf> = own.iter().map(|own| own.from.clone()).collect();
+                    if !own.is_empty() {
+                        let files = tree::unexplained(own.iter().map(|own| own.files).sum());
+                        words.plan(&format!("carry over {files} ({})", tree::named(&paths)));
+                    }
+                }
+            }
         }
-        Ok((texts.join("; "), detail))
+        self.guessed(rungs, &mut words, &mut detail)?;
+        Ok((words, detail))
+    }
+
+    /// One key of `pyvenv.cfg` stands nowhere else.
+    fn guessed(&self, rungs: &Rungs, words: &mut Words, detail: &mut Map<String, Value>) -> anyhow::Result<()> {
+        const KEY: &str = "include-system-site-packages";
+        let writes = rungs.contains(&Repair::Config) || rungs.contains(&Repair::Rebuild);
+        if writes && Cfg::read(&self.patient.root).context("cannot read pyvenv.cfg")?.get(KEY).is_none() {
+            detail.insert("guessed".to_owned(), json!({KEY: false}));
+            let guess = "guess that it was not to see the packages of its base, which nothing tells any more";
+            words.say(guess, &guess.replacen("guess", "guessed", 1), "");
+        }
+        Ok(())
     }
 
     fn relinked(&self, targets: &[Finding], detail: &mut Map<String, Value>) -> anyhow::Result<String> {
         if targets.iter().all(|fault| fault.repair != Some(Repair::Relink) || fault.code.starts_with("lib64")) {
-            return Ok("point lib64 at lib".to_owned());
+            return Ok("lib64 at lib".to_owned());
         }
         let found = self.interpreter()?;
         detail.insert("interpreter".to_owned(), json!(Subject::from(&found.path)));
-        Ok(format!("point bin/python at {} ({})", shown(&found.path), found.version))
+        Ok(format!("bin/python at {} ({})", shown(&found.path), found.version))
     }
 
     fn rebuilt(&self, detail: &mut Map<String, Value>) -> anyhow::Result<String> {
@@ -204,7 +297,8 @@ impl<'a> Means<'a> {
                 json!(set.unrecoverable.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>()),
             );
         }
-        Ok(format!("build anew with {} ({}) and {packages} packages {source}", shown(&found.path), found.version))
+        let noun = if packages == 1 { "package" } else { "packages" };
+        Ok(format!("anew with {} ({}) and {packages} {noun} {source}", shown(&found.path), found.version))
     }
 }
 

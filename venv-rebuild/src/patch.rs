@@ -11,6 +11,7 @@ use contract::{replace, state};
 use serde::{Deserialize, Serialize};
 
 use crate::edit::{self, Content, Edit, clear_temporaries, content};
+use crate::journal::Tree;
 use crate::record::digest;
 
 /// The originals of one change, and what was written in their place.
@@ -21,6 +22,9 @@ pub(crate) struct Patch {
     pub(crate) id: String,
     /// The environment.
     pub(crate) venv: Subject,
+    /// Its root at the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<Tree>,
     /// The rungs.
     pub(crate) verb: String,
     files: Vec<Saved>,
@@ -47,7 +51,8 @@ enum Old {
 impl Patch {
     /// A change of nothing yet.
     pub(crate) fn begin(id: &str, venv: &Path, verb: &str) -> Self {
-        Self { v: 1, id: id.to_owned(), venv: Subject::from(venv), verb: verb.to_owned(), files: Vec::new() }
+        let root = Tree::at(venv).ok().flatten();
+        Self { v: 1, id: id.to_owned(), venv: Subject::from(venv), root, verb: verb.to_owned(), files: Vec::new() }
     }
 
     /// Saves what the edits will replace, waits until that is on the disk, and makes them; [`Patch::sync`] waits for those.
@@ -113,6 +118,32 @@ impl Patch {
         let venv = self.venv.as_path();
         self.inverse(state)?.iter().try_for_each(|edit| edit.apply(venv))?;
         edit::folders(venv, self.paths()).iter().try_for_each(|folder| clear_temporaries(folder))?;
+        self.sync()
+    }
+
+    /// Whether the tree that stands there now is the one that was changed.
+    pub(crate) fn is_of(&self, now: Option<Tree>) -> bool {
+        self.root.is_none_or(|root| Some(root) == now)
+    }
+
+    /// The files that are neither as before the change nor as after it.
+    pub(crate) fn changed(&self, state: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let now = |path: &Path| content(&self.venv.as_path().join(path)).map(|now| fingerprint(&now)).unwrap_or_default();
+        let both = self.files.iter().rev().zip(self.inverse(state)?);
+        let changed = both.filter(|(file, edit)| ![&file.new, &fingerprint(&edit.content)].contains(&&now(&edit.path)));
+        Ok(changed.map(|(_, edit)| edit.path).collect())
+    }
+
+    /// Brings those originals back in whose place stands what the change wrote.
+    pub(crate) fn restore_untouched(&self, state: &Path) -> anyhow::Result<()> {
+        let venv = self.venv.as_path();
+        for (file, edit) in self.files.iter().rev().zip(self.inverse(state)?) {
+            if content(&venv.join(&edit.path)).is_ok_and(|now| fingerprint(&now) == file.new) {
+                edit.apply(venv)?;
+            }
+        }
+        let folders = edit::folders(venv, self.paths());
+        folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| clear_temporaries(folder))?;
         self.sync()
     }
 

@@ -1,12 +1,13 @@
 //! `venv-rebuild prune`: backups that are old and not among the newest go away.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chrono::{Local, NaiveDateTime};
+use chrono::{NaiveDateTime, Utc};
 use contract::action::{Action, Outcome};
 use contract::lock::Held;
 use contract::path::{Subject, absolute, shown};
@@ -14,11 +15,10 @@ use contract::record::About;
 use contract::run::Exit;
 use contract::signal;
 
-use crate::in_use::users;
 use crate::journal::{Journal, Step, Tree};
-use crate::refuse::Refusal;
+use crate::patch::Patch;
 use crate::session::{Matter, Session, Standing, Tally, Told};
-use crate::{backup, patch, stamp, swap};
+use crate::{backup, patch, refuse, stamp, swap};
 
 const VERB: &str = "prune";
 /// Folders that hold no environments of their own.
@@ -38,15 +38,15 @@ pub(crate) struct Policy {
 /// # Errors
 /// A record cannot be written.
 pub(crate) fn run(session: &Session<'_>, state: &Path, paths: &[PathBuf], policy: Policy) -> anyhow::Result<Exit> {
-    let mut backups = BTreeMap::new();
+    let mut backups = Backups::new();
     let paths = paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
     for path in &paths {
         collect(session, path, &mut backups)?;
     }
     let mut tally = Tally::default();
-    for backup in backups.values().flat_map(|of_one| due(of_one, policy)) {
-        let matter = Matter { subject: Subject::from(backup), cause: Vec::new() };
-        let told = match remove(session, &matter, backup) {
+    for backup in backups.into_values().flat_map(|of_one| due(of_one.into_values().collect(), policy)) {
+        let matter = Matter { subject: Subject::from(&backup), cause: Vec::new() };
+        let told = match remove(session, &matter, &backup) {
             Err(e) if e.is::<Held>() => session.tell(&matter, &said(Outcome::Skipped, format!("{e:#}")), Standing::Busy),
             Err(e) => session.tell(&matter, &said(Outcome::Failed, format!("{e:#}")), Standing::Ill),
             told => told,
@@ -62,11 +62,20 @@ fn said(outcome: Outcome, text: String) -> Action {
     Action { verb: VERB.to_owned(), outcome, text, ..Action::default() }
 }
 
+/// Backups by the folder and the name of their environment, each once by its own name, by whatever path it was met.
+type Backups = BTreeMap<(PathBuf, OsString), BTreeMap<OsString, PathBuf>>;
+
+fn add(found: &mut Backups, venv: &Path, backups: Vec<PathBuf>) {
+    let folder = swap::parent(venv);
+    let place = (folder.canonicalize().unwrap_or_else(|_| folder.to_owned()), venv.file_name().unwrap_or_default().to_owned());
+    let named = backups.into_iter().map(|backup| (backup.file_name().unwrap_or_default().to_owned(), backup));
+    found.entry(place).or_default().extend(named);
+}
+
 /// Gathers our backups by the environment that they are of: of the path itself, or below it.
-fn collect(session: &Session<'_>, path: &Path, found: &mut BTreeMap<PathBuf, Vec<PathBuf>>) -> anyhow::Result<()> {
+fn collect(session: &Session<'_>, path: &Path, found: &mut Backups) -> anyhow::Result<()> {
     if path.join("pyvenv.cfg").exists() {
-        let backups = backup::backups(path)?;
-        found.entry(path.to_owned()).or_insert(backups);
+        add(found, path, backup::backups(path)?);
         return Ok(());
     }
     let entries = match fs::read_dir(path) {
@@ -78,8 +87,9 @@ fn collect(session: &Session<'_>, path: &Path, found: &mut BTreeMap<PathBuf, Vec
     };
     let folders = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     for folder in folders.map(|entry| entry.path()).filter(|folder| !CLOSED.iter().any(|name| folder.ends_with(name))) {
-        match backup::backup_of(&folder) {
-            Some(venv) if backup::marker(&folder)?.is_some() => found.entry(venv).or_default().push(folder),
+        match backup::backup_of(&folder).map(|venv| (venv, backup::marker(&folder))) {
+            Some((venv, Ok(Some(_)))) => add(found, &venv, vec![folder]),
+            Some((_, Err(e))) => session.with_output(|out| out.error("backup.unreadable", About::default(), None, &format!("{e:#}")))?,
             _ => collect(session, &folder, found)?,
         }
     }
@@ -87,19 +97,14 @@ fn collect(session: &Session<'_>, path: &Path, found: &mut BTreeMap<PathBuf, Vec
 }
 
 /// The backups of one environment that go, newest first.
-fn due(backups: &[PathBuf], policy: Policy) -> Vec<&PathBuf> {
-    let mut backups: Vec<&PathBuf> = backups.iter().collect();
-    backups.sort_by_key(|backup| std::cmp::Reverse(backup.file_name().map(ToOwned::to_owned)));
-    backups
-        .into_iter()
-        .skip(policy.keep)
-        .filter(|backup| backup::stamp(backup).is_some_and(|stamp| is_older(&stamp, policy.older_than)))
-        .collect()
+fn due(mut backups: Vec<PathBuf>, policy: Policy) -> Vec<PathBuf> {
+    backups.sort_by_cached_key(|backup| std::cmp::Reverse((backup::since(backup), backup.clone())));
+    backups.into_iter().skip(policy.keep).filter(|backup| is_older(&backup::since(backup), policy.older_than)).collect()
 }
 
 fn is_older(stamp: &str, than: Duration) -> bool {
     let made = stamp.get(..15).and_then(|stamp| NaiveDateTime::parse_from_str(stamp, "%Y%m%d_%H%M%S").ok());
-    made.is_some_and(|made| (Local::now().naive_local() - made).to_std().is_ok_and(|age| age >= than))
+    made.is_some_and(|made| (Utc::now().naive_utc() - made).to_std().is_ok_and(|age| age >= than))
 }
 
 /// Takes the name away first, in one step: a backup is there whole or not at all.
@@ -109,9 +114,8 @@ fn remove(session: &Session<'_>, matter: &Matter, backup: &Path) -> anyhow::Resu
     };
     let venv = backup::backup_of(backup).context("it is not named as a backup")?;
     let _lock = force.lock(&venv)?;
-    let users = if session.options.even_in_use { Vec::new() } else { users(backup) };
-    if !users.is_empty() {
-        return session.tell(matter, &said(Outcome::Skipped, Refusal::InUse(users).text()), Standing::Ill);
+    if let Some(refusal) = refuse::disturbing(backup, session.options.even_in_use) {
+        return session.tell(matter, &said(Outcome::Skipped, refusal.text()), Standing::Ill);
     }
     let mut others = trees(&venv)?;
     others.remove(backup);
@@ -121,7 +125,11 @@ fn remove(session: &Session<'_>, matter: &Matter, backup: &Path) -> anyhow::Resu
     let step = Step::Removing { backup: Subject::from(backup), aside: Subject::from(&aside) };
     let journal = Journal::begin(&force.state, &id, &venv, VERB, &[], step)?;
     session.started(force, matter, VERB, "remove this backup")?;
-    rustix::fs::rename(backup, &aside).with_context(|| format!("cannot rename {}", shown(backup)))?;
+    if let Err(e) = rustix::fs::rename(backup, &aside) {
+        // Nothing was begun, so there is nothing for the next run to end.
+        journal.end(&force.state)?;
+        return Err(e).with_context(|| format!("cannot rename {}", shown(backup)));
+    }
     swap::remove(&aside)?;
     let verified = Tree::at(backup)?.is_none() && Tree::at(&aside)?.is_none() && trees(&venv)? == others;
     let (said, standing) = if verified {
@@ -141,11 +149,16 @@ fn trees(venv: &Path) -> anyhow::Result<BTreeMap<PathBuf, Option<Tree>>> {
     paths.map(|path| Ok((path.clone(), Tree::at(&path)?))).collect()
 }
 
-/// The originals that patches saved go by age alone: they are small, and what they could undo is soon built upon.
+/// The originals that patches saved go by the same policy as backups: of each environment the newest stay.
 fn forget(session: &Session<'_>, state: &Path, paths: &[PathBuf], policy: Policy) -> anyhow::Result<()> {
-    let ours =
-        |patch: &patch::Patch| paths.iter().any(|path| patch.venv.as_path().starts_with(path)) && is_older(&patch.id, policy.older_than);
-    for patch in patch::all(state)?.iter().filter(|patch| ours(patch)) {
+    let mut of_each: BTreeMap<Subject, Vec<Patch>> = BTreeMap::new();
+    for patch in patch::all(state)?.into_iter().rev() {
+        if paths.iter().any(|path| patch.venv.as_path().starts_with(path)) {
+            of_each.entry(patch.venv.clone()).or_default().push(patch);
+        }
+    }
+    let old = of_each.into_values().flat_map(|patches| patches.into_iter().skip(policy.keep));
+    for patch in old.filter(|patch| is_older(&patch.id, policy.older_than)) {
         let text = format!("forget how to take back `{}` ({})", patch.verb, patch.id);
         let matter = Matter { subject: patch.venv.clone(), cause: Vec::new() };
         let told = match &session.force {
@@ -171,10 +184,25 @@ mod tests {
         let backups: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
         let gone = |keep, days: u64| {
             let policy = Policy { keep, older_than: Duration::from_secs(days * 86400) };
-            due(&backups, policy).into_iter().map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+            due(backups.clone(), policy).into_iter().map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(gone(1, 14), [names[1], names[3], names[0]]);
         assert_eq!(gone(2, 14), [names[3], names[0]]);
         assert_eq!(gone(0, 1_000_000), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_backup_that_is_met_twice_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (venv, backup) = (folder.path().join(".venv"), folder.path().join(".venv.backup_20200101_000000"));
+        let mut found = Backups::new();
+        for _ in 0..2 {
+            add(&mut found, &venv, vec![backup.clone()]);
+        }
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("way")).unwrap();
+        add(&mut found, &folder.path().join("way/.venv"), vec![folder.path().join("way/.venv.backup_20200101_000000")]);
+        let all: Vec<_> = found.into_values().collect();
+        assert_eq!((all.len(), all[0].len()), (1, 1));
+        assert!(due(all[0].values().cloned().collect(), Policy { keep: 1, older_than: Duration::ZERO }).is_empty());
     }
 }

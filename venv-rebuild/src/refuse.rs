@@ -1,20 +1,24 @@
 //! When an environment is left alone although it is ill.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use contract::mounts;
 use contract::path::{Subject, shown};
 use contract::venv::Probe;
 use rustix::fs::Access;
 use serde_json::{Value, json};
 
 use crate::backup::marker;
+use crate::build::hides_all;
 use crate::in_use::{User, users};
 use crate::swap::parent;
 
 /// What venv, virtualenv, uv and pip put at the root of an environment.
 const EXPLAINED: [&str; 15] = [
+    contract::missing::FILE,
     "bin",
     "lib",
     "lib64",
@@ -24,7 +28,6 @@ const EXPLAINED: [&str; 15] = [
     "man",
     "local",
     "pyvenv.cfg",
-    ".gitignore",
     "CACHEDIR.TAG",
     ".lock",
     "pip-selfcheck.json",
@@ -41,12 +44,20 @@ pub(crate) enum Refusal {
     Untrusted(String),
     /// It is what was kept of this environment.
     Backup(PathBuf),
+    /// Something is mounted inside it, which a swap would take away from its path.
+    Mounted(Vec<PathBuf>),
     /// Its root holds files of a project.
     Project(Vec<PathBuf>),
     /// These processes use it.
     InUse(Vec<User>),
+    /// It cannot be seen whether somebody uses it.
+    Unseen(String),
     /// Nothing can be made beside it.
     Unwritable(PathBuf),
+    /// Files of somebody's own would not be in the new one, each with the reason.
+    Stuck(Vec<(PathBuf, &'static str)>),
+    /// It works, and what is wrong with it is in no file that the rungs would change: a new one is not for us to decide on.
+    Nothing(String),
 }
 
 /// Refuses what belongs to neither the caller nor root (files that we would leave in it would be of the wrong owner), what would have
@@ -56,7 +67,10 @@ pub(crate) fn stranger(venv: &Path, probe: &Probe) -> Option<Refusal> {
     if owner != rustix::process::geteuid().as_raw() && owner != 0 {
         return Some(Refusal::Owner(owner));
     }
-    if let Ok(Some(marker)) = marker(venv) {
+    // One that was renamed into place by hand says that it is a backup of itself, and is in use again.
+    if let Ok(Some(marker)) = marker(venv)
+        && marker.of.as_path() != venv
+    {
         return Some(Refusal::Backup(marker.of.as_path().to_owned()));
     }
     probe.notes.iter().find(|note| note.code == "not-trusted").map(|note| Refusal::Untrusted(note.text.clone()))
@@ -72,15 +86,34 @@ pub(crate) fn swap(venv: &Path, even_in_use: bool, even_project: bool) -> Option
     if !strange.is_empty() && !even_project {
         return Some(Refusal::Project(strange));
     }
-    let users = if even_in_use { Vec::new() } else { users(venv) };
-    (!users.is_empty()).then_some(Refusal::InUse(users))
+    disturbing(venv, even_in_use)
 }
 
-/// Entries at the root of an environment that none of its makers puts there.
-pub(crate) fn unexplained(venv: &Path) -> Vec<PathBuf> {
+/// Refuses to move a tree that somebody uses, or in which something else is mounted: a mount would move along, and its service with it.
+pub(crate) fn disturbing(tree: &Path, even_in_use: bool) -> Option<Refusal> {
+    match mounts::below(tree) {
+        Err(e) => return Some(Refusal::Unseen(format!("cannot see which file systems are mounted: {e}"))),
+        Ok(mounts) if !mounts.is_empty() => return Some(Refusal::Mounted(mounts)),
+        Ok(_) => {}
+    }
+    if even_in_use {
+        return None;
+    }
+    match users(tree) {
+        Err(e) => Some(Refusal::Unseen(format!("cannot see which processes use it: {e}; pass --in-use=replace if none does"))),
+        Ok(users) => (!users.is_empty()).then_some(Refusal::InUse(users)),
+    }
+}
+
+/// Entries at the root of an environment that none of its makers puts there: a `.gitignore` that hides anything but all of it is a project's.
+fn unexplained(venv: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(venv) else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name()));
-    let mut strange: Vec<PathBuf> = names.filter(|name| !EXPLAINED.iter().any(|known| name == known)).map(PathBuf::from).collect();
+    let is_known = |name: &OsString| match name.to_str() {
+        Some(".gitignore") => fs::read_to_string(venv.join(name)).is_ok_and(|text| hides_all(&text)),
+        _ => EXPLAINED.iter().any(|known| name == known),
+    };
+    let mut strange: Vec<PathBuf> = names.filter(|name| !is_known(name)).map(PathBuf::from).collect();
     strange.sort();
     strange
 }
@@ -91,7 +124,12 @@ impl Refusal {
         match self {
             Self::InUse(users) => Some(("in_use".to_owned(), json!(users))),
             Self::Project(names) => Some(("unexplained".to_owned(), json!(names.iter().map(Subject::from).collect::<Vec<_>>()))),
-            Self::Owner(_) | Self::Untrusted(_) | Self::Backup(_) | Self::Unwritable(_) => None,
+            Self::Mounted(points) => Some(("mounted".to_owned(), json!(points.iter().map(Subject::from).collect::<Vec<_>>()))),
+            Self::Stuck(paths) => {
+                let stuck = paths.iter().map(|(path, why)| json!({"path": Subject::from(path), "why": why}));
+                Some(("stuck".to_owned(), stuck.collect()))
+            }
+            Self::Owner(_) | Self::Untrusted(_) | Self::Backup(_) | Self::Unseen(_) | Self::Unwritable(_) | Self::Nothing(_) => None,
         }
     }
 
@@ -105,13 +143,24 @@ impl Refusal {
                 "its root also holds what is no part of an environment ({}); look at it, and pass --even-project to carry it over",
                 list(names.iter().map(|name| shown(name)))
             ),
+            Self::Mounted(points) => format!(
+                "{} is mounted inside it, and a swap would take that away from its path; unmount it first",
+                list(points.iter().map(|point| shown(point)))
+            ),
             Self::InUse(users) => format!(
                 "in use by {}; stop it, or pass --in-use=replace",
                 list(users.iter().map(|user| format!("process {} ({})", user.pid, user.by)))
             ),
+            Self::Unseen(why) => why.clone(),
             Self::Unwritable(folder) => {
                 format!("{} cannot be written, and the new environment is built there; run as its owner", shown(folder))
             }
+            Self::Stuck(paths) => format!(
+                "{} cannot be carried over ({}); look at it, and pass --leave-behind to have it in the backup alone",
+                list(paths.iter().map(|(path, _)| shown(path))),
+                paths.first().map_or("", |(_, why)| why)
+            ),
+            Self::Nothing(fault) => format!("there is nothing that it could change; look at it: {fault}; --full builds it anew"),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) even_in_use: bool,
     /// A project in the root of an environment is no hindrance, and carried over.
     pub(crate) even_project: bool,
+    /// What cannot be carried over may stay in the backup alone.
+    pub(crate) leave_behind: bool,
     /// Environments at once.
     pub(crate) jobs: usize,
     /// How to build.

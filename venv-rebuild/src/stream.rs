@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
+use anyhow::Context as _;
 use contract::input::{self, Line};
 use contract::path::absolute;
 use contract::progress::Progress;
@@ -18,6 +19,10 @@ use crate::patient::{self, Patient};
 use crate::session::{Session, Tally, Told};
 
 const USAGE: &str = "pipe the records of venv-probe in, or name environments";
+
+/// Trees are gone through folder by folder, each within the last; a tree of thousands of levels must fail and not end everything. The
+/// system gives only what is used of it.
+const STACK: usize = 256 << 20;
 
 /// The part of a `diagnosis` that concerns us.
 #[derive(Deserialize)]
@@ -90,6 +95,7 @@ impl<'a> Ward<'a, '_> {
         // What somebody changed by hand shows in a deep look alone.
         let (patients, faults) = patient::judged(&paths, self.session.options.restore)?;
         self.report(&faults)?;
+        self.progress.found(patients.len() as u64);
         for mut patient in patients {
             // The verdict was asked for here and is on no stream that a reader could look it up in.
             patient.matter.cause.clear();
@@ -136,8 +142,8 @@ impl<'a> Ward<'a, '_> {
     fn admit<'scope>(&mut self, scope: &'scope Scope<'scope, 'a>, queue: &mut Queue<'scope>, patient: Patient) -> anyhow::Result<()> {
         if self.seen.insert(patient.root.clone()) {
             let session = self.session;
-            self.progress.found(1);
-            queue.push_back(Item::Treatment(scope.spawn(move || mend::attend(session, patient))));
+            let treatment = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || mend::attend(session, patient));
+            queue.push_back(Item::Treatment(treatment.context("cannot start a thread")?));
         }
         self.make_room(queue)
     }

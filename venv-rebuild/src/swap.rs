@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::path::shown;
-use contract::replace;
+use contract::{mounts, replace};
 use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
 use rustix::io::Errno;
 
@@ -64,7 +64,7 @@ fn explained(errno: Errno, venv: &Path) -> anyhow::Error {
     anyhow::Error::new(io::Error::from(errno)).context(advice)
 }
 
-/// Puts the tree `old` back at `venv` wherever a crash left it, and removes the other one. Returns whether it was away.
+/// Puts the tree `old` back at `venv` wherever a crash left it; returns whether it was away. The other one stays beside it.
 pub(crate) fn put_back(venv: &Path, aside: &Path, old: Tree, new: Tree) -> anyhow::Result<bool> {
     let here = Tree::at(venv)?;
     let was_away = here != Some(old);
@@ -79,13 +79,18 @@ pub(crate) fn put_back(venv: &Path, aside: &Path, old: Tree, new: Tree) -> anyho
             Some(_) => anyhow::bail!("something else stands at {} now; the old environment is at {}", shown(venv), shown(&place)),
         }
     }
-    for place in [aside.to_owned(), parked(aside)] {
-        if Tree::at(&place)? == Some(new) {
-            remove(&place)?;
-        }
-    }
     replace::sync_folder(parent(venv))?;
     Ok(was_away)
+}
+
+/// Where the new tree of a change stands that was put back, if it was ever made.
+pub(crate) fn displaced(aside: &Path, new: Tree) -> anyhow::Result<Option<PathBuf>> {
+    for place in [aside.to_owned(), parked(aside)] {
+        if Tree::at(&place)? == Some(new) {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
 }
 
 /// Ends an exchange of `venv` and `backup` that a crash interrupted, on whichever side it is; returns whether that is the new one.
@@ -106,11 +111,23 @@ pub(crate) fn unpark(venv: &Path, backup: &Path, old: Tree, new: Tree) -> anyhow
 }
 
 /// Removes a tree that is nobody's any more; one that is not there is fine.
+///
+/// # Errors
+/// It cannot be removed, or another file system is mounted in it, which is somebody's.
 pub(crate) fn remove(tree: &Path) -> anyhow::Result<()> {
+    no_mounts(tree)?;
     match fs::remove_dir_all(tree) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| format!("cannot remove {}", shown(tree))),
         _ => Ok(()),
     }
+}
+
+/// Insists that no other file system is mounted in a tree.
+pub(crate) fn no_mounts(tree: &Path) -> anyhow::Result<()> {
+    let mounts = mounts::below(tree).context("cannot see which file systems are mounted")?;
+    let first = mounts.first().map_or_else(String::new, |mount| shown(mount));
+    anyhow::ensure!(mounts.is_empty(), "a file system is mounted at {first}; unmount it first");
+    Ok(())
 }
 
 pub(crate) fn parent(venv: &Path) -> &Path {
@@ -156,7 +173,8 @@ mod tests {
                 _ => {}
             }
             assert_eq!(put_back(&venv, &aside, old, new).unwrap(), crash != 0, "crash {crash}");
-            assert!(venv.join("old").exists() && !aside.exists() && !parked(&aside).exists(), "crash {crash}");
+            let beside = displaced(&aside, new).unwrap().unwrap();
+            assert!(venv.join("old").exists() && beside.join("new").exists(), "crash {crash}");
         }
     }
 }

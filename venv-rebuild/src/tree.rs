@@ -5,17 +5,17 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use contract::child::{self, Ended, Finished, Stream};
-use contract::path::shown;
+use contract::missing::{self, Missing};
+use contract::path::{Subject, shown};
 use contract::venv::Repair;
 use serde_json::{Map, Value, json};
 
-use crate::build::{self, Spec};
+use crate::build::{self, Built, PackageSet, Pin, Spec};
 use crate::ladder::{Case, Rungs};
 use crate::means::{Means, damaged, litter};
 use crate::patient::Patient;
-use crate::refuse::unexplained;
 use crate::session::Force;
-use crate::{clone, layout, swap};
+use crate::{clone, layout, openness, refuse, swap};
 
 /// The last that is kept of what an installer says, in bytes; the log has it all.
 const KEEP: usize = 4096;
@@ -25,6 +25,10 @@ const KEEP: usize = 4096;
 pub(crate) struct Filled {
     /// Names that it should hold and does not, each with the reason.
     pub(crate) missing: Vec<(String, String)>,
+    /// Where files of somebody's own have no place in it, each with the reason.
+    pub(crate) stuck: Vec<(PathBuf, &'static str)>,
+    /// What a person should know of it.
+    pub(crate) said: Vec<String>,
     /// For the record.
     pub(crate) detail: Map<String, Value>,
 }
@@ -34,15 +38,11 @@ pub(crate) struct Filled {
 /// # Errors
 /// It cannot be made, or lacks what the rungs are for; the caller removes it.
 pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs, fresh: bool, aside: &Path) -> anyhow::Result<Filled> {
-    let (options, patient) = (means.options, means.patient);
+    let patient = means.patient;
     let spec = Spec { fresh, ..means.spec()?.clone() };
     let mut run = |command: &mut Command| logged(command, &spec, force);
     if rungs.contains(&Repair::Rebuild) {
-        let filled = anew(means, patient, &spec, aside, &mut run)?;
-        if options.even_project {
-            carry_over(&patient.root, aside)?;
-        }
-        return Ok(filled);
+        return anew(means, patient, &spec, aside, &mut run);
     }
     clone::make(&patient.root, aside)?;
     for path in litter(&case.targets) {
@@ -57,33 +57,55 @@ pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs,
         if let Some((pin, why)) = failed.first() {
             anyhow::bail!("{pin} could not be installed again: {why}");
         }
+        let still = missing::read(aside)?.into_iter().filter(|missing| packages.iter().all(|package| package.name != missing.name));
+        missing::write(aside, still.collect())?;
     }
     Ok(Filled::default())
 }
 
 fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &mut build::Run<'_>) -> anyhow::Result<Filled> {
-    let set = means.packages()?;
+    let (set, belongings) = (means.packages()?, means.belongings()?);
     let built = build::create(spec, means.interpreter()?, set, aside, &patient.root, run)?;
-    let mut missing: Vec<(String, String)> = built.failed.iter().map(|(pin, why)| (pin.to_string(), why.clone())).collect();
-    missing.extend(set.unrecoverable.iter().cloned());
-    let mut detail = Map::new();
-    detail.insert("installer".to_owned(), json!(built.installer));
+    let mut filled = Filled::default();
+    lacking(&mut filled, &built, set, aside)?;
+    openness::adopt(&patient.root, aside)?;
+    let carried = build::hand_over(belongings, set, &patient.root, aside)?;
+    let collisions = carried.collisions.iter().map(|path| (path.clone(), "a package has another file of that name"));
+    filled.stuck = belongings.stuck.iter().cloned().chain(collisions).collect();
+    let mut say = |key: &str, text: String, count: u64, paths: &[PathBuf]| {
+        if count > 0 {
+            filled.detail.insert(key.to_owned(), json!({"count": count, "paths": first(paths)}));
+            filled.said.push(format!("{text} ({})", named(paths)));
+        }
+    };
+    say("carried", format!("carried over {}", unexplained(carried.files)), carried.files, &carried.paths);
+    let (restored, litter) = (carried.restored, &belongings.litter);
+    say("restored", "made as packaged again what somebody had changed".to_owned(), restored.len() as u64, &restored);
+    say("litter", "left out what nothing can use".to_owned(), litter.len() as u64, litter);
+    let stuck: Vec<PathBuf> = filled.stuck.iter().map(|(path, _)| path.clone()).collect();
+    say("left_behind", "left in the backup alone what cannot be carried over".to_owned(), stuck.len() as u64, &stuck);
+    filled.detail.insert("installer".to_owned(), json!(built.installer));
     if !built.changed.is_empty() {
         let changed = built.changed.iter().map(|change| json!({"name": change.name, "was": change.was, "now": change.now}));
-        detail.insert("changed".to_owned(), changed.collect());
+        filled.detail.insert("changed".to_owned(), changed.collect());
     }
     if !built.carried.is_empty() {
-        detail.insert("carried".to_owned(), json!(built.carried));
+        filled.detail.insert("copied".to_owned(), json!(built.carried));
     }
-    Ok(Filled { missing, detail })
+    Ok(filled)
 }
 
-/// What stands in the old root and is no part of an environment stands in the new one as well.
-fn carry_over(root: &Path, aside: &Path) -> anyhow::Result<()> {
-    unexplained(root)
-        .iter()
-        .filter(|name| aside.join(name).symlink_metadata().is_err())
-        .try_for_each(|name| clone::make(&root.join(name), &aside.join(name)))
+/// What the new environment lacks is said in the record, and in itself: the next night must not take it for whole.
+fn lacking(filled: &mut Filled, built: &Built, set: &PackageSet, aside: &Path) -> anyhow::Result<()> {
+    // Of what came from an address, an index may have a namesake; and where nothing tells its name, the address stands in its place.
+    let version = |pin: &Pin| pin.version.clone().filter(|_| pin.is_of_an_index());
+    let name = |pin: &Pin| build::redact::urls(&pin.name);
+    let failed = built.failed.iter().map(|(pin, why)| Missing { name: name(pin), version: version(pin), why: why.clone() });
+    let lost = set.unrecoverable.iter().map(|(name, why)| Missing { name: name.clone(), version: None, why: why.clone() });
+    missing::write(aside, failed.chain(lost).collect())?;
+    filled.missing =
+        built.failed.iter().map(|(pin, why)| (pin.to_string(), why.clone())).chain(set.unrecoverable.iter().cloned()).collect();
+    Ok(())
 }
 
 /// Takes one thing out of the clone. A path that does not lie in the packages of the environment is not touched.
@@ -121,4 +143,19 @@ fn logged(command: &mut Command, spec: &Spec, force: &Force) -> anyhow::Result<F
 
 fn called(command: &Command) -> String {
     std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// So many files of a person's own.
+pub(crate) fn unexplained(files: u64) -> String {
+    format!("{files} {} that no package explains", if files == 1 { "file" } else { "files" })
+}
+
+/// Where they are, for a sentence.
+pub(crate) fn named(paths: &[PathBuf]) -> String {
+    refuse::list(paths.iter().map(|path| shown(path)))
+}
+
+/// The same for a record.
+fn first(paths: &[PathBuf]) -> Vec<Subject> {
+    paths.iter().take(10).map(Subject::from).collect()
 }

@@ -11,11 +11,10 @@ use contract::run::Exit;
 use contract::signal;
 use serde_json::{Value, json};
 
-use crate::in_use::users;
 use crate::journal::{Journal, Step, Tree};
 use crate::patch::{self, Patch};
 use crate::patient::{self, resolved};
-use crate::refuse::Refusal;
+use crate::refuse;
 use crate::session::{Force, Matter, Session, Standing, Tally, Told};
 use crate::{backup, ladder, settle, stamp, swap};
 
@@ -41,7 +40,7 @@ impl Way {
     /// Sorts by time.
     fn id(&self) -> String {
         match self {
-            Self::Backup(path) => backup::marker(path).ok().flatten().map_or_else(String::new, |marker| marker.id),
+            Self::Backup(path) => backup::since(path),
             Self::Patch(patch) => patch.id.clone(),
         }
     }
@@ -84,9 +83,8 @@ fn one(session: &Session<'_>, state: &Path, matter: &Matter, root: &Path, to: Op
     };
     let _lock = force.lock(root)?;
     let way = way(state, root, to)?;
-    let users = if session.options.even_in_use || matches!(way, Way::Patch(_)) { Vec::new() } else { users(root) };
-    if !users.is_empty() {
-        return session.tell(matter, &said(Outcome::Skipped, Refusal::InUse(users).text()), Standing::Ill);
+    if let (Way::Backup(_), Some(refusal)) = (&way, refuse::disturbing(root, session.options.even_in_use)) {
+        return session.tell(matter, &said(Outcome::Skipped, refusal.text()), Standing::Ill);
     }
     let _hold = signal::hold()?;
     let step = match &way {
@@ -164,8 +162,9 @@ fn exchange(force: &Force, journal: &Journal, root: &Path, backup: &Path) -> any
         journal.end(&force.state)?;
         return Err(e);
     }
-    let verified = settle::undone(root, backup, &journal.id, old, new)? && Tree::at(backup)? == Some(old);
-    Ok(Back { undo: Subject::from(backup), verified })
+    let displaced = settle::undone(root, backup, &journal.id, old, new)?.context("the environments were not exchanged")?;
+    let verified = Tree::at(root)? == Some(new) && Tree::at(&displaced)? == Some(old);
+    Ok(Back { undo: Subject::from(&displaced), verified })
 }
 
 /// The way back is a change of its own, with a way back: so undoing twice is as before.

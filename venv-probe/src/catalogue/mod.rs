@@ -30,14 +30,21 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Entry> {
     [interpreter::ALL, identity::ALL, startup::ALL, packages::ALL].into_iter().flatten().copied()
 }
 
-/// What `--explain` prints: every code with the first sentence of its meaning.
-pub(crate) fn list() -> String {
-    let first = |entry: &Entry| entry.means.split_inclusive(". ").next().map(str::trim_end);
-    all().fold(String::new(), |list, entry| format!("{list}{:30} {}\n", entry.code, first(entry).unwrap_or(entry.means)))
+/// What `--explain` prints: every code with the first sentence of its meaning, in lines of at most `width` columns.
+pub(crate) fn list(width: usize) -> String {
+    const CODES: usize = 31;
+    // Beside the codes a sentence needs some room.
+    let beside = width >= 2 * CODES;
+    let line = |entry: &Entry| {
+        let first = entry.means.split_inclusive(". ").next().map_or(entry.means, str::trim_end);
+        let text = wrapped(first, if beside { CODES } else { 4 }, width);
+        if beside { format!("{:CODES$}{}", entry.code, text.trim_start()) } else { format!("{}\n{text}", entry.code) }
+    };
+    all().map(line).collect()
 }
 
 /// What `--explain CODE` prints; `None` where there is no such code.
-pub(crate) fn explain(code: &str) -> Option<String> {
+pub(crate) fn explain(code: &str, width: usize) -> Option<String> {
     let entry = all().find(|entry| entry.code == code)?;
     let severity = match entry.severity {
         Some(Status::Broken) => "broken",
@@ -47,20 +54,24 @@ pub(crate) fn explain(code: &str) -> Option<String> {
     };
     let Entry { code, means, arises, mends, .. } = entry;
     let paragraphs = [(*means).to_owned(), format!("How it arises: {arises}"), format!("What mends it: {mends}")];
-    Some(paragraphs.iter().fold(format!("{code} ({severity})\n"), |page, text| format!("{page}\n{}", wrapped(text))))
+    Some(paragraphs.iter().fold(format!("{code} ({severity})\n"), |page, text| format!("{page}\n{}", wrapped(text, 0, width.min(80)))))
 }
 
-/// A paragraph in lines that fit any terminal.
-fn wrapped(text: &str) -> String {
-    let (mut lines, mut width) = (String::new(), 0);
+/// A paragraph in indented lines of at most `width` columns.
+fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let (mut lines, mut used) = (String::new(), 0);
     for word in text.split(' ') {
         let length = word.chars().count();
-        if width > 0 {
-            lines.push(if width + length < 80 { ' ' } else { '\n' });
-            width = if width + length < 80 { width + 1 } else { 0 };
+        if used > 0 && used + 1 + length <= width {
+            lines.push(' ');
+            used += 1;
+        } else {
+            lines.push_str(if used > 0 { "\n" } else { "" });
+            lines.push_str(&" ".repeat(indent));
+            used = indent;
         }
         lines.push_str(word);
-        width += length;
+        used += length;
     }
     lines + "\n"
 }
@@ -84,8 +95,18 @@ mod tests {
 
     #[test]
     fn an_unknown_code_has_no_explanation() {
-        assert!(explain("no-such-code").is_none());
-        let page = explain("interpreter-missing").unwrap();
+        assert!(explain("no-such-code", 80).is_none());
+        let page = explain("interpreter-missing", 120).unwrap();
         assert!(page.contains("How it arises") && page.lines().all(|line| line.len() <= 80), "{page}");
+    }
+
+    #[test]
+    fn the_list_fits_the_terminal_and_a_pipe_gets_a_line_for_each() {
+        for width in [40, 60, 80, 120] {
+            let list = list(width);
+            assert!(list.lines().all(|line| line.chars().count() <= width), "{list}");
+        }
+        assert_eq!(list(usize::MAX).lines().count(), all().count());
+        assert!(list(60).contains("\npip-missing\n    "), "{}", list(60));
     }
 }

@@ -15,6 +15,7 @@ pub(crate) const ALL: &[&Entry] = &[
     &EDITABLE_GONE,
     &LINKS_DANGLING,
     &RECORD_DAMAGED,
+    &PACKAGES_MISSING,
     &FILES_MISSING,
     &MODIFIED,
     &CLOBBERED,
@@ -112,6 +113,14 @@ pub(crate) const RECORD_DAMAGED: Entry = Entry {
     means: "A distribution's RECORD is empty, or no list of files from some line on: whether its files are whole cannot be told, and pip cannot remove it.",
     arises: "A power cut or a full disk truncated it, often together with the files themselves.",
     mends: "Reinstalling the distribution at its recorded version.",
+};
+pub(crate) const PACKAGES_MISSING: Entry = Entry {
+    code: "packages-missing",
+    severity: DEGRADED,
+    repair: None,
+    means: "A rebuild could not bring back what was installed before, as mendline-missing.json in the environment says.",
+    arises: "A private index that cannot be reached, a local build, or metadata that was lost with the files.",
+    mends: "Installing it; venv-rebuild tries again where the version is known. Who does without removes mendline-missing.json.",
 };
 pub(crate) const FILES_MISSING: Entry = Entry {
     code: "package-files-missing",

@@ -5,6 +5,7 @@ mod duplicates;
 pub(crate) mod editable;
 mod faults;
 pub(crate) mod metadata;
+mod missing;
 pub(crate) mod name;
 mod pip;
 pub(crate) mod record;
@@ -20,6 +21,7 @@ use contract::venv::Package;
 pub(crate) use direct::Source;
 pub(crate) use duplicates::alive;
 pub(crate) use faults::judge;
+pub(crate) use missing::judge as judge_missing;
 pub(crate) use pip::pip;
 
 use crate::site::Site;

@@ -53,7 +53,8 @@ fn proven_file(old: &Path, info: &Path, entry: &Entry) -> anyhow::Result<Option<
     Ok(Some(inside.to_owned()))
 }
 
-fn hash(path: &Path) -> anyhow::Result<String> {
+/// The SHA-256 of a file, as a RECORD has it.
+pub(super) fn hash(path: &Path) -> anyhow::Result<String> {
     let mut hasher = Sha256::new();
     let mut file = fs::File::open(path).with_context(|| format!("cannot read {}", shown(path)))?;
     let mut buffer = vec![0; 128 << 10];

@@ -2,19 +2,23 @@
 //!
 //! Nothing here touches the environment that is broken: all of it happens in a folder aside, which the driver verifies and swaps in.
 
+mod belongings;
 mod carry;
 mod closure;
 mod create;
 mod dist;
 mod environment;
+mod handover;
 mod install;
 pub(crate) mod interpreter;
 mod locks;
+mod makers;
 mod markers;
 mod options;
 mod pin;
 mod places;
 mod project;
+mod pyproject;
 mod reason;
 mod recovered;
 pub(crate) mod redact;
@@ -32,9 +36,13 @@ use std::process::Command;
 
 use contract::child::Finished;
 
-pub(crate) use create::create;
+pub(crate) use belongings::{Belongings, belongings};
+pub(crate) use create::{Built, create};
+pub(crate) use handover::hand_over;
 pub(crate) use interpreter::Interpreter;
+pub(crate) use makers::hides_all;
 pub(crate) use options::{Installer, Options};
+pub(crate) use pin::Pin;
 pub(crate) use reinstall::reinstall;
 pub(crate) use seed::seed_pip;
 pub(crate) use set::{PackageSet, Source, package_set};

@@ -62,7 +62,7 @@ impl Pin {
     }
 
     /// Whether an index is asked for it; else its line has the address.
-    pub(super) fn is_of_an_index(&self) -> bool {
+    pub(crate) fn is_of_an_index(&self) -> bool {
         !self.line.starts_with('-') && !self.line.contains("://")
     }
 

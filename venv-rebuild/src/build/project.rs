@@ -2,26 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
+use contract::project::{files, folders};
+
+use super::pyproject::{self, Demands};
 use super::set::Source;
 
-/// The files that count, the most exact first; the seed's backup is better than nothing.
-const FILES: [&str; 6] = ["uv.lock", "pylock.toml", "poetry.lock", "Pipfile.lock", "requirements.txt", "requirements.txt.backup"];
+/// What some keep of a requirements.txt that is gone: better than nothing.
+const BACKUP: &str = "requirements.txt.backup";
 
-/// Finds the nearest folder with such a file, from the environment upward and not beyond the project's root: the first folder with
-/// `.git` or `pyproject.toml`. Where nothing marks a root, the environment's own folder alone is certain.
+/// Finds the file of the environment's project that says what is to be in it; `None` where none says it, or one says it in a way that
+/// only another tool understands.
 pub(super) fn source(venv: &Path) -> Option<Source> {
-    let above: Vec<&Path> = venv.ancestors().skip(1).collect();
-    let root = above.iter().position(|folder| [".git", "pyproject.toml"].iter().any(|mark| folder.join(mark).exists()));
-    let certain = &above[..=root.unwrap_or(0).min(above.len().checked_sub(1)?)];
-    // The backup of any folder comes behind the other files of all.
-    let (backup, files) = FILES.split_last()?;
-    let nearest = |names: &[&str]| certain.iter().find_map(|folder| names.iter().map(|name| folder.join(name)).find(|path| path.is_file()));
-    nearest(files).or_else(|| nearest(&[backup])).map(sorted)
+    for path in files(venv) {
+        match path.ends_with("pyproject.toml").then(|| pyproject::demands(&path)) {
+            None | Some(Demands::Lines(_)) => return Some(sorted(path)),
+            Some(Demands::Elsewhere) => return None,
+            Some(Demands::None) => {}
+        }
+    }
+    folders(venv).into_iter().map(|folder| folder.join(BACKUP)).find(|path| path.is_file()).map(sorted)
 }
 
 fn sorted(path: PathBuf) -> Source {
-    let is_requirements = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("requirements"));
-    if is_requirements { Source::Requirements(path) } else { Source::Lock(path) }
+    let is_lock = path.extension().is_some_and(|ending| ending == "lock") || path.ends_with("pylock.toml");
+    if is_lock { Source::Lock(path) } else { Source::Requirements(path) }
 }
 
 #[cfg(test)]
@@ -41,10 +45,8 @@ mod tests {
 
     fn found(files: &[&str]) -> Option<String> {
         let root = tree(files);
-        let path = match source(&root.path().join("up/project/sub/.venv"))? {
-            Source::Lock(path) | Source::Requirements(path) => path,
-            Source::Recovered => unreachable!(),
-        };
+        let source = source(&root.path().join("up/project/sub/.venv"))?;
+        let path = source.path().unwrap();
         Some(path.strip_prefix(root.path()).unwrap().display().to_string())
     }
 
@@ -58,6 +60,20 @@ mod tests {
             found(&[root, "up/project/requirements.txt", "up/project/sub/requirements.txt.backup"]).unwrap(),
             "up/project/requirements.txt"
         );
+    }
+
+    #[test]
+    fn a_pyproject_counts_where_it_demands_anything() {
+        let root = tree(&["up/project/pyproject.toml", "up/project/requirements.txt"]);
+        let venv = root.path().join("up/project/.venv");
+        let found = |text: &str| {
+            #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+            fs::write(root.path().join("up/project/pyproject.toml"), text).unwrap();
+            source(&venv).map(|source| source.path().unwrap().file_name().unwrap().to_owned())
+        };
+        assert_eq!(found("").unwrap(), "requirements.txt");
+        assert_eq!(found("[project]\nname = 'p'\ndependencies = ['a']\n").unwrap(), "pyproject.toml");
+        assert_eq!(found("[tool.poetry.dependencies]\na = '1'\n"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use contract::path::shown;
 
 use super::pin::{Pin, check_url, file_url, normalised};
+use super::pyproject::{self, Demands};
 use super::redact;
 
 /// Options for the index and the kind of archive, that only say where packages come from.
@@ -35,14 +36,14 @@ pub(super) struct Requirements {
     pub(super) unreadable: Vec<(String, String)>,
 }
 
-/// Reads a requirements file. Paths in it are relative to its folder.
+/// Reads a requirements file, or the dependencies in a pyproject.toml. Paths in it are relative to its folder.
 ///
 /// # Errors
 /// It or a file that it includes cannot be read, or has an option that is not known to be harmless.
 pub(super) fn read(path: &Path) -> anyhow::Result<Requirements> {
     let mut reader = Reader { first: path.to_owned(), root: folder(path), seen: HashSet::new(), found: Requirements::default() };
     // A line may hold anything, and an error names what it stumbled over.
-    reader.file(path, false).map_err(|e| anyhow!(redact::excerpt(&format!("{e:#}"))))?;
+    reader.all(path).map_err(|e| anyhow!(redact::excerpt(&format!("{e:#}"))))?;
     Ok(reader.found)
 }
 
@@ -54,6 +55,13 @@ struct Reader {
 }
 
 impl Reader {
+    fn all(&mut self, path: &Path) -> anyhow::Result<()> {
+        match path.ends_with("pyproject.toml").then(|| pyproject::demands(path)) {
+            Some(Demands::Lines(lines)) => lines.iter().try_for_each(|line| self.requirement(line, None, false)),
+            _ => self.file(path, false),
+        }
+    }
+
     fn file(&mut self, path: &Path, constrains: bool) -> anyhow::Result<()> {
         let canonical = path.canonicalize().with_context(|| format!("cannot read {}", shown(path)))?;
         if !self.seen.insert(canonical) {

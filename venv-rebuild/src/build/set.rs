@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use contract::missing::{self, Missing};
+use contract::path::shown;
 use contract::venv::Probe;
 
 use super::closure::needed;
@@ -21,7 +23,7 @@ use super::{carry, locks, project, redact, requirements};
 pub(crate) enum Source {
     /// A lock file of the project.
     Lock(PathBuf),
-    /// A requirements file of the project.
+    /// A requirements file of the project, or its pyproject.toml.
     Requirements(PathBuf),
     /// The metadata of what is installed in the broken environment.
     Recovered,
@@ -52,6 +54,8 @@ pub(crate) struct PackageSet {
     pub(super) dists: BTreeMap<String, Dist>,
     /// Names of those that no installer can bring again and that are good enough to be copied.
     pub(super) to_carry: Vec<String>,
+    /// Metadata of those that have no RECORD and are carried over as they lie there.
+    pub(crate) as_it_is: Vec<PathBuf>,
     /// (major, minor) of the library that it lies in.
     pub(super) minor: Option<(u8, u8)>,
     /// The broken environment.
@@ -71,14 +75,49 @@ pub(crate) struct PackageSet {
 /// The project's file cannot be read, or holds what cannot be honoured exactly.
 pub(crate) fn package_set(venv: &Path, probe: &Probe, options: &Options) -> anyhow::Result<PackageSet> {
     let remains = Remains::of(venv);
-    let found = remains.library().map(|library| recover(venv, &library.packages));
+    let found = remains.library().map(|library| with_missing(venv, recover(venv, &library.packages))).transpose()?;
     let set = match project::source(venv) {
         Some(source) => from_project(source, found.unwrap_or_default(), &markers(&remains, probe, options)?, options)?,
         None => found.map_or_else(nothing_left, recovered),
     };
-    let set = if options.python.is_some_and(|wanted| Some(wanted) != remains.minor()) { set } else { with_copies(set, venv) };
+    let is_other = options.python.is_some_and(|wanted| Some(wanted) != remains.minor());
+    let set = if is_other { set } else { with_copies(as_they_lie(set, probe), venv) };
     let folder = set.source.path().and_then(Path::parent).or(venv.parent()).unwrap_or(venv).to_owned();
     Ok(PackageSet { folder, venv: venv.to_owned(), minor: remains.library().map(|library| library.minor), ..set })
+}
+
+/// What an earlier rebuild could not bring back was installed once, too.
+fn with_missing(venv: &Path, mut found: Recovered) -> anyhow::Result<Recovered> {
+    let missing = missing::read(venv).with_context(|| format!("cannot read {} in {}", missing::FILE, shown(venv)))?;
+    for Missing { name, version, why } in missing.into_iter().filter(|missing| !found.dists.contains_key(&missing.name)) {
+        match version.and_then(|version| Pin::exact(&name, &version).ok()) {
+            Some(pin) => drop(found.pins.insert(name, pin)),
+            None => found.unrecoverable.push((name, why)),
+        }
+    }
+    Ok(found)
+}
+
+/// Takes out what setuptools or distutils installed without a RECORD, unless the source brings it or it is damaged: nothing tells which
+/// files it has, so they stay where they are and its metadata with them.
+fn as_they_lie(mut set: PackageSet, probe: &Probe) -> PackageSet {
+    let is_damaged = |name: &str| probe.faults.iter().any(|fault| fault.package.as_ref().is_some_and(|package| package.name == name));
+    let is_recovered = set.source == Source::Recovered;
+    let is_left = |name: &str| {
+        set.not_in_source.iter().map(|pin| &pin.name).chain(set.unrecoverable.iter().map(|(name, _)| name)).any(|left| left == name)
+    };
+    let is_due = |name: &str| is_recovered || is_left(name);
+    let eggs = set.dists.iter().filter(|(_, dist)| dist.info.extension().is_some_and(|ending| ending == "egg-info"));
+    let eggs = eggs.filter(|(name, _)| !is_seed(name) && !is_damaged(name) && is_due(name) && !set.only_source);
+    let names: BTreeSet<String> = eggs.map(|(name, _)| name.clone()).collect();
+    set.as_it_is = names.iter().filter_map(|name| set.dists.get(name)).map(|dist| dist.info.clone()).collect();
+    if is_recovered {
+        set.pins.retain(|pin| !names.contains(&pin.name));
+    }
+    set.not_in_source.retain(|pin| !names.contains(&pin.name));
+    set.unrecoverable.retain(|(name, _)| !names.contains(name));
+    set.installed.retain(|name, _| !names.contains(name));
+    set
 }
 
 /// Takes from the unrecoverable what can be copied.
@@ -144,7 +183,7 @@ fn from_project(source: Source, found: Recovered, markers: &Markers, options: &O
 }
 
 impl Source {
-    fn path(&self) -> Option<&Path> {
+    pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::Lock(path) | Self::Requirements(path) => Some(path),
             Self::Recovered => None,
@@ -167,6 +206,7 @@ impl PackageSet {
             installed: BTreeMap::new(),
             dists: BTreeMap::new(),
             to_carry: Vec::new(),
+            as_it_is: Vec::new(),
             minor: None,
             venv: PathBuf::new(),
             kept: Vec::new(),

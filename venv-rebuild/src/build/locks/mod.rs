@@ -3,6 +3,7 @@
 //! Which extras and groups somebody had chosen is written nowhere but in what is installed: what a lock holds beyond its defaults is
 //! brought if it was there.
 
+mod pdm;
 mod pipfile;
 mod poetry;
 mod pylock;
@@ -31,6 +32,7 @@ pub(super) fn read(path: &Path, markers: &Markers, installed: &BTreeMap<String, 
         Some("uv.lock") => uv::read(&text, markers, &was_there, installed.is_empty()),
         Some("pylock.toml") => pylock::read(&text, markers, &was_there),
         Some("poetry.lock") => poetry::read(&text, markers, &was_there, installed.is_empty()),
+        Some("pdm.lock") => pdm::read(&text, markers, &was_there, installed.is_empty()),
         Some("Pipfile.lock") => pipfile::read(&text, markers, &was_there),
         _ => bail!("its format is not known"),
     };
