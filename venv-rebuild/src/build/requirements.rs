@@ -34,6 +34,8 @@ pub(super) struct Requirements {
     pub(super) options: Vec<String>,
     /// Lines that are no requirement, each with the reason.
     pub(super) unreadable: Vec<(String, String)>,
+    /// The files that say all this.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// Reads a requirements file, or the dependencies in a pyproject.toml. Paths in it are relative to its folder.
@@ -57,7 +59,10 @@ struct Reader {
 impl Reader {
     fn all(&mut self, path: &Path) -> anyhow::Result<()> {
         match path.ends_with("pyproject.toml").then(|| pyproject::demands(path)) {
-            Some(Demands::Lines(lines)) => lines.iter().try_for_each(|line| self.requirement(line, None, false)),
+            Some(Demands::Lines(lines)) => {
+                self.found.files.push(path.to_owned());
+                lines.iter().try_for_each(|line| self.requirement(line, None, false))
+            }
             _ => self.file(path, false),
         }
     }
@@ -67,6 +72,7 @@ impl Reader {
         if !self.seen.insert(canonical) {
             return Ok(());
         }
+        self.found.files.push(path.to_owned());
         let text = read_text(path)?;
         for (number, line) in logical_lines(&text) {
             let place = format!("{}, line {number}", shown(path));
