@@ -208,3 +208,27 @@ fn a_state_folder_that_a_stranger_can_write_is_not_used() {
     assert!(run().code(2).stderr.contains("cannot open the audit log"));
     assert_eq!(fs::read_to_string(&passwd).unwrap(), "root:x\n");
 }
+
+#[test]
+fn no_secret_reaches_a_record_or_a_log() {
+    let Some(ground) = ground() else { return };
+    let requirements = ground.venv.with_file_name("requirements.txt");
+    for line in [
+        "gadget @ https://user:pa/S3CR3T@127.0.0.1:9/gadget-1.0-py3-none-any.whl",
+        "https://user:pa#S3CR3T@127.0.0.1:9/gadget-1.0-py3-none-any.whl",
+        "gadget @ https://127.0.0.1:9/gadget-1.0-py3-none-any.whl?X-Amz-Signature=S3CR3T",
+        "gadget @ https://127.0.0.1:9/${TOK}/gadget-1.0-py3-none-any.whl",
+        "PASSWORD=S3CR3T x y",
+        "dsn = 'S3CR3T x' y",
+    ] {
+        fs::write(&requirements, format!("{line}\n")).unwrap();
+        let args = [arg("--full"), arg("--force"), arg(&ground.venv)];
+        let ran = ward::rebuild(&ground.sandbox, args).env("TOK", "S3CR3T").env("UV_HTTP_RETRIES", "0").run().code(1);
+        let mut said = format!("{}\n{}", ran.text(), ran.stderr);
+        ward::walk(&ground.sandbox.root().join("state"), &mut |path, meta| {
+            said.extend(meta.is_file().then(|| fs::read_to_string(path).unwrap()));
+        });
+        assert!(said.contains("127.0.0.1") || said.contains("***"), "{line}: {said}");
+        assert!(!said.contains("S3CR3T"), "{line}: {said}");
+    }
+}

@@ -75,6 +75,7 @@ impl Reader {
         self.found.files.push(path.to_owned());
         let text = read_text(path)?;
         for (number, line) in logical_lines(&text) {
+            redact::remember_variables(&line);
             let place = format!("{}, line {number}", shown(path));
             self.line(&line, path, &place, constrains).context(place)?;
         }
@@ -107,7 +108,7 @@ impl Reader {
             Ok(pin) => self.found.wanted.push(Pin { hashes, ..pin }),
             Err(reason) => self.found.unreadable.push(match place {
                 Some(place) => (place.to_owned(), "it is no requirement".to_owned()),
-                None => (redact::excerpt(&text), redact::excerpt(&format!("{reason:#}"))),
+                None => (redact::quoted(&text), redact::excerpt(&format!("{reason:#}"))),
             }),
         }
         Ok(())
@@ -288,7 +289,7 @@ fn name_in(url: &str) -> String {
     let egg = url.split_once("#egg=").or_else(|| url.split_once("&egg=")).map(|(_, egg)| egg.split(['&', '[']).next().unwrap_or(egg));
     let file = url.split(['#', '?']).next().and_then(|path| path.rsplit('/').next()).unwrap_or(url);
     let wheel = file.strip_suffix(".whl").and_then(|name| name.split('-').next());
-    egg.or(wheel).and_then(|name| normalised(name).ok()).unwrap_or_else(|| redact::urls(url))
+    egg.or(wheel).and_then(|name| normalised(name).ok()).unwrap_or_else(|| redact::secrets(url))
 }
 
 #[cfg(test)]
