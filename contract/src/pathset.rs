@@ -3,34 +3,67 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use glob::Pattern;
 
 use crate::path::shown;
 
-/// Reads a path set and expands it, relative patterns against the current folder; returns the paths in order and the patterns that matched nothing.
+/// A path set, expanded.
+#[derive(Debug, Default)]
+pub struct PathSet {
+    /// What is there, in the order of the lines.
+    pub paths: Vec<PathBuf>,
+    /// The patterns that matched nothing, as they stand in the file but for `~/`.
+    pub empty: Vec<String>,
+    /// What is taken out again, for a tool that looks below the paths.
+    pub excluded: Vec<Pattern>,
+}
+
+/// Reads a path set and expands it, relative patterns against the current folder.
 ///
 /// # Errors
 /// The file cannot be read, or a line is no glob; the error names the line.
-pub fn read(file: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<String>)> {
+pub fn read(file: &Path) -> anyhow::Result<PathSet> {
+    let (set, malformed) = read_what_is_sound(file)?;
+    malformed.into_iter().next().map_or(Ok(set), Err)
+}
+
+/// Reads it as [`read`] does, and passes over lines that are no globs; there is an error for each, which names it.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_what_is_sound(file: &Path) -> anyhow::Result<(PathSet, Vec<anyhow::Error>)> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the path set {}", shown(file)))?;
-    let (mut paths, mut empty) = (Vec::new(), Vec::new());
+    let (mut set, mut malformed) = (PathSet::default(), Vec::new());
     for (number, line) in text.lines().enumerate() {
-        let pattern = line.trim();
-        if pattern.is_empty() || pattern.starts_with('#') {
-            continue;
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with('#') {
+            malformed.extend(set.take(line).with_context(|| format!("{} line {}", shown(file), number + 1)).err());
         }
-        let place = || format!("{} line {}", shown(file), number + 1);
-        if let Some(excluded) = pattern.strip_prefix('!') {
-            let excluded = glob::Pattern::new(&home(excluded)).with_context(place)?;
-            paths.retain(|path: &PathBuf| !excluded.matches_path(path));
-            continue;
-        }
-        let found = expand(pattern).with_context(place)?;
-        if found.is_empty() {
-            empty.push(pattern.to_owned());
-        }
-        paths.extend(found);
     }
-    Ok((paths, empty))
+    Ok((set, malformed))
+}
+
+impl PathSet {
+    fn take(&mut self, pattern: &str) -> anyhow::Result<()> {
+        if let Some(excluded) = pattern.strip_prefix('!') {
+            let excluded = Pattern::new(&home(excluded)).with_context(|| format!("`{excluded}` is no glob"))?;
+            self.paths.retain(|path| !excluded.matches_path(path));
+            self.excluded.push(excluded);
+            return Ok(());
+        }
+        let found = expand(pattern)?;
+        if found.is_empty() {
+            self.empty.push(home(pattern));
+        }
+        self.paths.extend(found);
+        Ok(())
+    }
+}
+
+/// Whether a text that matches nothing may do so: it is a pattern, and not the path of something that should be there.
+#[must_use]
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
 }
 
 /// Expands one glob. Folders that cannot be read are passed over, as a shell does.
@@ -65,9 +98,10 @@ mod tests {
         let set = root.join("set");
         let text = format!("# seed\n{0}/agents/**/.venv\n!{0}/agents/b/*\n\n{0}/none/*\n", root.display());
         crate::replace::write(&set, text.as_bytes()).unwrap();
-        let (paths, empty) = read(&set).unwrap();
+        let PathSet { paths, empty, excluded } = read(&set).unwrap();
         assert_eq!(paths, [root.join("agents/a/.venv"), root.join("agents/c/.venv")]);
         assert_eq!(empty, [format!("{}/none/*", root.display())]);
+        assert!(excluded[0].matches_path(&root.join("agents/b/.venv/bin")));
     }
 
     #[test]
@@ -76,5 +110,7 @@ mod tests {
         let set = folder.path().join("set");
         crate::replace::write(&set, b"ok\na[\n").unwrap();
         assert!(format!("{:#}", read(&set).unwrap_err()).contains("set line 2"));
+        let (sound, malformed) = read_what_is_sound(&set).unwrap();
+        assert_eq!((sound.empty, malformed.len()), (vec!["ok".to_owned()], 1));
     }
 }
