@@ -24,6 +24,7 @@ mod rebuild_keeps;
 mod rebuild_places;
 mod rebuild_poison;
 mod rebuild_rungs;
+mod rebuild_strangers;
 mod rebuild_stream;
 mod rebuild_undo;
 mod snapshot;

@@ -157,6 +157,165 @@ fn nothing_is_started_that_a_stranger_could_have_written() {
     }
 }
 
+/// Everything that a start reaches by itself: compiled files, packages, site customisation, the library and the packages of the base.
+#[test]
+fn a_stranger_has_no_part_in_what_a_start_reaches() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let witness = sandbox.work("witness");
+    let payload = format!("import os; open({:?}, 'w').close()\n", witness.display().to_string());
+    let give = |path: &Path| assert!(Command::new("chown").args(["-R", "4242"]).arg(path).status().unwrap().success());
+    let started = |root: &Path| {
+        let record = sandbox.tool("venv-probe", [root]).run().code(0).of("venv.probe").remove(0);
+        let notes = record["data"]["notes"].to_string();
+        assert_eq!(notes.contains("not-trusted"), record["data"]["proof"]["by"] == "files", "{record}");
+        assert_eq!(fs::remove_file(&witness).is_ok(), record["data"]["proof"]["by"] == "start", "{record}");
+        record["data"]["proof"]["by"] == "start"
+    };
+    let packages = [
+        ("package", &[("x.pth", "import mypkg\n"), ("mypkg/__init__.py", payload.as_str())][..], "mypkg"),
+        ("customise", &[("sitecustomize/__init__.py", &payload)], "sitecustomize"),
+        ("deeper", &[("x.pth", "import mypkg.deep\n"), ("mypkg/__init__.py", ""), ("mypkg/deep.py", &payload)], "mypkg/deep.py"),
+        ("imported", &[("sitecustomize.py", "import tools\n"), ("tools/__init__.py", &payload)], "tools/__init__.py"),
+    ];
+    for (name, files, theirs) in packages {
+        let root = sandbox.work(name);
+        bare(&root);
+        for (file, text) in files {
+            fs::create_dir_all(site(&root).join(file).parent().unwrap()).unwrap();
+            install(&root, file, text);
+        }
+        assert!(started(&root), "{name}: one's own code is started");
+        give(&site(&root).join(theirs));
+        assert!(!started(&root), "{name}: a stranger's is not");
+    }
+
+    let compiled = sandbox.work("compiled");
+    bare(&compiled);
+    install(&compiled, "x.pth", "import boot\n");
+    install(&compiled, "boot.py", &payload);
+    let compile = "import py_compile, sys; py_compile.compile(sys.argv[1])";
+    assert!(
+        Command::new(compiled.join("bin/python"))
+            .args(["-I", "-c", compile])
+            .arg(site(&compiled).join("boot.py"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    drop(fs::remove_file(&witness));
+    assert!(started(&compiled));
+    give(&site(&compiled).join("__pycache__"));
+    assert!(!started(&compiled));
+}
+
+#[test]
+fn a_stranger_has_no_part_in_the_base() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let (witness, base) = (sandbox.work("witness"), sandbox.work("base"));
+    let payload = format!("import os; open({:?}, 'w').close()\n", witness.display().to_string());
+    let give = |path: &Path| rustix::fs::chown(path, Some(rustix::fs::Uid::from_raw(4242)), None).unwrap();
+    // A base of our own, that takes its library from the real one but for what is under test.
+    let real = fs::canonicalize(crate::ward::python()).unwrap();
+    let version = real.file_name().unwrap().to_str().unwrap();
+    let (from, library) = (real.parent().unwrap().with_file_name("lib").join(version), base.join("lib").join(version));
+    fs::create_dir_all(base.join("bin")).unwrap();
+    fs::create_dir_all(library.join("site-packages")).unwrap();
+    fs::copy(&real, base.join("bin").join(version)).unwrap();
+    for name in fs::read_dir(&from).unwrap().map(|entry| entry.unwrap().file_name()) {
+        drop(symlink(from.join(&name), library.join(&name)));
+    }
+    for shared in ["libpython3.so".to_owned(), format!("lib{version}.so.1.0")] {
+        let file = from.with_file_name(shared);
+        drop(file.exists().then(|| symlink(&file, base.join("lib").join(file.file_name().unwrap()))));
+    }
+    let pth = library.join("site-packages/e.pth");
+    fs::write(&pth, &payload).unwrap();
+    let root = sandbox.work("v");
+    let made = Command::new(base.join("bin").join(version))
+        .args(["-I", "-S", "-m", "venv", "--without-pip", "--system-site-packages"])
+        .arg(&root)
+        .status();
+    assert!(made.unwrap().success());
+    drop(fs::remove_file(&witness));
+    let started = || {
+        let record = sandbox.tool("venv-probe", [&root]).run().code(0).of("venv.probe").remove(0);
+        assert_eq!(fs::remove_file(&witness).is_ok(), record["data"]["proof"]["by"] == "start", "{record}");
+        record["data"]["proof"]["by"] == "start"
+    };
+    assert!(started());
+    give(&pth);
+    assert!(!started(), "a .pth file of the base's packages");
+    fs::remove_file(&pth).unwrap();
+    fs::write(&pth, &payload).unwrap();
+    assert!(started());
+    let module = library.join("os.py");
+    fs::remove_file(&module).unwrap();
+    fs::copy(from.join("os.py"), &module).unwrap();
+    give(&module);
+    assert!(!started(), "a module of the library");
+}
+
+/// Whoever can put something where the links of a dead interpreter lead decides what is started next.
+#[test]
+fn a_dead_environment_of_a_stranger_is_told_for_one() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let (theirs, noted) = (sandbox.work("theirs"), |root: &Path| {
+        let record = sandbox.tool("venv-probe", [root]).run().code(0).of("venv.probe").remove(0);
+        assert_eq!(record["data"]["status"], "broken", "{record}");
+        record["data"]["notes"].to_string().contains("not-trusted")
+    });
+    fs::create_dir(&theirs).unwrap();
+    let root = sandbox.work("project/v");
+    bare(&root);
+    crate::ward::kill(&root);
+    assert!(!noted(&root));
+    fs::remove_file(root.join("bin/python")).unwrap();
+    symlink(theirs.join("bin/python3"), root.join("bin/python")).unwrap();
+    assert!(!noted(&root));
+    rustix::fs::chown(&theirs, Some(rustix::fs::Uid::from_raw(4242)), None).unwrap();
+    assert!(noted(&root), "where its link leads");
+    crate::ward::kill(&root);
+    rustix::fs::chown(root.parent().unwrap(), Some(rustix::fs::Uid::from_raw(4242)), None).unwrap();
+    assert!(noted(&root), "where it stands");
+}
+
+/// What was compiled from a module is executed in its place, so equal sources prove nothing about it.
+#[test]
+fn compiled_start_up_code_belongs_to_the_class() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("many");
+    for number in 0..3 {
+        let root = work.join(format!("{}", 10_u32.pow(number)));
+        bare(&root);
+        install(&root, "x.pth", "import boot\n");
+        install(&root, "boot.py", "x = 1\n");
+        let compile = "import py_compile, sys; py_compile.compile(sys.argv[1])";
+        let file = site(&root).join("boot.py");
+        assert!(Command::new(root.join("bin/python")).args(["-I", "-S", "-c", compile]).arg(file).status().unwrap().success());
+    }
+    let judged = || {
+        let records = sandbox.tool("venv-probe", [&work]).run().code(0).of("venv.probe");
+        let count = |of: &dyn Fn(&&Value) -> bool| records.iter().filter(of).count();
+        (count(&|record| record["data"]["proof"]["by"] == "class"), count(&|record| record["data"]["status"] == "healthy"))
+    };
+    assert_eq!(judged(), (2, 3), "the same code in three places is one class");
+    let folder = site(&work.join("100")).join("__pycache__");
+    let pyc = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&pyc).unwrap();
+    bytes.truncate(20);
+    fs::write(&pyc, bytes).unwrap();
+    assert_eq!(judged().0, 1, "another compiled file is another class");
+}
+
 #[test]
 fn packages_where_python_does_not_look_are_missing() {
     let sandbox = Sandbox::new();
@@ -233,6 +392,21 @@ fn the_callers_environment_does_not_reach_the_interpreter() {
     assert_eq!(compiled.stdout, b"", "the probe wrote into the environment");
 }
 
+/// What it imports may be on a disk that is not mounted yet.
+#[test]
+fn a_persons_own_start_up_file_is_theirs_to_mend() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.work("v");
+    bare(&root);
+    for (name, repair) in [("plugins.pth", Value::Null), ("__editable__.gone-1.0.pth", "litter".into())] {
+        install(&root, name, "import plugins_on_nfs\n");
+        let record = sandbox.tool("venv-probe", [&root]).run().code(0).of("venv.probe").remove(0);
+        let fault = &record["data"]["faults"][0];
+        assert_eq!((fault["code"].as_str(), &fault["repair"]), (Some("pth-broken"), &repair), "{record}");
+        fs::remove_file(site(&root).join(name)).unwrap();
+    }
+}
+
 #[test]
 fn a_flood_from_start_up_code_neither_hides_the_answer_nor_blocks() {
     let sandbox = Sandbox::new();
@@ -299,21 +473,83 @@ fn names_with_quotes_newlines_and_bytes_that_are_no_text_are_judged_like_any() {
     assert_eq!(again.of("venv.probe").len(), 10);
 }
 
+/// A record about `subject`, as another tool would write it.
+fn record(kind: &str, tool: &str, host: &str, subject: &Path) -> String {
+    let subject = subject.display();
+    format!(
+        "{{\"v\":1,\"type\":\"{kind}\",\"id\":\"a.1\",\"tool\":\"{tool}\",\"host\":\"{host}\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"subject\":\"{subject}\",\"data\":{{}}}}"
+    )
+}
+
+fn this_host() -> String {
+    rustix::system::uname().nodename().to_str().unwrap().to_owned()
+}
+
 #[test]
 fn stdin_takes_paths_and_records_and_answers_behind_the_cause() {
     let sandbox = Sandbox::new();
     let (one, two) = (sandbox.work("one/.venv"), sandbox.work("two/.venv"));
     bare(&one);
     bare(&two);
-    let record = format!(
-        "{{\"v\":1,\"type\":\"x.y\",\"id\":\"a.1\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"subject\":\"{}\",\"data\":{{}}}}",
-        one.display()
-    );
-    let ran = sandbox.tool("venv-probe", ["-"]).input(format!("{record}\n{}\n", two.display())).run().code(0);
-    let records = ran.records();
-    let kinds: Vec<_> = records.iter().map(|record| (record["type"].as_str().unwrap(), record["cause"][0].as_str())).collect();
-    assert_eq!(kinds, [("x.y", None), ("venv.probe", Some("a.1")), ("venv.probe", None), ("end", None)]);
-    assert_eq!(ran.text().lines().next(), Some(record.as_str()));
+    for (kind, tool) in [("venv.probe", "t"), ("action", "venv-rebuild")] {
+        let record = record(kind, tool, &this_host(), &one);
+        let ran = sandbox.tool("venv-probe", ["-"]).input(format!("{record}\n{}\n", two.display())).run().code(0);
+        let records: Vec<Value> = ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let kinds: Vec<_> = records.iter().map(|record| (record["type"].as_str().unwrap(), record["cause"][0].as_str())).collect();
+        assert_eq!(kinds, [(kind, None), ("venv.probe", Some("a.1")), ("venv.probe", None), ("end", None)]);
+        assert_eq!(ran.text().lines().next(), Some(record.as_str()));
+    }
+}
+
+#[test]
+fn records_of_unknown_types_and_of_other_machines_are_passed_on_and_nothing_more() {
+    let sandbox = Sandbox::new();
+    let (root, here) = (sandbox.work("v/.venv"), this_host());
+    bare(&root);
+    for (kind, tool, host) in [
+        ("weather.probe", "t", here.as_str()),
+        ("venv.alias", "venv-probe", &here),
+        ("action", "tmux-registry", &here),
+        ("venv.probe", "venv-probe", "elsewhere.example"),
+    ] {
+        let record = record(kind, tool, host, &root);
+        let ran = sandbox.tool("venv-probe", ["-"]).input(format!("{record}\n")).run().code(0);
+        let lines: Vec<_> = ran.text().lines().map(str::to_owned).collect();
+        assert_eq!((lines.len(), lines[0].as_str()), (2, record.as_str()), "{lines:?}");
+    }
+    let relative = record("venv.probe", "venv-probe", &here, Path::new("work/v/.venv"));
+    let ran = sandbox.tool("venv-probe", ["-"]).input(format!("{relative}\n")).run().code(2);
+    assert!(ran.text().contains("\"code\":\"input.bad-data\"") && ran.text().lines().count() == 3, "{}", ran.text());
+}
+
+#[test]
+fn an_alias_and_its_target_are_judged_once_again() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.work("all");
+    bare(&work.join("real"));
+    symlink(work.join("real"), work.join("link")).unwrap();
+    let first = sandbox.tool("venv-probe", [&work]).run().code(0);
+    assert_eq!((first.of("venv.probe").len(), first.of("venv.alias").len()), (1, 1));
+    let second = sandbox.tool("venv-probe", ["-"]).input(first.text()).run().code(0);
+    assert_eq!(second.of("venv.probe").len(), 2);
+}
+
+#[test]
+fn what_a_path_set_names_must_be_there_and_what_is_no_glob_stops_nothing() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.work("good/.venv");
+    bare(&root);
+    let (set, work) = (sandbox.root().join("set"), sandbox.work(""));
+    let text = |lines: &[&str]| lines.iter().map(|line| format!("{}{line}", work.display())).collect::<Vec<_>>().join("\n");
+    fs::write(&set, text(&["none/*", "unmounted", "bad[", "good/.venv"])).unwrap();
+    let ran = sandbox.tool("venv-probe", [arg("--check"), arg("--paths-from"), arg(&set)]).run().code(2);
+    let codes: Vec<_> = ran.of("error").iter().map(|error| error["data"]["code"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((codes, ran.of("venv.probe").len()), (vec!["path.malformed-glob".to_owned(), "path.missing".to_owned()], 1));
+    assert_eq!(ran.of("error")[1]["subject"], work.join("unmounted").to_str().unwrap());
+    fs::write(&set, text(&["none/*"])).unwrap();
+    sandbox.tool("venv-probe", [arg("--check"), arg("--paths-from"), arg(&set)]).run().code(0).ok();
+    let ran = sandbox.tool("venv-probe", [work.join("x["), root]).run().code(2);
+    assert_eq!((ran.of("error")[0]["data"]["code"].as_str(), ran.of("venv.probe").len()), (Some("path.malformed-glob"), 1));
 }
 
 #[test]

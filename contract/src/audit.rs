@@ -8,20 +8,21 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::path::shown;
+use crate::state;
 
 /// `audit.jsonl`, open for appending.
 #[derive(Debug)]
 pub struct Audit(File);
 
 impl Audit {
-    /// Opens or creates (mode 0600) the log of a state folder.
+    /// Opens or creates (mode 0600) the log of a state folder. A link in its place is not followed: it could lead to any file.
     ///
     /// # Errors
     /// It cannot be opened.
     pub fn open(state: &Path) -> anyhow::Result<Self> {
         let path = state.join("audit.jsonl");
         let mut options = OpenOptions::new();
-        options.create(true).append(true).read(true).mode(0o600);
+        options.create(true).append(true).read(true).mode(0o600).custom_flags(state::NO_LINK);
         let mut file = options.open(&path).with_context(|| format!("cannot open the audit log {}", shown(&path)))?;
         end_torn_line(&mut file).with_context(|| format!("cannot read the audit log {}", shown(&path)))?;
         Ok(Self(file))

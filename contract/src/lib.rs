@@ -23,4 +23,5 @@ pub mod run;
 pub mod sibling;
 pub mod signal;
 pub mod state;
+pub mod trust;
 pub mod venv;

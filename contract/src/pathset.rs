@@ -23,27 +23,47 @@ pub struct PathSet {
 /// # Errors
 /// The file cannot be read, or a line is no glob; the error names the line.
 pub fn read(file: &Path) -> anyhow::Result<PathSet> {
+    let (set, malformed) = read_what_is_sound(file)?;
+    malformed.into_iter().next().map_or(Ok(set), Err)
+}
+
+/// Reads it as [`read`] does, and passes over lines that are no globs; there is an error for each, which names it.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_what_is_sound(file: &Path) -> anyhow::Result<(PathSet, Vec<anyhow::Error>)> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the path set {}", shown(file)))?;
-    let mut set = PathSet::default();
+    let (mut set, mut malformed) = (PathSet::default(), Vec::new());
     for (number, line) in text.lines().enumerate() {
-        let pattern = line.trim();
-        if pattern.is_empty() || pattern.starts_with('#') {
-            continue;
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with('#') {
+            malformed.extend(set.take(line).with_context(|| format!("{} line {}", shown(file), number + 1)).err());
         }
-        let place = || format!("{} line {}", shown(file), number + 1);
-        if let Some(excluded) = pattern.strip_prefix('!') {
-            let excluded = Pattern::new(&home(excluded)).with_context(place)?;
-            set.paths.retain(|path| !excluded.matches_path(path));
-            set.excluded.push(excluded);
-            continue;
-        }
-        let found = expand(pattern).with_context(place)?;
-        if found.is_empty() {
-            set.empty.push(home(pattern));
-        }
-        set.paths.extend(found);
     }
-    Ok(set)
+    Ok((set, malformed))
+}
+
+impl PathSet {
+    fn take(&mut self, pattern: &str) -> anyhow::Result<()> {
+        if let Some(excluded) = pattern.strip_prefix('!') {
+            let excluded = Pattern::new(&home(excluded)).with_context(|| format!("`{excluded}` is no glob"))?;
+            self.paths.retain(|path| !excluded.matches_path(path));
+            self.excluded.push(excluded);
+            return Ok(());
+        }
+        let found = expand(pattern)?;
+        if found.is_empty() {
+            self.empty.push(home(pattern));
+        }
+        self.paths.extend(found);
+        Ok(())
+    }
+}
+
+/// Whether a text that matches nothing may do so: it is a pattern, and not the path of something that should be there.
+#[must_use]
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
 }
 
 /// Expands one glob. Folders that cannot be read are passed over, as a shell does.
@@ -90,5 +110,7 @@ mod tests {
         let set = folder.path().join("set");
         crate::replace::write(&set, b"ok\na[\n").unwrap();
         assert!(format!("{:#}", read(&set).unwrap_err()).contains("set line 2"));
+        let (sound, malformed) = read_what_is_sound(&set).unwrap();
+        assert_eq!((sound.empty, malformed.len()), (vec!["ok".to_owned()], 1));
     }
 }

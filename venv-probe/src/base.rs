@@ -42,7 +42,7 @@ pub(crate) fn judge_patch(answer: &Answer, patient: &Patient<'_>, court: &Court,
     let Patient { config, interpreter, .. } = patient;
     if interpreter.copied
         && let Some(base) = base_of_copy(config, interpreter, &answer.version)
-        && patient.breach(&base, court).is_none()
+        && patient.breach(Some(&base), court).is_none()
         && let Start::Answered(now) = start(&base, With::Nothing, court.options.timeout)
         && now.version != answer.version
     {

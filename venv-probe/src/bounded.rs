@@ -40,7 +40,11 @@ pub(crate) fn too_long(limit: usize) -> io::Error {
 
 /// Reads the beginning of a file into `buffer`; returns how much of it is filled.
 pub(crate) fn head(path: &Path, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut file = open(path)?;
+    fill(&mut open(path)?, buffer)
+}
+
+/// Reads on until `buffer` is full or the file at its end; returns how much of it is filled.
+pub(crate) fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     loop {
         match file.read(&mut buffer[filled..]) {

@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 
 use contract::path::{Subject, shown};
 
+use crate::bounded;
 use crate::catalogue::interpreter as catalogue;
 use crate::config::Config;
 use crate::findings::Findings;
 use crate::layout::minor;
 use crate::program::{self, Program};
+
+/// Read at a time.
+const BLOCK: usize = 64 << 10;
 
 /// The interpreter of an environment, as far as files tell.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ pub(crate) struct Interpreter {
 }
 
 /// Judges the interpreter of `root`, whose packages are for `minors`. Where this adds no fault, only a start can tell more.
-pub(crate) fn judge(root: &Path, config: Option<&Config>, minors: &BTreeSet<(u8, u8)>, found: &mut Findings) -> Interpreter {
+pub(crate) fn judge(root: &Path, config: Option<&Config>, minors: &BTreeSet<(u8, u8)>, deep: bool, found: &mut Findings) -> Interpreter {
     let path = root.join("bin/python");
     let before = found.faults.len();
     for name in names(root, minors) {
@@ -39,7 +43,7 @@ pub(crate) fn judge(root: &Path, config: Option<&Config>, minors: &BTreeSet<(u8,
         && let Some(real) = &interpreter.real
     {
         judge_file(real, found);
-        judge_names(root, real, minors, found);
+        judge_names(root, real, minors, deep, found);
         judge_base(&interpreter, real, config, minors, found);
     }
     interpreter
@@ -105,18 +109,33 @@ fn judge_file(real: &Path, found: &mut Findings) {
     found.add(entry, text, Some(Subject::from(real)));
 }
 
-/// All names must start the same Python. Beside a copy there may be further copies, which have its size.
-fn judge_names(root: &Path, real: &Path, minors: &BTreeSet<(u8, u8)>, found: &mut Findings) {
-    let Ok(python) = fs::metadata(real) else { return };
+/// All names must start the same Python. Beside a copy there may be further copies.
+fn judge_names(root: &Path, real: &Path, minors: &BTreeSet<(u8, u8)>, deep: bool, found: &mut Findings) {
     for name in names(root, minors) {
         let path = root.join("bin").join(&name);
-        let Ok(other) = fs::metadata(&path) else { continue };
-        let is_same = (other.dev(), other.ino()) == (python.dev(), python.ino()) || other.len() == python.len();
-        if !is_same {
+        let (Ok(python), Ok(other)) = (fs::metadata(real), fs::metadata(&path)) else { continue };
+        let is_same = (other.dev(), other.ino()) == (python.dev(), python.ino());
+        // What may be executed and not read is unusual and lawful.
+        if !is_same && (other.len() != python.len() || !is_copy(&path, real, deep).unwrap_or(true)) {
             let end = fs::canonicalize(&path).unwrap_or(path);
             let text = format!("bin/{name} leads to {}, and bin/python to {}", shown(&end), shown(real));
             found.add(&catalogue::NAMES_DIFFER, text, Some(Subject::from(&end)));
             return;
+        }
+    }
+}
+
+/// Whether a file of the same length is the same program: by its head, since programs have many megabytes, or by all of it.
+fn is_copy(path: &Path, real: &Path, deep: bool) -> io::Result<bool> {
+    let (mut ours, mut theirs) = (vec![0; BLOCK], vec![0; BLOCK]);
+    let (mut path, mut real) = (bounded::open(path)?, bounded::open(real)?);
+    loop {
+        let (length, other) = (bounded::fill(&mut path, &mut ours)?, bounded::fill(&mut real, &mut theirs)?);
+        if ours[..length] != theirs[..other] {
+            return Ok(false);
+        }
+        if length == 0 || !deep {
+            return Ok(true);
         }
     }
 }
@@ -178,7 +197,7 @@ mod tests {
 
     fn codes(root: &Path, minors: &[(u8, u8)]) -> Vec<String> {
         let mut found = Findings::default();
-        judge(root, None, &minors.iter().copied().collect(), &mut found);
+        judge(root, None, &minors.iter().copied().collect(), false, &mut found);
         found.faults.into_iter().map(|fault| fault.code).collect()
     }
 
@@ -210,11 +229,30 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_the_same_length_is_looked_into() {
+        let (_folder, root) = environment("usr", (3, 12), true);
+        let real = fs::canonicalize(root.join("bin/python")).unwrap();
+        let (copy, whole) = (root.join("bin/python3"), fs::read(&real).unwrap());
+        let judged = |bytes: &[u8], deep: bool| {
+            contract::replace::write(&copy, bytes).unwrap();
+            let mut found = Findings::default();
+            judge_names(&root, &real, &BTreeSet::new(), deep, &mut found);
+            found.has(&catalogue::NAMES_DIFFER)
+        };
+        assert!(!judged(&whole, true));
+        assert!(judged(&vec![0; whole.len()], false), "what a power cut leaves");
+        let mut torn = [&whole[..], &vec![1; 2 * BLOCK]].concat();
+        contract::replace::write(&real, &torn).unwrap();
+        *torn.last_mut().unwrap() = 0;
+        assert!(!judged(&torn, false) && judged(&torn, true), "its end is looked at by a deep look");
+    }
+
+    #[test]
     fn a_removed_cellar_is_named_as_the_evidence() {
         let (folder, root) = environment("opt/homebrew/Cellar/python@3.12/3.12.7", (3, 12), true);
         fs::remove_dir_all(folder.path().join("opt")).unwrap();
         let mut found = Findings::default();
-        judge(&root, None, &BTreeSet::new(), &mut found);
+        judge(&root, None, &BTreeSet::new(), false, &mut found);
         let evidence = found.faults[0].evidence.as_ref().unwrap().as_path().to_owned();
         assert!(evidence.ends_with("opt/homebrew/Cellar/python@3.12/3.12.7/bin/python3.12"), "{evidence:?}");
     }

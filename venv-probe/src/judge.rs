@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use contract::path::{Subject, shown};
 use contract::record::Status;
+use contract::trust::Trust;
 use contract::venv::{Finding, Layout, Level, Probe, Proof, ProofKind};
 
 use crate::catalogue::{identity, interpreter as interpreter_catalogue};
@@ -16,11 +17,11 @@ use crate::classes::{Class, Classes};
 use crate::config::Config;
 use crate::findings::Findings;
 use crate::interpreter::Interpreter;
+use crate::layout::minor;
 use crate::places::Places;
 use crate::site::Site;
 use crate::start::{Answer, Start};
 use crate::startup::Startup;
-use crate::trust::Trust;
 use crate::{base, deep, interpreter, liveness, packages, places, scripts, startup};
 
 /// When interpreters are started.
@@ -114,11 +115,11 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     };
     let places = places::judge(root, found);
     let read = config.as_ref();
-    let interpreter = interpreter::judge(root, read, &places.minors, found);
+    let interpreter = interpreter::judge(root, read, &places.minors, court.options.deep, found);
     base::judge(root, read, &interpreter, found);
-    let scripts = scripts::judge(root, found);
     let sites: Vec<PathBuf> = places.sites.iter().map(|(_, site)| site.clone()).collect();
-    let subject = Patient { root, config: config.unwrap_or_default(), places, interpreter, startup: startup::read(&sites) };
+    let scripts = scripts::judge(root, &sites, found);
+    let subject = Patient::new(root, config, places, interpreter);
     startup::judge(&subject.startup, found);
     let answer = prove(&subject, court, probe, found);
     describe(&subject, answer.as_ref(), probe);
@@ -126,7 +127,7 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     let installed = packages::scan(&site);
     packages::judge(&installed, found);
     packages::judge_missing(root, &installed, found);
-    startup::blame(&installed, found);
+    startup::blame(root, &installed, found);
     probe.packages = Some(installed.count());
     if site.folders.is_empty() {
         return;
@@ -145,8 +146,16 @@ pub(crate) struct Patient<'a> {
     pub(crate) config: Config,
     places: Places,
     pub(crate) interpreter: Interpreter,
+    /// Site folders of the base that a start would read.
+    bases: Vec<PathBuf>,
     startup: Startup,
 }
+
+/// What lies in a base's library and is not executed at a start: its own tests, and the packages of others.
+const NOT_OF_THE_LIBRARY: [&str; 3] = ["test", "site-packages", "dist-packages"];
+
+/// What lies beside a project's modules and is none.
+const NO_MODULES: [&str; 2] = [".git", "node_modules"];
 
 /// Whether files alone have shown that a start cannot succeed.
 fn is_dead(fault: &Finding) -> bool {
@@ -157,11 +166,13 @@ fn is_dead(fault: &Finding) -> bool {
 
 /// Starts what must be started, and judges the answer.
 fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Findings) -> Option<Answer> {
-    let real = subject.interpreter.real.as_ref()?;
+    let real = subject.interpreter.real.as_deref();
+    // Of a dead one, too: whoever mends it executes what lies there.
     let breach = subject.breach(real, court);
     if let Some(why) = &breach {
         found.add(&interpreter_catalogue::NOT_TRUSTED, why.clone(), None);
     }
+    let real = real?;
     if found.faults.iter().any(is_dead) {
         return None;
     }
@@ -195,11 +206,40 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
     Some(answer)
 }
 
-impl Patient<'_> {
+impl<'a> Patient<'a> {
+    fn new(root: &'a Path, config: Option<Config>, places: Places, interpreter: Interpreter) -> Self {
+        // Without its configuration Python takes the base for its own.
+        let inherits = config.as_ref().is_none_or(|config| config.system_site);
+        let mut patient =
+            Self { root, config: config.unwrap_or_default(), places, interpreter, bases: Vec::new(), startup: Startup::default() };
+        if inherits {
+            patient.bases = patient.minors().into_iter().flat_map(|minor| patient.inherited(minor, None)).collect();
+        }
+        patient.startup = startup::read(&patient.sites().chain(&patient.bases).cloned().collect::<Vec<_>>());
+        patient
+    }
+
+    fn sites(&self) -> impl Iterator<Item = &PathBuf> {
+        self.places.sites.iter().map(|(_, site)| site)
+    }
+
     /// Who else decides what a start of this interpreter runs; not asked under `--spawn each`, which is the caller's word for it.
-    pub(crate) fn breach(&self, real: &Path, court: &Court) -> Option<String> {
-        let asked = court.options.spawn != Spawn::Each;
-        asked.then(|| court.trust.breach(self.executed(real).iter().map(PathBuf::as_path)))?
+    pub(crate) fn breach(&self, real: Option<&Path>, court: &Court) -> Option<String> {
+        if court.options.spawn == Spawn::Each {
+            return None;
+        }
+        let below = |folder: &Path, except: &[&str]| court.trust.breach_below(folder, except);
+        court
+            .trust
+            .breach(self.executed(real).iter().map(PathBuf::as_path))
+            // By their real places, which most environments share.
+            .or_else(|| {
+                self.libraries(real)
+                    .iter()
+                    .filter_map(|path| fs::canonicalize(path).ok())
+                    .find_map(|path| below(&path, &NOT_OF_THE_LIBRARY))
+            })
+            .or_else(|| self.startup.folders.iter().filter(|_| self.startup.solitary).find_map(|folder| below(folder, &NO_MODULES)))
     }
 
     fn unfit(&self, spawn: Spawn) -> Option<String> {
@@ -212,16 +252,32 @@ impl Patient<'_> {
     }
 
     /// Everything that decides what a start runs: whoever can write to one of these can make us run anything.
-    fn executed(&self, real: &Path) -> Vec<PathBuf> {
+    fn executed(&self, real: Option<&Path>) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = ["", "bin", "bin/python", "pyvenv.cfg", "lib"].iter().map(|below| self.root.join(below)).collect();
-        let library = |(major, minor): &(u8, u8)| format!("lib/python{major}.{minor}");
-        let prefixes = [real.parent(), self.config.home.as_deref()].into_iter().flatten().filter_map(Path::parent);
-        paths.extend(prefixes.flat_map(|prefix| self.places.minors.iter().map(move |minor| prefix.join(library(minor)))));
-        paths.extend(self.places.sites.iter().flat_map(|(_, site)| [site.parent().map(Path::to_owned), Some(site.clone())]).flatten());
+        paths.extend(real.map(Path::to_owned));
         paths.extend(self.config.home.clone());
+        paths.extend(self.libraries(real));
+        paths.extend(self.sites().flat_map(|site| [site.parent().map(Path::to_owned), Some(site.clone())]).flatten());
+        paths.extend(self.bases.iter().cloned());
         paths.extend(self.startup.reached.iter().cloned());
-        paths.push(real.to_owned());
         paths
+    }
+
+    fn prefixes<'s>(&'s self, real: Option<&'s Path>) -> impl Iterator<Item = &'s Path> {
+        [real.and_then(Path::parent), self.config.home.as_deref()].into_iter().flatten().filter_map(Path::parent)
+    }
+
+    /// The standard libraries that a start would use, and the shared ones that it would load.
+    fn libraries(&self, real: Option<&Path>) -> Vec<PathBuf> {
+        let minors = self.minors();
+        self.prefixes(real).flat_map(|prefix| minors.iter().flat_map(move |minor| library(prefix, *minor))).collect()
+    }
+
+    /// Those of the packages; where there are none, what the interpreter's name says.
+    fn minors(&self) -> BTreeSet<(u8, u8)> {
+        let named = self.interpreter.real.as_deref().and_then(Path::file_name).and_then(minor);
+        let known = self.places.minors.iter().copied();
+        known.chain(named.filter(|_| self.places.minors.is_empty())).collect()
     }
 
     fn class(&self, real: &Path, spawn: Spawn) -> Class {
@@ -257,7 +313,8 @@ impl Patient<'_> {
     fn inherited(&self, (major, minor): (u8, u8), answer: Option<&Answer>) -> Vec<PathBuf> {
         let folders = answer.map_or_else(
             || {
-                let prefix = self.config.home.as_deref().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+                let prefix = self.config.home.as_deref().or(self.interpreter.real.as_deref().and_then(Path::parent)).and_then(Path::parent);
+                let prefix = prefix.unwrap_or(Path::new("/usr"));
                 let lib = format!("lib/python{major}.{minor}");
                 vec![
                     prefix.join(&lib).join("site-packages"),
@@ -274,6 +331,14 @@ impl Patient<'_> {
             .filter(|folder| is_site(folder) && fs::canonicalize(folder).is_ok_and(|folder| !own.contains(&folder)))
             .collect()
     }
+}
+
+/// Where an installation keeps its standard library, and the shared library that the interpreter may need.
+fn library(prefix: &Path, (major, minor): (u8, u8)) -> [PathBuf; 3] {
+    ["lib/python", "lib64/python", "lib/libpython"].map(|name| {
+        let end = if name.ends_with("libpython") { ".so.1.0" } else { "" };
+        prefix.join(format!("{name}{major}.{minor}{end}"))
+    })
 }
 
 fn describe(subject: &Patient<'_>, answer: Option<&Answer>, probe: &mut Probe) {

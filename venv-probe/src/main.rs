@@ -14,6 +14,7 @@ mod liveness;
 mod packages;
 mod places;
 mod program;
+mod pyc;
 mod redirect;
 mod scripts;
 mod site;
@@ -21,7 +22,6 @@ mod start;
 mod startup;
 mod survey;
 mod targets;
-mod trust;
 mod walk;
 
 use std::path::PathBuf;
@@ -33,6 +33,7 @@ use clap::Parser;
 use contract::duration;
 use contract::output::{self, Output};
 use contract::run::{self, Exit};
+use contract::trust::Trust;
 
 use crate::judge::{Court, Options, Spawn};
 
@@ -99,7 +100,7 @@ fn probe(args: Args, out: &mut Output) -> anyhow::Result<Exit> {
     let threads = args.jobs.map_or(cores * 2, usize::from);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
     let options = Options { spawn: args.spawn, deep: args.deep, timeout: args.timeout };
-    let court = Court { options, classes: classes::Classes::default(), trust: trust::Trust::default() };
+    let court = Court { options, classes: classes::Classes::default(), trust: Trust::default() };
     let walk = walk::Options { nested: args.nested, backups: args.backups };
     let bad = survey::run(&args.paths, &args.paths_from, walk, &court, out)?;
     Ok(if args.check && bad { Exit::Bad } else { Exit::Done })

@@ -1,6 +1,6 @@
 //! The paths that an environment's scripts carry. Python itself survives a move; whatever was written for the old place does not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -15,6 +15,7 @@ use crate::catalogue::identity as catalogue;
 use crate::catalogue::interpreter::UNREADABLE;
 use crate::findings::Findings;
 use crate::layout::is_python;
+use crate::packages::{self, record};
 
 /// Enough of an activate file to reach its VIRTUAL_ENV; a shebang is shorter.
 const HEAD: usize = 4096;
@@ -25,30 +26,73 @@ pub(crate) struct Scripts {
     /// Whether there is a `bin/pip*`.
     pub(crate) pip: bool,
     total: usize,
-    stale: Vec<(OsString, PathBuf)>,
-    foreign: Vec<(OsString, PathBuf)>,
+    /// Those that do not run this environment's Python.
+    others: Vec<Script>,
     /// What could not be looked at, and why.
     unreadable: Vec<(PathBuf, io::Error)>,
 }
 
-/// Reads the head of everything in `bin`, and says whether it was made for another place.
-pub(crate) fn judge(root: &Path, found: &mut Findings) -> Scripts {
-    let scripts = read(root);
-    let (entry, list, what) = if scripts.foreign.is_empty() {
-        (&catalogue::MOVED, &scripts.stale, "name an interpreter at a path that is gone")
+#[derive(Debug)]
+struct Script {
+    name: OsString,
+    interpreter: PathBuf,
+    whose: Whose,
+}
+
+/// Reads the head of everything in `bin`, and says whether it was made for another place; `sites` hold the packages.
+pub(crate) fn judge(root: &Path, sites: &[PathBuf], found: &mut Findings) -> Scripts {
+    let mut scripts = read(root);
+    let others = made_for_another_place(std::mem::take(&mut scripts.others), sites);
+    let (foreign, stale): (Vec<_>, Vec<_>) = others.iter().partition(|script| script.whose == Whose::Anothers);
+    let (entry, list, what) = if foreign.is_empty() {
+        (&catalogue::MOVED, stale, "name an interpreter at a path that is gone")
     } else {
-        (&catalogue::COPIED, &scripts.foreign, "run another environment's Python")
+        (&catalogue::COPIED, foreign, "run another environment's Python")
     };
-    if let Some((name, target)) = list.first() {
+    if let Some(Script { name, interpreter, .. }) = list.first() {
         let name = shown(Path::new(name));
-        let text = format!("{} of {} scripts {what}: bin/{name} uses {}", list.len(), scripts.total, shown(target));
-        found.add(entry, text, Some(Subject::from(target)));
+        let text = format!("{} of {} scripts {what}: bin/{name} uses {}", list.len(), scripts.total, shown(interpreter));
+        found.add(entry, text, Some(Subject::from(interpreter)));
     }
     if let Some((path, error)) = scripts.unreadable.iter().min_by_key(|(path, _)| path) {
         let text = format!("whether the scripts in bin work is not known: {} cannot be read: {error}", shown(path));
         found.add(&UNREADABLE, text, Some(Subject::from(path)));
     }
     scripts
+}
+
+/// Takes out what a person put there, which may run whatever they like: that is what no RECORD lists, unless activate or a script of a
+/// distribution says that the environment was in that place.
+fn made_for_another_place(mut scripts: Vec<Script>, sites: &[PathBuf]) -> Vec<Script> {
+    if scripts.is_empty() {
+        return scripts;
+    }
+    let recorded = recorded(sites);
+    let place = |script: &Script| script.interpreter.parent().map(Path::to_owned);
+    let is_certain =
+        |script: &&Script| script.name == "activate" || recorded.contains(&script.name) && was_environment(&script.interpreter);
+    let places: Vec<_> = scripts.iter().filter(is_certain).map(place).collect();
+    scripts.retain(|script| places.contains(&place(script)));
+    scripts.sort_by(|a, b| a.name.cmp(&b.name));
+    scripts
+}
+
+/// A distribution may bring a script for `/usr/bin/python2`, and no environment was ever there.
+fn was_environment(interpreter: &Path) -> bool {
+    interpreter.parent().is_none_or(|bin| !bin.exists() || bin.parent().is_some_and(|root| root.join("pyvenv.cfg").exists()))
+}
+
+/// The names in `bin` that a distribution's RECORD lists.
+fn recorded(sites: &[PathBuf]) -> HashSet<OsString> {
+    let mut names = HashSet::new();
+    for dist in &packages::scan_folders(sites).dists {
+        let in_bin = |path: &Path| path.parent().is_some_and(|folder| folder.ends_with("bin"));
+        // One that cannot be read lists nothing that we know of.
+        let _unread = record::each(dist, |line| {
+            names.extend(line.path.file_name().filter(|_| in_bin(&line.path)).map(OsStr::to_owned));
+        });
+    }
+    names
 }
 
 fn read(root: &Path) -> Scripts {
@@ -70,29 +114,24 @@ fn read(root: &Path) -> Scripts {
         if dull || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
-        let target = match bounded::head(&entry.path(), &mut head) {
+        let interpreter = match bounded::head(&entry.path(), &mut head) {
             Ok(length) => carried(&head[..length], &name),
             Err(error) => {
                 scripts.unreadable.push((entry.path(), error));
                 None
             }
         };
-        let Some(target) = target else { continue };
+        let Some(interpreter) = interpreter else { continue };
         scripts.total += 1;
-        let whose = judged.entry(target.clone()).or_insert_with(|| {
-            whose(&target, &bin).unwrap_or_else(|error| {
-                scripts.unreadable.push((target.clone(), error));
+        let whose = *judged.entry(interpreter.clone()).or_insert_with(|| {
+            whose(&interpreter, &bin).unwrap_or_else(|error| {
+                scripts.unreadable.push((interpreter.clone(), error));
                 Whose::Ours
             })
         });
-        match whose {
-            Whose::Ours => {}
-            Whose::Nobodys => scripts.stale.push((name, target)),
-            Whose::Anothers => scripts.foreign.push((name, target)),
+        if whose != Whose::Ours {
+            scripts.others.push(Script { name, interpreter, whose });
         }
-    }
-    for list in [&mut scripts.stale, &mut scripts.foreign] {
-        list.sort();
     }
     scripts
 }
@@ -107,7 +146,7 @@ fn carried(head: &[u8], name: &OsStr) -> Option<PathBuf> {
     if name == "activate" { activated(head).map(|root| root.join("bin/python")) } else { interpreter(head) }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
     Ours,
     Nobodys,
@@ -191,6 +230,7 @@ fn activated(head: &[u8]) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packages::sample::Sample;
     use proptest::prelude::*;
 
     #[test]
@@ -216,6 +256,42 @@ mod tests {
     fn pip_is_known_by_its_whole_name() {
         let names = ["pip", "pip3", "pip3.12", "pipenv", "pipx", "python"];
         assert_eq!(names.map(|name| is_pip(OsStr::new(name))), [true, true, true, false, false, false]);
+    }
+
+    /// An environment with these scripts, of which RECORD lists those with a package; returns what was found of them.
+    fn found(scripts: &[(&str, &str)], recorded: &[&str]) -> Option<(String, String)> {
+        let sample = Sample::new();
+        for (name, interpreter) in scripts {
+            let other = sample.path("../../../../other");
+            sample.write(&format!("../../../bin/{name}"), &format!("#!{}\n", interpreter.replace("OTHER", other.to_str().unwrap())));
+        }
+        sample.write("../../../../other/pyvenv.cfg", "");
+        sample.write("../../../../other/bin/python", "");
+        let record: Vec<_> = recorded.iter().map(|name| format!("../../../bin/{name},,")).collect();
+        sample.write("a-1.dist-info/RECORD", &record.join("\n"));
+        let mut found = Findings::default();
+        judge(&sample.root(), &[sample.path("")], &mut found);
+        found.faults.pop().map(|fault| (fault.code, fault.text.split(':').next().unwrap_or_default().to_owned()))
+    }
+
+    #[test]
+    fn what_a_person_put_there_is_for_whatever_they_like() {
+        for (scripts, recorded) in [
+            (&[("nightly", "/usr/bin/python2.7")][..], &[][..]),
+            (&[("shipped", "/usr/bin/python2.7")], &["shipped"]),
+            (&[("nightly", "/opt/python-that-is-gone/bin/python3")], &["pip"]),
+            (&[("wrapper", "OTHER/bin/python")], &[]),
+        ] {
+            assert_eq!(found(scripts, recorded), None, "{scripts:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_distribution_put_there_tells_where_it_was() {
+        let moved = |text: &str| Some(("moved".to_owned(), text.to_owned()));
+        let scripts = [("flask", "/old/.venv/bin/python"), ("mine", "/old/.venv/bin/python3"), ("other", "/else/bin/python")];
+        assert_eq!(found(&scripts, &["flask"]), moved("2 of 3 scripts name an interpreter at a path that is gone"));
+        assert_eq!(found(&[("flask", "OTHER/bin/python")], &["flask"]).unwrap().0, "copied");
     }
 
     #[test]

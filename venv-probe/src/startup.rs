@@ -1,8 +1,8 @@
 //! The code that an environment runs at every start of Python, before any program: `.pth` import lines and site customisation
 //! (docs.python.org/3/library/site.html). Environments that share a base and this code can be proven by one start.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -16,6 +16,7 @@ use crate::bounded;
 use crate::catalogue::{interpreter, startup as catalogue};
 use crate::findings::Findings;
 use crate::packages::{Dist, Installed};
+use crate::pyc;
 
 /// No start-up file that people write is longer, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -25,12 +26,15 @@ const LONGEST: usize = 1 << 20;
 pub(crate) struct Startup {
     /// Digest of everything that is executed; equal digests run equal code.
     pub(crate) digest: [u8; 32],
-    /// It reaches code that the digest does not pin down, so only a start of its own proves anything.
+    /// It reaches code that the digest does not pin down, so only a start of its own proves anything, and anything in the folders that
+    /// modules come from may be executed.
     pub(crate) solitary: bool,
     /// The files that execute something, for a person who must find out which one hangs.
     pub(crate) files: Vec<PathBuf>,
     /// Everything that was read, and the folders that come onto the path: whoever can write there decides what runs.
     pub(crate) reached: Vec<PathBuf>,
+    /// The folders that modules come from.
+    pub(crate) folders: Vec<PathBuf>,
     /// What Python would read and we could not.
     pub(crate) unreadable: Vec<(PathBuf, io::Error)>,
 }
@@ -52,32 +56,47 @@ pub(crate) fn read(sites: &[PathBuf]) -> Startup {
     for name in ["sitecustomize", "usercustomize"] {
         reader.import(name, true);
     }
-    let Reader { hash, startup, .. } = reader;
-    Startup { digest: hash.finalize().into(), ..startup }
+    reader.read_modules();
+    let Reader { hash, startup, folders, .. } = reader;
+    let folders = folders.into_iter().map(|folder| folder.path).collect();
+    Startup { digest: hash.finalize().into(), folders, ..startup }
+}
+
+/// A folder that modules come from, with its names by what stands before their first dot.
+struct Folder {
+    path: PathBuf,
+    names: HashMap<Vec<u8>, Vec<OsString>>,
 }
 
 #[derive(Default)]
 struct Reader {
     hash: Sha256,
     startup: Startup,
-    /// The folders that modules come from, each with the names in it.
-    folders: Vec<(PathBuf, HashSet<OsString>)>,
+    folders: Vec<Folder>,
+    /// Names that were looked for.
+    imported: HashSet<String>,
+    /// Modules that were found and not yet read: one can lead to the next without an end.
+    modules: VecDeque<(PathBuf, String)>,
     taken: HashSet<PathBuf>,
 }
 
 impl Reader {
     fn list(&mut self, folder: &Path) {
-        if self.folders.iter().all(|(known, _)| known != folder) {
-            let names = fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.file_name()).collect());
-            self.folders.push((folder.to_owned(), names.unwrap_or_default()));
+        if self.folders.iter().any(|known| known.path == folder) {
+            return;
         }
+        let mut names: HashMap<Vec<u8>, Vec<OsString>> = HashMap::new();
+        // What is not there, or no folder, holds no module.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            names.entry(stem(&entry.file_name()).to_owned()).or_default().push(entry.file_name());
+        }
+        self.folders.push(Folder { path: folder.to_owned(), names });
     }
 
     /// In the order of `site`, hidden ones included: some versions read those.
     fn pth_files(&mut self, site: &Path) -> Vec<PathBuf> {
-        let names = self.folders.iter().find(|(folder, _)| folder == site).map(|(_, names)| names);
-        let mut files: Vec<PathBuf> =
-            names.into_iter().flatten().filter(|name| name.as_bytes().ends_with(b".pth")).map(|name| site.join(name)).collect();
+        let names = self.folders.iter().filter(|folder| folder.path == site).flat_map(|folder| folder.names.values().flatten());
+        let mut files: Vec<PathBuf> = names.filter(|name| name.as_bytes().ends_with(b".pth")).map(|name| site.join(name)).collect();
         files.sort();
         // What a name that is no text, or a hidden one, does depends on the version.
         self.startup.solitary |=
@@ -113,46 +132,74 @@ impl Reader {
     /// count, too: too much is taken in rather than too little.
     fn execute(&mut self, code: &str) {
         self.take(code.as_bytes());
+        if code.contains("sys.path") || code.contains("addsitedir") {
+            self.startup.solitary = true;
+            self.startup.reached.extend(named_folders(code));
+        }
         for word in code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
-            self.import(word, false);
+            if self.imported.insert(word.to_owned()) {
+                self.import(word, false);
+            }
         }
     }
 
-    /// Takes in a module if it is a single file of source; anything else is beyond the digest.
+    /// Finds a module. If it is a single file of source, that is all there is to it; anything else is beyond the digest.
     fn import(&mut self, name: &str, by_itself: bool) {
-        let places = self.folders.iter().filter(|(_, names)| names.iter().any(|entry| is_module(entry, name)));
-        let places: Vec<(PathBuf, bool)> = places
-            .map(|(folder, names)| {
-                (folder.clone(), names.iter().filter(|entry| is_module(entry, name)).all(|entry| entry.as_bytes().ends_with(b".py")))
-            })
-            .collect();
-        for (folder, is_source) in places {
-            let file = match name {
+        let mut found = Vec::new();
+        for folder in &self.folders {
+            let entries = folder.names.get(name.as_bytes()).into_iter().flatten().filter(|entry| !entry.as_bytes().ends_with(b".pth"));
+            let is_source: Vec<bool> = entries.map(|entry| entry.as_bytes() == [name.as_bytes(), b".py"].concat()).collect();
+            match name {
+                _ if is_source.is_empty() => {}
                 // It only sets a hook, which is all in this one file.
-                "_distutils_hack" => folder.join("_distutils_hack/__init__.py"),
-                _ if is_source => folder.join(format!("{name}.py")),
+                "_distutils_hack" => found.push(folder.path.join("_distutils_hack/__init__.py")),
+                _ if is_source.iter().all(|yes| *yes) => found.push(folder.path.join(format!("{name}.py"))),
                 _ => {
                     self.startup.solitary = true;
-                    folder.join(name)
+                    found.push(folder.path.join(name));
                 }
-            };
+            }
+        }
+        for file in found {
             if by_itself {
                 self.startup.files.push(file.clone());
             }
-            self.module(&file, name);
+            self.startup.reached.push(file.clone());
+            self.modules.push_back((file, name.to_owned()));
+        }
+    }
+
+    /// Once the digest does not tell anyway, nothing more is read.
+    fn read_modules(&mut self) {
+        while let Some((file, name)) = self.modules.pop_front().filter(|_| !self.startup.solitary) {
+            if self.taken.insert(file.clone()) {
+                self.module(&file, &name);
+            }
         }
     }
 
     fn module(&mut self, file: &Path, name: &str) {
-        if self.startup.solitary || !self.taken.insert(file.to_owned()) {
-            return;
-        }
         let Some(bytes) = self.bytes(file) else { return };
+        self.compiled(file);
         match String::from_utf8(bytes) {
             // These two name packages that they patch when those are imported, and import none at the start.
             Ok(code) if ["_distutils_hack", "_virtualenv"].contains(&name) => self.take(code.as_bytes()),
             Ok(code) => self.execute(&code),
             Err(_) => self.startup.solitary = true,
+        }
+    }
+
+    /// Takes in what was compiled from a source file, since Python executes that in its place.
+    fn compiled(&mut self, source: &Path) {
+        let (Some(folder), Some(name)) = (source.parent().map(|folder| folder.join("__pycache__")), source.file_name()) else { return };
+        self.startup.reached.push(folder.clone());
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let mut names: Vec<OsString> = entries.filter(|entry| stem(entry) == stem(name) && entry.as_bytes().ends_with(b".pyc")).collect();
+        names.sort();
+        for name in names {
+            if let Some(bytes) = self.bytes(&folder.join(name)) {
+                self.take(&pyc::code(&bytes, source).unwrap_or_default());
+            }
         }
     }
 
@@ -174,10 +221,15 @@ impl Reader {
     }
 }
 
-/// Whether an entry of a folder is what `import NAME` could find: `NAME.py`, a folder, an extension module, a `.pyc`.
-fn is_module(entry: &OsString, name: &str) -> bool {
-    let rest = entry.as_bytes().strip_prefix(name.as_bytes());
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'.')) && !rest.ends_with(b".pth"))
+/// What `import NAME` goes by: `NAME.py`, a folder `NAME`, an extension module `NAME.cpython-312-….so`, `NAME.pyc`.
+fn stem(entry: &OsStr) -> &[u8] {
+    entry.as_bytes().split(|&b| b == b'.').next().unwrap_or_default()
+}
+
+/// The folders whose absolute paths stand in quotes in a piece of code.
+fn named_folders(code: &str) -> impl Iterator<Item = PathBuf> {
+    let quoted = code.split(['"', '\'']).filter(|text| text.starts_with('/'));
+    quoted.map(PathBuf::from).filter(|path| path.is_dir())
 }
 
 /// What some versions of Python take for the end of a line, or for an encoding mark, and others do not.
@@ -219,14 +271,24 @@ pub(crate) fn complaints(stderr: &str, theirs: &Path, ours: &Path, startup: &Sta
     }
 }
 
-/// Says of each broken `.pth` file whose it is: its distribution can be reinstalled, and what nobody owns can go.
-pub(crate) fn blame(installed: &Installed, found: &mut Findings) {
+/// Says of each broken `.pth` file whose it is: its distribution can be reinstalled, and what a removed one left can go. What a person put
+/// there is theirs to mend: it may lead to something that is only not there yet.
+pub(crate) fn blame(root: &Path, installed: &Installed, found: &mut Findings) {
     for fault in found.faults.iter_mut().filter(|fault| fault.code == catalogue::PTH_BROKEN.code) {
         let Some(file) = &fault.evidence else { continue };
         let owner = installed.owner(file.as_path());
         fault.package = owner.map(Dist::package);
-        fault.repair = Some(if owner.is_some() { Repair::Packages } else { Repair::Litter });
+        fault.repair = match owner {
+            Some(_) => Some(Repair::Packages),
+            None => (is_of_a_tool(file.as_path()) && file.as_path().starts_with(root)).then_some(Repair::Litter),
+        };
     }
+}
+
+/// Names that build back ends and setuptools give: `__editable__.widget-0.1.pth`, `_widget.pth`, `zope.interface-5-nspkg.pth`.
+fn is_of_a_tool(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().as_bytes();
+    name.starts_with(b"_") || name.ends_with(b"-nspkg.pth") || name == b"distutils-precedence.pth"
 }
 
 /// The last line of the traceback that follows, up to site's own closing words.
@@ -274,6 +336,18 @@ mod tests {
     }
 
     #[test]
+    fn modules_that_lead_from_one_to_the_next_fill_no_stack() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            io::Write::write_all(&mut fs::File::create(folder.path().join(name)).unwrap(), text.as_bytes()).unwrap();
+        };
+        write("x.pth", "import m0\n");
+        (0..20_000).for_each(|n| write(&format!("m{n}.py"), &format!("import m{}\n", n + 1)));
+        let startup = read(&[folder.path().to_owned()]);
+        assert_eq!((startup.solitary, startup.reached.iter().filter(|path| path.ends_with("m19999.py")).count()), (false, 2));
+    }
+
+    #[test]
     fn what_the_digest_cannot_pin_down_is_proven_alone() {
         for files in [
             &[("cov.pth", &b"import coverage; coverage.process_startup()\n"[..]), ("coverage/__init__.py", b"")][..],
@@ -285,9 +359,12 @@ mod tests {
             &[("x.pth", b"/srv/x\rimport gone\n")],
             &[("x.pth", b"\xef\xbb\xbfimport gone\n")],
             &[(".x.pth", b"import os; os._exit(3)\n")],
+            &[("x.pth", b"import sys; sys.path.insert(0, '/')\n")],
         ] {
             assert!(site(files).1.solitary, "{files:?}");
         }
+        let (_folder, startup) = site(&[("sitecustomize.py", b"import sys\nsys.path += ['/nowhere', \"/usr\"]\n")]);
+        assert!(startup.reached.contains(&PathBuf::from("/usr")) && !startup.reached.contains(&PathBuf::from("/nowhere")));
     }
 
     #[test]

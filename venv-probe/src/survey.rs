@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use contract::child;
 use contract::input::{self, Line};
 use contract::output::Output;
 use contract::path::{Subject, absolute, shown};
 use contract::progress::Progress;
-use contract::record::{About, Status};
+use contract::record::{About, Record, Status};
 use contract::venv::{self, Alias, Probe};
+use contract::{action, child};
+use rustix::system::uname;
 
 use crate::judge::{self, Court};
 use crate::targets;
@@ -48,16 +49,30 @@ pub(crate) fn run(paths: &[PathBuf], sets: &[PathBuf], walk: walk::Options, cour
 
 /// A record is passed on and its subject judged at once, so that the verdict stands right behind its cause; plain paths are gathered.
 fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, progress: &Progress, out: &mut Output) -> anyhow::Result<bool> {
-    let mut bad = false;
+    let (mut bad, mut elsewhere) = (false, false);
     for line in input::stdin("pipe paths or records into `venv-probe -`")? {
         match line? {
             Line::Record(record, raw) => {
                 out.pass(&raw)?;
-                let subject = record.subject.filter(|_| record.v == contract::record::VERSION);
-                if let Some(root) =
-                    subject.filter(|subject| subject.as_path().is_absolute() && subject.as_path().symlink_metadata().is_ok())
-                {
-                    bad |= survey(&[root.as_path().to_owned()], &[record.id], walk, court, progress, out)?;
+                if !names_an_environment(&record) {
+                    continue;
+                }
+                if record.host != uname().nodename().to_string_lossy() {
+                    elsewhere = true;
+                    continue;
+                }
+                let Some(root) = record.subject.as_ref().map(Subject::as_path).filter(|root| root.is_absolute()) else {
+                    let about = About { subject: record.subject.as_ref(), cause: std::slice::from_ref(&record.id) };
+                    out.error(
+                        "input.bad-data",
+                        about,
+                        None,
+                        &format!("record {} does not say by an absolute path what it is about", record.id),
+                    )?;
+                    continue;
+                };
+                if root.symlink_metadata().is_ok() {
+                    bad |= survey(&[root.to_owned()], std::slice::from_ref(&record.id), walk, court, progress, out)?;
                 }
             }
             Line::Other { bytes, .. } if is_path(&bytes) => {
@@ -70,7 +85,16 @@ fn from_stdin(roots: &mut Vec<PathBuf>, walk: walk::Options, court: &Court, prog
             Line::Other { number, why, .. } => out.error("input.not-a-record", About::default(), Some(number), &why)?,
         }
     }
+    if elsewhere {
+        out.hint("records of other machines were passed on, and what they are about was not judged here");
+    }
     Ok(bad)
+}
+
+/// Whether a record is about an environment: a verdict on one, or what `venv-rebuild` did to it. An alias is another way to one that has
+/// a verdict of its own.
+fn names_an_environment(record: &Record) -> bool {
+    record.is(venv::KIND) || record.is(action::KIND) && record.tool == "venv-rebuild"
 }
 
 /// A line that starts like JSON, or with a byte order mark, was meant as a record.

@@ -6,21 +6,29 @@ use std::path::{Path, PathBuf};
 
 use contract::output::Output;
 use contract::path::{Subject, absolute, shown};
-use contract::pathset::{self, PathSet};
+use contract::pathset::{self, PathSet, is_pattern};
 use contract::record::About;
 
 use crate::redirect;
 
-/// Turns paths, globs and path sets into roots, absolute and without repeats. What matches nothing is said, what is wrong is reported.
+/// Turns paths, globs and path sets into roots, absolute and without repeats. A pattern that matches nothing is said; a path that is not
+/// there and what is no glob are reported, and the rest is judged.
 pub(crate) fn roots(paths: &[PathBuf], sets: &[PathBuf], out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
     let mut roots = Vec::new();
     for path in paths {
         roots.extend(one(path, out)?);
     }
     for set in sets {
-        let PathSet { paths, empty, .. } = pathset::read(set)?;
+        let (PathSet { paths, empty, .. }, malformed) = pathset::read_what_is_sound(set)?;
+        for error in malformed {
+            malformed_glob(&error, out)?;
+        }
         for pattern in empty {
-            out.hint(&format!("{}: `{pattern}` matches nothing", shown(set)));
+            if is_pattern(&pattern) {
+                out.hint(&format!("{}: `{pattern}` matches nothing", shown(set)));
+            } else {
+                missing(Path::new(&pattern), out)?;
+            }
         }
         roots.extend(paths);
     }
@@ -39,15 +47,23 @@ fn one(path: &Path, out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
     if path.symlink_metadata().is_ok() {
         return Ok(vec![path.to_owned()]);
     }
-    if let Some(pattern) = path.to_str().filter(|text| text.contains(['*', '?', '['])) {
-        let found = pathset::expand(pattern)?;
-        if found.is_empty() {
-            out.hint(&format!("`{pattern}` matches nothing"));
-        }
-        return Ok(found);
+    if let Some(pattern) = path.to_str().filter(|text| is_pattern(text)) {
+        return match pathset::expand(pattern) {
+            Ok(found) => {
+                if found.is_empty() {
+                    out.hint(&format!("`{pattern}` matches nothing"));
+                }
+                Ok(found)
+            }
+            Err(error) => malformed_glob(&error, out).map(|()| Vec::new()),
+        };
     }
     missing(path, out)?;
     Ok(Vec::new())
+}
+
+fn malformed_glob(error: &anyhow::Error, out: &mut Output) -> anyhow::Result<()> {
+    out.error("path.malformed-glob", About::default(), None, &format!("{error:#}"))
 }
 
 /// Reports a path, from wherever it came, that leads to nothing we can see.

@@ -11,6 +11,7 @@ use contract::signal;
 use contract::venv::{Level, Probe, Repair};
 use serde_json::{Map, Value, json};
 
+use crate::build::Untrusted;
 use crate::journal::{Journal, Step, Tree};
 use crate::ladder::{self, Case, Reason, Rungs, Verdict, is_patch, judge};
 use crate::means::{Means, ladder_detail, verb};
@@ -101,6 +102,8 @@ impl<'a, 's> Change<'a, 's> {
                     self.stuck = true;
                     return self.failed(&rungs, Outcome::Failed, &format!("{e:#}"));
                 }
+                // No higher rung gets round that.
+                Err(e) if e.is::<Untrusted>() => return self.refused(&rungs, &Refusal::Untrusted(format!("{e:#}"))),
                 Err(e) => (format!("{e:#}"), false),
             };
             if signal::interrupted() {

@@ -11,6 +11,9 @@ use contract::path::{Subject, shown};
 use contract::{replace, state};
 use serde::{Deserialize, Serialize};
 
+use crate::backup::backup_of;
+use crate::swap;
+
 /// The version of the file; a newer one is for a newer tool.
 const VERSION: u64 = 1;
 
@@ -109,6 +112,20 @@ impl Journal {
         self.write(state)
     }
 
+    /// Whether it speaks of nothing but what a change of its environment makes beside it: what it names is removed and exchanged.
+    fn is_ours(&self) -> bool {
+        let venv = self.venv.as_path();
+        let is_aside = |path: &Subject| path.as_path() == swap::aside(venv, &self.id);
+        let is_backup = |path: &Subject| backup_of(path.as_path()).is_some_and(|of| of == venv);
+        let is_made = match &self.step {
+            Step::Patching => true,
+            Step::Building { aside } | Step::Swapping { aside, .. } | Step::Keeping { aside, .. } => is_aside(aside),
+            Step::Undoing { backup, .. } => is_backup(backup),
+            Step::Removing { backup, aside } => is_backup(backup) && is_aside(aside),
+        };
+        is_made && venv.is_absolute() && !self.id.contains('/')
+    }
+
     /// Takes the change off the record: it has ended.
     pub(crate) fn end(&self, state: &Path) -> anyhow::Result<()> {
         let path = file(state, &self.id);
@@ -151,13 +168,14 @@ pub(crate) fn all(state: &Path) -> anyhow::Result<Vec<Journal>> {
 
 /// Reads one; `None` where its run has ended it meanwhile.
 fn read(path: &Path) -> anyhow::Result<Option<Journal>> {
-    let bytes = match fs::read(path) {
+    let bytes = match state::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e).with_context(|| format!("cannot read {}", shown(path))),
     };
     let journal: Journal = serde_json::from_slice(&bytes).with_context(|| format!("cannot understand the journal {}", shown(path)))?;
     anyhow::ensure!(journal.v <= VERSION, "the journal {} is of a newer venv-rebuild; use that one", shown(path));
+    anyhow::ensure!(journal.is_ours(), "the journal {} names folders that no change makes; look at it, and remove it", shown(path));
     Ok(Some(journal))
 }
 

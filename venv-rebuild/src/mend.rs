@@ -43,8 +43,16 @@ fn declined(session: &Session<'_>, patient: &Patient) -> anyhow::Result<Option<V
     if let Some(host) = &patient.elsewhere {
         return skipped(session, patient, &format!("it was judged on {host}, and this is another machine"), Standing::Well).map(Some);
     }
+    let is_due = match status {
+        Status::Degraded | Status::Broken => true,
+        Status::Healthy => session.options.full && patient.is_named(),
+        Status::Unknown => false,
+    };
     let text = match (layout, status) {
-        (Layout::Venv, Status::Healthy) if session.options.full && patient.is_named() => return Ok(None),
+        (Layout::Venv, _) if is_due => match refuse::stranger(&patient.root, &patient.probe) {
+            Some(refusal) => refusal.text(),
+            None => return Ok(None),
+        },
         (_, Status::Healthy) if patient.is_named() => {
             return skipped(session, patient, "healthy, nothing to mend; --full builds it anew all the same", Standing::Well).map(Some);
         }
@@ -53,11 +61,7 @@ fn declined(session: &Session<'_>, patient: &Patient) -> anyhow::Result<Option<V
         (Layout::Windows, _) => "an environment of Windows, which is not mended on this system".to_owned(),
         (Layout::Redirect, _) => "a redirection that leads nowhere; make the environment that it names again, or remove it".to_owned(),
         (Layout::Other, _) => "of a kind that this version does not know".to_owned(),
-        (Layout::Venv, Status::Unknown) => format!("nothing is mended on an unknown status: {}", ladder::worst(&patient.probe)),
-        (Layout::Venv, Status::Degraded | Status::Broken) => match refuse::stranger(&patient.root, &patient.probe) {
-            Some(refusal) => refusal.text(),
-            None => return Ok(None),
-        },
+        (Layout::Venv, _) => format!("nothing is mended on an unknown status: {}", ladder::worst(&patient.probe)),
     };
     let standing = if *status == Status::Unknown { Standing::Well } else { Standing::Ill };
     skipped(session, patient, &text, standing).map(Some)

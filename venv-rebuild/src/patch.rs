@@ -117,7 +117,7 @@ impl Patch {
                     Old::Link { target } => Content::Link(target.as_path().to_owned()),
                     Old::File { saved, mode } => {
                         let saved = folder(state, &self.id).join(saved);
-                        Content::File { bytes: fs::read(&saved).with_context(|| format!("cannot read {}", shown(&saved)))?, mode: *mode }
+                        Content::File { bytes: state::read(&saved).with_context(|| format!("cannot read {}", shown(&saved)))?, mode: *mode }
                     }
                 };
                 Ok(Edit { path: file.path.as_path().to_owned(), content })
@@ -234,7 +234,7 @@ pub(crate) fn forget(state: &Path, id: &str) -> anyhow::Result<()> {
 /// Reads the originals of a change; `None` where it saved none.
 pub(crate) fn open(state: &Path, id: &str) -> anyhow::Result<Option<Patch>> {
     let manifest = folder(state, id).join("manifest.json");
-    let bytes = match fs::read(&manifest) {
+    let bytes = match state::read(&manifest) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e).with_context(|| format!("cannot read {}", shown(&manifest))),

@@ -36,6 +36,7 @@ impl Patient {
     /// The record has no subject, or no verdict in it.
     pub(crate) fn of(record: &Record, cause: Vec<String>, fresh: bool) -> anyhow::Result<Self> {
         let subject = record.subject.clone().with_context(|| format!("record {} does not say which environment it is about", record.id))?;
+        anyhow::ensure!(subject.as_path().is_absolute(), "record {} does not say by an absolute path what it is about", record.id);
         let root = resolved(subject.as_path());
         let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let elsewhere = (record.host != here).then(|| record.host.clone());

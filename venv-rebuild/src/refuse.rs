@@ -12,7 +12,7 @@ use rustix::fs::Access;
 use serde_json::{Value, json};
 
 use crate::backup::{is_own, marker};
-use crate::build::hides_all;
+use crate::build::{breach_of_environment, hides_all};
 use crate::in_use::{User, users};
 use crate::swap::parent;
 
@@ -73,7 +73,9 @@ pub(crate) fn stranger(venv: &Path, probe: &Probe) -> Option<Refusal> {
         Err(e) => return Some(Refusal::Unseen(format!("{e:#}; look at it, and remove it"))),
         Ok(_) => {}
     }
-    probe.notes.iter().find(|note| note.code == "not-trusted").map(|note| Refusal::Untrusted(note.text.clone()))
+    // A verdict may have been given without asking (--spawn each), or before somebody else came.
+    let noted = probe.notes.iter().find(|note| note.code == "not-trusted").map(|note| note.text.clone());
+    noted.or_else(|| breach_of_environment(venv)).map(Refusal::Untrusted)
 }
 
 /// Refuses a swap that would disturb somebody or take a project along.

@@ -99,7 +99,7 @@ fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &m
 fn lacking(filled: &mut Filled, built: &Built, set: &PackageSet, aside: &Path) -> anyhow::Result<()> {
     // Of what came from an address, an index may have a namesake; and where nothing tells its name, the address stands in its place.
     let version = |pin: &Pin| pin.version.clone().filter(|_| pin.is_of_an_index());
-    let name = |pin: &Pin| build::redact::urls(&pin.name);
+    let name = |pin: &Pin| build::redact::secrets(&pin.name);
     let failed = built.failed.iter().map(|(pin, why)| Missing { name: name(pin), version: version(pin), why: why.clone() });
     let lost = set.unrecoverable.iter().map(|(name, why)| Missing { name: name.clone(), version: None, why: why.clone() });
     missing::write(aside, failed.chain(lost).collect())?;
@@ -123,7 +123,7 @@ fn discard(root: &Path, aside: &Path, path: &Path) -> anyhow::Result<()> {
 
 /// Runs an installer with all that it says in the log.
 fn logged(command: &mut Command, spec: &Spec, force: &Force) -> anyhow::Result<Finished> {
-    force.log.info(&format!("running {}", build::redact::urls(&called(command))));
+    force.log.info(&format!("running {}", build::redact::secrets(&called(command))));
     let (mut stdout, mut stderr, mut line) = (Vec::new(), Vec::new(), Vec::new());
     let ended = child::follow(command, spec.timeout, &mut |stream, bytes| {
         let kept = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
@@ -131,7 +131,7 @@ fn logged(command: &mut Command, spec: &Spec, force: &Force) -> anyhow::Result<F
         kept.drain(..kept.len().saturating_sub(KEEP));
         line.extend_from_slice(bytes);
         while let Some(end) = line.iter().position(|&b| b == b'\n') {
-            force.log.info(&build::redact::urls(String::from_utf8_lossy(&line[..end]).trim_end()));
+            force.log.info(&build::redact::secrets(String::from_utf8_lossy(&line[..end]).trim_end()));
             line.drain(..=end);
         }
     })

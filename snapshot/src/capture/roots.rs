@@ -58,7 +58,7 @@ impl Request {
     /// Adds a path set; a plain path in it that is not there is held as absent.
     pub(crate) fn add_set(&mut self, file: &Path) -> anyhow::Result<()> {
         let set = pathset::read(file)?;
-        let literal = set.empty.iter().filter(|pattern| !pattern.contains(['*', '?', '['])).map(PathBuf::from);
+        let literal = set.empty.iter().filter(|pattern| !pathset::is_pattern(pattern)).map(PathBuf::from);
         for path in set.paths.iter().cloned().chain(literal) {
             self.add(&path)?;
         }

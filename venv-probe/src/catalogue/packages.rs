@@ -14,6 +14,7 @@ pub(crate) const ALL: &[&Entry] = &[
     &LITTER,
     &EDITABLE_GONE,
     &LINKS_DANGLING,
+    &RECORD_DAMAGED,
     &PACKAGES_MISSING,
     &FILES_MISSING,
     &MODIFIED,
@@ -85,7 +86,7 @@ pub(crate) const LITTER: Entry = Entry {
     code: "litter",
     severity: DEGRADED,
     repair: Some(Repair::Litter),
-    means: "A folder `~name`: pip renames what it is about to delete, and was interrupted. pip warns of it at every run.",
+    means: "A folder `~name` with code or a record of a distribution in it: pip renames what it is about to delete, and was interrupted. pip warns of it at every run.",
     arises: "An upgrade or removal that was killed, ran out of disk, or met a file in use.",
     mends: "Removing the folder: nothing can import it.",
 };
@@ -104,6 +105,14 @@ pub(crate) const LINKS_DANGLING: Entry = Entry {
     means: "The files of a distribution are links into a cache, and what they lead to is gone.",
     arises: "Installed by uv with link mode `symlink`, then `uv cache clean`.",
     mends: "Reinstalling the distribution; a rebuild where all are like that.",
+};
+pub(crate) const RECORD_DAMAGED: Entry = Entry {
+    code: "record-damaged",
+    severity: DEGRADED,
+    repair: Some(Repair::Packages),
+    means: "A distribution's RECORD is empty, or no list of files from some line on: whether its files are whole cannot be told, and pip cannot remove it.",
+    arises: "A power cut or a full disk truncated it, often together with the files themselves.",
+    mends: "Reinstalling the distribution at its recorded version.",
 };
 pub(crate) const PACKAGES_MISSING: Entry = Entry {
     code: "packages-missing",

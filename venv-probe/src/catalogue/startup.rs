@@ -34,5 +34,5 @@ pub(crate) const PTH_BROKEN: Entry = Entry {
     repair: None,
     means: "A line of a .pth file in site-packages fails at every start of Python, mostly since it imports a module that is gone.",
     arises: "A package that installs such a file was removed only in part.",
-    mends: "Reinstalling the distribution that owns the file; where none does, removing it.",
+    mends: "Reinstalling the distribution that owns the file; removing it where a removed one left it. A person's own file is theirs to mend.",
 };

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 
 use contract::path::Subject;
 
-use super::{Recorded, clipped};
+use super::clipped;
 use crate::catalogue::packages::FOREIGN_ABI;
 use crate::findings::Findings;
-use crate::packages::metadata;
-use crate::packages::record::Line;
+use crate::packages::record::{self, Line};
+use crate::packages::{Dist, metadata};
 use crate::site::Site;
+
+/// No distribution has as many extension modules.
+const MODULES: usize = 10_000;
 
 /// The interpreter that would load the modules.
 struct Target<'a> {
@@ -22,18 +25,17 @@ struct Target<'a> {
 }
 
 /// Judges the distributions that have compiled files.
-pub(super) fn judge(site: &Site, recorded: &[Recorded], found: &mut Findings) {
+pub(super) fn judge(site: &Site, dists: &[&Dist], found: &mut Findings) {
     let target =
         Target { minor: site.minor, implementation: &site.implementation, system: std::env::consts::OS, machine: std::env::consts::ARCH };
-    for of in recorded {
-        let dist = of.dist;
+    for dist in dists {
         let wheel = dist.info.join("WHEEL");
         // Where there is none the modules' own names decide.
         let tags = metadata::values(&wheel, "Tag").unwrap_or_else(|_none| Vec::new());
         let foreign = match foreign_tag(&tags, &target) {
             Some(tag) => Some((tag.to_owned(), wheel)),
             None if is_pure(&tags) => None,
-            None => foreign_module(of.lines(), &target),
+            None => foreign_module(&modules(dist), &target),
         };
         if let Some((built_for, evidence)) = foreign {
             let text = format!("{} was built for {}, and this is {target}", dist.title(), clipped(&built_for));
@@ -52,9 +54,22 @@ fn is_pure(tags: &[String]) -> bool {
     tags.iter().any(|tag| tag.ends_with("-none-any"))
 }
 
+/// The extension modules of a distribution, as far as anybody has so many.
+fn modules(dist: &Dist) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    let mut keep = |line: Line| {
+        if line.is_verifiable(&dist.info) && module(&line.path).is_some() && paths.len() < MODULES {
+            paths.push(line.path);
+        }
+    };
+    // That a list cannot be read is said already.
+    let _told = record::each(dist, &mut keep);
+    paths
+}
+
 /// The first extension module of another Python that has no sibling for this one.
-fn foreign_module(lines: &[Line], target: &Target) -> Option<(String, PathBuf)> {
-    let modules: Vec<_> = lines.iter().filter_map(|line| module(&line.path)).collect();
+fn foreign_module(paths: &[PathBuf], target: &Target) -> Option<(String, PathBuf)> {
+    let modules: Vec<_> = paths.iter().filter_map(|path| module(path)).collect();
     let fitting: HashSet<_> = modules.iter().filter(|module| !target.refuses_module(module.tag)).map(Module::stem).collect();
     let foreign = modules.iter().find(|module| !fitting.contains(&module.stem()))?;
     Some((foreign.tag.to_owned(), foreign.path.to_owned()))
@@ -200,11 +215,9 @@ mod tests {
 
     #[test]
     fn a_module_for_this_python_excuses_its_siblings() {
-        let lines = |files: &[&str]| -> Vec<Line> {
-            files.iter().map(|file| Line { path: Path::new("/s").join(file), hash: None, size: None }).collect()
-        };
-        assert!(foreign_module(&lines(&["a/x.cpython-313-darwin.so", "a/x.cpython-312-x86_64-linux-gnu.so"]), &HERE).is_none());
-        assert!(foreign_module(&lines(&["a/x.cpython-313-darwin.so", "b/x.abi3.so"]), &HERE).is_some());
-        assert!(foreign_module(&lines(&["a/libz.so", "a/libz.1.2.so"]), &HERE).is_none());
+        let paths = |files: &[&str]| -> Vec<PathBuf> { files.iter().map(|file| Path::new("/s").join(file)).collect() };
+        assert!(foreign_module(&paths(&["a/x.cpython-313-darwin.so", "a/x.cpython-312-x86_64-linux-gnu.so"]), &HERE).is_none());
+        assert!(foreign_module(&paths(&["a/x.cpython-313-darwin.so", "b/x.abi3.so"]), &HERE).is_some());
+        assert!(foreign_module(&paths(&["a/libz.so", "a/libz.1.2.so"]), &HERE).is_none());
     }
 }

@@ -1,55 +1,111 @@
 //! Every recorded file against its size and hash.
 
 use std::collections::HashMap;
-use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::{fs, io};
 
 use contract::path::{Subject, shown};
 use contract::record::Status;
 use rayon::prelude::*;
 
-use super::{Recorded, listed, only};
+use super::{listed, only};
 use crate::bounded;
 use crate::catalogue::Entry;
 use crate::catalogue::packages::{
-    CERTIFICATES_ADDED, CLOBBERED, FILES_MISSING, MODIFIED, PIP_PARTIAL, RECORD_MISSING, SCRIPT_REWRITTEN, SHARED_INODE, UNREADABLE,
+    CERTIFICATES_ADDED, CLOBBERED, FILES_MISSING, MODIFIED, PIP_PARTIAL, RECORD_DAMAGED, RECORD_MISSING, SCRIPT_REWRITTEN, SHARED_INODE,
+    UNREADABLE,
 };
 use crate::findings::Findings;
-use crate::packages::record::{Line, State};
+use crate::packages::record::{self, Line, List, State};
 use crate::packages::{Dist, Metadata};
 
 /// Read at a time; larger blocks leave the processor's cache.
 const BLOCK: usize = 128 << 10;
 
-/// A line that the disk contradicts.
-struct Deviation<'a> {
+/// Lines that are checked at a time, on all cores.
+const BATCH: usize = 8192;
+
+/// Of more files than this that differ in one distribution, nobody asks who else has them.
+const DIFFERENT: usize = 10_000;
+
+/// What the disk contradicts in one distribution. Of files that are gone the number is enough: a RECORD may list a million.
+struct Deviations<'a> {
     dist: &'a Dist,
-    line: &'a Line,
-    state: State,
+    list: io::Result<List>,
+    missing: Group,
+    /// Whether code is among what is missing.
+    code: bool,
+    unreadable: Group,
+    different: Vec<Line>,
+    /// Further ones.
+    and_more: usize,
+}
+
+#[derive(Default)]
+struct Group {
+    first: Option<Line>,
+    count: usize,
+}
+
+impl Group {
+    fn add(&mut self, line: Line) {
+        self.first.get_or_insert(line);
+        self.count += 1;
+    }
 }
 
 /// Judges the files of all distributions.
-pub(super) fn judge(recorded: &[Recorded], found: &mut Findings) {
-    let deviations = deviations(recorded);
-    let rivals = rivals(recorded, &deviations);
-    for of_one in deviations.chunk_by(|a, b| std::ptr::eq(a.dist, b.dist)) {
+pub(super) fn judge(dists: &[&Dist], found: &mut Findings) {
+    let mut all: Vec<Deviations> = dists.iter().map(|dist| Deviations::of(dist)).collect();
+    let mut batch = Vec::with_capacity(BATCH);
+    for (at, dist) in dists.iter().enumerate() {
+        let list = record::each(dist, |line| {
+            if line.is_verifiable(&dist.info) && !is_known_to_be_missing(dist, &line) {
+                batch.push((at, line));
+            }
+            if batch.len() == BATCH {
+                check(&mut batch, &mut all);
+            }
+        });
+        all[at].list = list;
+    }
+    check(&mut batch, &mut all);
+    let rivals = rivals(&all);
+    for of_one in &all {
         missing(of_one, found);
         different(of_one, &rivals, found);
         unreadable(of_one, found);
     }
-    unverifiable(recorded, found);
+    unverifiable(&all, found);
 }
 
-/// In the order of the distributions, and of the lines in each.
-fn deviations<'a>(recorded: &'a [Recorded<'a>]) -> Vec<Deviation<'a>> {
-    let lines: Vec<_> = recorded.iter().flat_map(|of| of.lines().iter().map(|line| (of.dist, line))).collect();
-    lines
-        .into_par_iter()
-        .filter(|(dist, line)| !is_known_to_be_missing(dist, line))
-        .map_init(|| vec![0; BLOCK], |buffer, (dist, line)| Deviation { dist, line, state: line.check(buffer) })
-        .filter(|deviation| deviation.state != State::Same)
-        .collect()
+/// In the order of the lines, whichever is looked at first.
+fn check(batch: &mut Vec<(usize, Line)>, all: &mut [Deviations]) {
+    let states: Vec<State> = batch.par_iter().map_init(|| vec![0; BLOCK], |buffer, (_, line)| line.check(buffer)).collect();
+    for ((at, line), state) in batch.drain(..).zip(states) {
+        all[at].add(line, state);
+    }
+}
+
+impl<'a> Deviations<'a> {
+    fn of(dist: &'a Dist) -> Self {
+        let (missing, unreadable) = (Group::default(), Group::default());
+        Self { dist, list: Ok(List::None), missing, code: false, unreadable, different: Vec::new(), and_more: 0 }
+    }
+
+    fn add(&mut self, line: Line, state: State) {
+        match state {
+            State::Same => {}
+            State::Missing => {
+                self.code |= is_code(&line, self.dist);
+                self.missing.add(line);
+            }
+            State::Unreadable => self.unreadable.add(line),
+            State::Different if self.different.len() < DIFFERENT => self.different.push(line),
+            State::Different => self.and_more += 1,
+        }
+    }
 }
 
 /// That a distribution has no METADATA is said already.
@@ -57,31 +113,31 @@ fn is_known_to_be_missing(dist: &Dist, line: &Line) -> bool {
     dist.metadata == Metadata::Missing && dist.metadata_file().is_some_and(|file| file == line.path)
 }
 
+type Rivals<'a> = HashMap<&'a Path, Vec<(&'a Dist, Line)>>;
+
 /// Who else lists the files that differ.
-fn rivals<'a>(recorded: &'a [Recorded<'a>], deviations: &[Deviation<'a>]) -> HashMap<&'a Path, Vec<(&'a Dist, &'a Line)>> {
-    let differing = deviations.iter().filter(|deviation| deviation.state == State::Different);
-    let mut rivals: HashMap<_, _> = differing.map(|deviation| (deviation.line.path.as_path(), Vec::new())).collect();
-    if rivals.is_empty() {
-        return rivals;
-    }
-    for of in recorded {
-        for line in of.lines() {
-            if let Some(list) = rivals.get_mut(line.path.as_path()) {
-                list.push((of.dist, line));
+fn rivals<'a>(all: &'a [Deviations<'a>]) -> Rivals<'a> {
+    let differing = all.iter().flat_map(|of| &of.different);
+    let mut rivals: Rivals = differing.map(|line| (line.path.as_path(), Vec::new())).collect();
+    for dist in all.iter().map(|of| of.dist).filter(|_| !rivals.is_empty()).collect::<Vec<_>>() {
+        // That a list cannot be read is said for itself.
+        let _told = record::each(dist, |line| {
+            if let Some(list) = rivals.get_mut(line.path.as_path()).filter(|list| list.len() < DIFFERENT) {
+                list.push((dist, line));
             }
-        }
+        });
     }
     rivals
 }
 
-fn missing(of_one: &[Deviation], found: &mut Findings) {
-    let Some(gone) = select(of_one, State::Missing) else { return };
+fn missing(of: &Deviations, found: &mut Findings) {
     // That pip is not whole is said already.
-    if gone.dist.name == "pip" && found.has(&PIP_PARTIAL) {
+    if of.dist.name == "pip" && found.has(&PIP_PARTIAL) {
         return;
     }
+    let Some(gone) = Files::of(of.dist, &of.missing) else { return };
     let finding = gone.report(&FILES_MISSING, |title, files| format!("{title}: {files} gone"), found);
-    if !gone.lines.iter().any(|line| is_code(line, gone.dist)) {
+    if !of.code {
         finding.severity = Some(Status::Degraded);
     }
 }
@@ -94,12 +150,11 @@ fn is_code(line: &Line, dist: &Dist) -> bool {
     !is_test && path.extension().is_some_and(|extension| extension == "py" || extension == "so" || extension == "pth")
 }
 
-fn different<'a>(of_one: &[Deviation<'a>], rivals: &HashMap<&Path, Vec<(&'a Dist, &'a Line)>>, found: &mut Findings) {
-    let Some(different) = select(of_one, State::Different) else { return };
-    let dist = different.dist;
+fn different(of: &Deviations, rivals: &Rivals, found: &mut Findings) {
+    let dist = of.dist;
     let mut clobbered: Vec<(&Dist, Vec<&Line>)> = Vec::new();
     let (mut modified, mut scripts, mut bundles) = (Vec::new(), Vec::new(), Vec::new());
-    for line in different.lines {
+    for line in &of.different {
         match victor(line, dist, rivals) {
             Some(victor) if victor.name == dist.name => {}
             Some(victor) => match clobbered.iter_mut().find(|(by, _)| by.name == victor.name) {
@@ -111,40 +166,42 @@ fn different<'a>(of_one: &[Deviation<'a>], rivals: &HashMap<&Path, Vec<(&'a Dist
             None => modified.push(line),
         }
     }
-    clobbering(dist, clobbered, found);
-    modifying(&Files { dist, lines: modified }, found);
-    Files { dist, lines: scripts }.report_any(&SCRIPT_REWRITTEN, |title, files| format!("{title}: {files} not as recorded"), found);
-    Files { dist, lines: bundles }.report_any(&CERTIFICATES_ADDED, |title, files| format!("{title}: {files} longer than recorded"), found);
+    clobbering(dist, &clobbered, found);
+    modifying(dist, &modified, of.and_more, found);
+    if let Some(files) = Files::all(dist, &scripts, 0) {
+        files.report(&SCRIPT_REWRITTEN, |title, files| format!("{title}: {files} not as recorded"), found);
+    }
+    if let Some(files) = Files::all(dist, &bundles, 0) {
+        files.report(&CERTIFICATES_ADDED, |title, files| format!("{title}: {files} longer than recorded"), found);
+    }
 }
 
 /// The distribution that a differing file is right for.
-fn victor<'a>(line: &Line, dist: &Dist, rivals: &HashMap<&Path, Vec<(&'a Dist, &'a Line)>>) -> Option<&'a Dist> {
+fn victor<'a>(line: &Line, dist: &Dist, rivals: &Rivals<'a>) -> Option<&'a Dist> {
     let mut buffer = vec![0; BLOCK];
     let claims = rivals.get(line.path.as_path())?.iter();
     claims
-        .filter(|(rival, claim)| !(rival.name == dist.name && *claim == line))
+        .filter(|(rival, claim)| !(rival.name == dist.name && claim == line))
         .find(|(_, claim)| claim.check(&mut buffer) == State::Same)
         .map(|(rival, _)| *rival)
 }
 
-fn clobbering(dist: &Dist, clobbered: Vec<(&Dist, Vec<&Line>)>, found: &mut Findings) {
-    if clobbered.is_empty() {
-        return;
-    }
+fn clobbering(dist: &Dist, clobbered: &[(&Dist, Vec<&Line>)], found: &mut Findings) {
     let by: Vec<_> = clobbered.iter().map(|(by, _)| by.title()).collect();
-    let lines: Vec<_> = clobbered.into_iter().flat_map(|(_, lines)| lines).collect();
-    Files { dist, lines }.report(&CLOBBERED, |title, files| format!("{title}: {files} overwritten by {}", listed(&by)), found);
+    let lines: Vec<_> = clobbered.iter().flat_map(|(_, lines)| lines.iter().copied()).collect();
+    if let Some(files) = Files::all(dist, &lines, 0) {
+        files.report(&CLOBBERED, |title, files| format!("{title}: {files} overwritten by {}", listed(&by)), found);
+    }
 }
 
-fn modifying(modified: &Files, found: &mut Findings) {
-    modified.report_any(&MODIFIED, |title, files| format!("{title}: {files} not as recorded"), found);
-    let lines = modified.lines.iter().copied().filter(|line| fs::metadata(&line.path).is_ok_and(|meta| meta.nlink() > 1)).collect();
-    let shared = Files { dist: modified.dist, lines };
-    shared.report_any(
-        &SHARED_INODE,
-        |title, files| format!("{title}: {files} modified under further names too, such as uv's cache"),
-        found,
-    );
+fn modifying(dist: &Dist, modified: &[&Line], and_more: usize, found: &mut Findings) {
+    if let Some(files) = Files::all(dist, modified, and_more) {
+        files.report(&MODIFIED, |title, files| format!("{title}: {files} not as recorded"), found);
+    }
+    let shared: Vec<_> = modified.iter().copied().filter(|line| fs::metadata(&line.path).is_ok_and(|meta| meta.nlink() > 1)).collect();
+    if let Some(files) = Files::all(dist, &shared, 0) {
+        files.report(&SHARED_INODE, |title, files| format!("{title}: {files} modified under further names too, such as uv's cache"), found);
+    }
 }
 
 /// Installers write the environment's path into the first line of scripts, and so does whoever moves the environment.
@@ -160,20 +217,29 @@ fn is_longer_bundle(line: &Line) -> bool {
     line.path.file_name().is_some_and(|name| name == "cacert.pem") && line.is_extended(&mut vec![0; BLOCK])
 }
 
-fn unreadable(of_one: &[Deviation], found: &mut Findings) {
-    if let Some(unreadable) = select(of_one, State::Unreadable) {
-        unreadable.report(&UNREADABLE, |title, files| format!("{title}: {files} unreadable"), found);
+fn unreadable(of: &Deviations, found: &mut Findings) {
+    if let Some(files) = Files::of(of.dist, &of.unreadable) {
+        files.report(&UNREADABLE, |title, files| format!("{title}: {files} unreadable"), found);
     }
 }
 
-fn unverifiable(recorded: &[Recorded], found: &mut Findings) {
-    for of in recorded {
-        if let Err(error) = &of.lines {
-            let text = format!("the list of files of {} cannot be read: {error}", of.dist.title());
-            found.add_package(&UNREADABLE, of.dist.package(), text, Some(Subject::from(&of.dist.info.join("RECORD"))));
+fn unverifiable(all: &[Deviations], found: &mut Findings) {
+    for Deviations { dist, list, .. } in all {
+        let evidence = Some(Subject::from(&dist.info.join("RECORD")));
+        match list {
+            Err(error) => {
+                let text = format!("the list of files of {} cannot be read: {error}", dist.title());
+                found.add_package(&UNREADABLE, dist.package(), text, evidence);
+            }
+            // Whoever installs without a list leaves no empty one.
+            Ok(List::Damaged) if dist.metadata != Metadata::Missing || dist.info.join("INSTALLER").is_file() => {
+                let text = format!("the list of files of {} is empty or damaged", dist.title());
+                found.add_package(&RECORD_DAMAGED, dist.package(), text, evidence);
+            }
+            Ok(_) => {}
         }
     }
-    let dists: Vec<_> = recorded.iter().filter(|of| matches!(of.lines, Ok(None)) && !of.dist.is_editable()).map(|of| of.dist).collect();
+    let dists: Vec<_> = all.iter().filter(|of| matches!(of.list, Ok(List::None)) && !of.dist.is_editable()).map(|of| of.dist).collect();
     let Some(first) = dists.first() else { return };
     let titles: Vec<_> = dists.iter().map(|dist| dist.title()).collect();
     let finding = found.add(
@@ -187,31 +253,29 @@ fn unverifiable(recorded: &[Recorded], found: &mut Findings) {
 /// Some files of one distribution.
 struct Files<'a> {
     dist: &'a Dist,
-    lines: Vec<&'a Line>,
+    first: &'a Line,
+    count: usize,
 }
 
-fn select<'a>(of_one: &[Deviation<'a>], state: State) -> Option<Files<'a>> {
-    let lines: Vec<_> = of_one.iter().filter(|deviation| deviation.state == state).map(|deviation| deviation.line).collect();
-    (!lines.is_empty()).then(|| Files { dist: of_one[0].dist, lines })
-}
+impl<'a> Files<'a> {
+    fn of(dist: &'a Dist, group: &'a Group) -> Option<Self> {
+        group.first.as_ref().map(|first| Self { dist, first, count: group.count })
+    }
 
-impl Files<'_> {
+    fn all(dist: &'a Dist, lines: &[&'a Line], and_more: usize) -> Option<Self> {
+        lines.first().map(|first| Self { dist, first, count: lines.len() + and_more })
+    }
+
     /// One finding for all of them, the first as evidence; `text` gets the distribution and, as a subject with its verb, the files.
     fn report<'f>(&self, entry: &Entry, text: impl Fn(&str, &str) -> String, found: &'f mut Findings) -> &'f mut contract::venv::Finding {
-        let first = shown(self.lines[0].path.strip_prefix(self.dist.site()).unwrap_or(&self.lines[0].path));
-        let files = match self.lines.len() {
+        let first = shown(self.first.path.strip_prefix(self.dist.site()).unwrap_or(&self.first.path));
+        let files = match self.count {
             1 => format!("{first} is"),
             many => format!("{many} files, first {first}, are"),
         };
-        let finding = found.add(entry, text(&self.dist.title(), &files), Some(Subject::from(&self.lines[0].path)));
+        let finding = found.add(entry, text(&self.dist.title(), &files), Some(Subject::from(&self.first.path)));
         finding.package = Some(self.dist.package());
         finding
-    }
-
-    fn report_any(&self, entry: &Entry, text: impl Fn(&str, &str) -> String, found: &mut Findings) {
-        if !self.lines.is_empty() {
-            self.report(entry, text, found);
-        }
     }
 }
 
@@ -278,6 +342,23 @@ mod tests {
         let sample = sample();
         fs::OpenOptions::new().write(true).open(sample.path("flask-3.1.dist-info/RECORD")).unwrap().set_len(3 << 30).unwrap();
         assert_found(&sample, &[("package-unreadable", "flask 3.1 cannot be read: is longer")]);
+    }
+
+    #[test]
+    fn a_list_that_a_power_cut_emptied_is_damage() {
+        for left in ["", "\0\0\0\0\0\0\0\0"] {
+            let sample = sample();
+            sample.write("flask-3.1.dist-info/RECORD", left);
+            assert_found(&sample, &[("record-damaged", "flask 3.1 is empty or damaged")]);
+        }
+    }
+
+    #[test]
+    fn more_files_than_a_batch_are_counted() {
+        let sample = sample();
+        let lines: Vec<_> = (0..=2 * BATCH).map(|n| format!("flask/{n}.py,,")).collect();
+        sample.write("flask-3.1.dist-info/RECORD", &lines.join("\n"));
+        assert_found(&sample, &[("package-files-missing", &format!("flask 3.1: {} files, first flask/0.py, are gone", 2 * BATCH + 1))]);
     }
 
     #[test]

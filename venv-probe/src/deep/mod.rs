@@ -8,39 +8,25 @@ mod markers;
 mod requirement;
 mod turn;
 
-use std::io;
 use std::path::PathBuf;
 
 use contract::path::plain;
 use contract::venv::Package;
-use rayon::prelude::*;
 
 use self::markers::Markers;
 use crate::findings::Findings;
 use crate::packages::editable::added_paths;
-use crate::packages::record::{self, Line};
 use crate::packages::{self, Dist, Installed, Metadata};
 use crate::site::Site;
-
-/// A distribution and the files that it vouches for; `None` where it lists none, an error where its list cannot be read.
-struct Recorded<'a> {
-    dist: &'a Dist,
-    lines: io::Result<Option<Vec<Line>>>,
-}
-
-impl Recorded<'_> {
-    fn lines(&self) -> &[Line] {
-        self.lines.as_ref().ok().and_then(Option::as_deref).unwrap_or_default()
-    }
-}
 
 /// Judges what is installed by its content.
 pub(crate) fn judge(site: &Site, installed: &Installed, found: &mut Findings) {
     let dists = packages::alive(installed);
+    // Distributions whose files are links to nothing are left out: that is said once, not for each of their files.
+    let whole: Vec<_> = dists.iter().copied().filter(|dist| dist.metadata != Metadata::Dangling).collect();
     turn::alone(|| {
-        let recorded = recorded(&dists);
-        files::judge(&recorded, found);
-        abi::judge(site, &recorded, found);
+        files::judge(&whole, found);
+        abi::judge(site, &whole, found);
     });
     let markers = Markers::of(site);
     let others = packages::scan_folders(&other_folders(site, installed));
@@ -57,19 +43,6 @@ pub(crate) fn judge(site: &Site, installed: &Installed, found: &mut Findings) {
 fn other_folders(site: &Site, installed: &Installed) -> Vec<PathBuf> {
     let added = installed.pth.iter().flat_map(|pth| added_paths(pth)).filter(|path| path.is_dir());
     added.chain(site.inherited.iter().cloned()).collect()
-}
-
-/// Distributions whose files are links to nothing are left out: that is said once, not for each of their files.
-fn recorded<'a>(dists: &[&'a Dist]) -> Vec<Recorded<'a>> {
-    let whole = dists.par_iter().filter(|dist| dist.metadata != Metadata::Dangling);
-    whole.map(|dist| Recorded { dist, lines: record::read(dist).map(|lines| Some(verifiable(dist, lines?))) }).collect()
-}
-
-/// Half of what pip lists are compiled files, which prove nothing and would take half the memory.
-fn verifiable(dist: &Dist, mut lines: Vec<Line>) -> Vec<Line> {
-    lines.retain(|line| line.is_verifiable(&dist.info));
-    lines.shrink_to_fit();
-    lines
 }
 
 /// At most this many names stand in a sentence.

@@ -2,12 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
 
 use contract::path::{Subject, shown};
 use contract::venv::Repair;
 
-use super::record::{self, Line, State};
+use super::record::{self, List, State};
 use super::{Dist, Installed, Kind, Metadata};
 use crate::catalogue::packages::METADATA_DUPLICATE;
 use crate::findings::Findings;
@@ -52,17 +53,18 @@ fn likeliest<'a>(dists: &[&'a Dist]) -> Option<&'a Dist> {
     (ranked[0].0 > ranked[1].0).then_some(ranked[0].1)
 }
 
-/// How many in a thousand of the files that it vouches for are as recorded.
+/// How many in a thousand of the files that it vouches for are as recorded. Without a RECORD, or with one that cannot be read, a
+/// distribution agrees with nothing.
 fn agreement(dist: &Dist) -> usize {
     let mut buffer = vec![0; 64 << 10];
-    let lines: Vec<_> = lines(dist).into_iter().flatten().filter(|line| line.is_verifiable(&dist.info)).collect();
-    let same = lines.iter().filter(|line| line.check(&mut buffer) == State::Same).count();
-    same * 1000 / lines.len().max(1)
-}
-
-/// Without a RECORD, or with one that cannot be read, a distribution agrees with nothing.
-fn lines(dist: &Dist) -> Option<Vec<Line>> {
-    record::read(dist).map(Option::unwrap_or_default).ok()
+    let (mut same, mut all) = (0, 0);
+    let list = record::each(dist, |line| {
+        if line.is_verifiable(&dist.info) {
+            all += 1;
+            same += usize::from(line.check(&mut buffer) == State::Same);
+        }
+    });
+    if matches!(list, Ok(List::Whole)) { same * 1000 / all.max(1) } else { 0 }
 }
 
 /// Those that count: all but the records that describe nothing any more.
@@ -89,30 +91,43 @@ fn groups(installed: &Installed) -> Vec<Vec<&Dist>> {
 
 /// Those that certainly describe nothing any more: just one record agrees with the disk, and all that these others list is that one's or gone.
 fn stale<'a>(dists: &[&'a Dist]) -> Vec<&'a Dist> {
-    let records: Option<Vec<_>> = dists.iter().map(|dist| Some((*dist, lines(dist)?))).collect();
     // What cannot be read may describe anything.
-    let Some(records) = records else { return Vec::new() };
-    let (alive, rest): (Vec<_>, Vec<_>) = records.iter().partition(|(dist, lines)| agrees(dist, lines));
-    let [(_, owned)] = alive.as_slice() else { return Vec::new() };
-    let owned: HashSet<_> = owned.iter().map(|line| &line.path).collect();
-    if rest.iter().all(|(dist, lines)| describes_nothing(dist, lines, &owned)) {
-        rest.into_iter().map(|(dist, _)| *dist).collect()
-    } else {
-        Vec::new()
+    if dists.iter().any(|dist| record::each(dist, drop).is_err()) {
+        return Vec::new();
     }
+    let (alive, rest): (Vec<&Dist>, Vec<&Dist>) = dists.iter().partition(|dist| agrees(dist));
+    let [whole] = alive.as_slice() else { return Vec::new() };
+    let owned = owned(whole);
+    if rest.iter().all(|dist| describes_nothing(dist, &owned)) { rest } else { Vec::new() }
 }
 
 /// Lists its own metadata, and every file that it vouches for is as recorded.
-fn agrees(dist: &Dist, lines: &[Line]) -> bool {
-    dist.metadata_file().is_some_and(|metadata| lines.iter().any(|line| line.path == metadata)) && agreement(dist) == 1000
+fn agrees(dist: &Dist) -> bool {
+    dist.metadata_file().is_some_and(|metadata| record::lists(dist, &metadata)) && agreement(dist) == 1000
+}
+
+/// The files of a distribution, by numbers that stand for their paths: those would fill the memory.
+struct Owned {
+    state: RandomState,
+    paths: HashSet<u64>,
+}
+
+fn owned(dist: &Dist) -> Owned {
+    let mut owned = Owned { state: RandomState::new(), paths: HashSet::new() };
+    // It was read just now.
+    let _read = record::each(dist, |line| {
+        owned.paths.insert(owned.state.hash_one(&line.path));
+    });
+    owned
 }
 
 /// One without a RECORD may have any file, unless it has no name and version either.
-fn describes_nothing(dist: &Dist, lines: &[Line], owned: &HashSet<&PathBuf>) -> bool {
-    if lines.is_empty() {
-        return dist.metadata == Metadata::Missing;
-    }
-    lines.iter().all(|line| line.path.starts_with(&dist.info) || owned.contains(&line.path) || !line.path.exists())
+fn describes_nothing(dist: &Dist, owned: &Owned) -> bool {
+    let mut has_none = true;
+    let list = record::each(dist, |line| {
+        has_none &= line.path.starts_with(&dist.info) || owned.paths.contains(&owned.state.hash_one(&line.path)) || !line.path.exists();
+    });
+    if matches!(list, Ok(List::Whole)) { has_none } else { dist.metadata == Metadata::Missing }
 }
 
 #[cfg(test)]

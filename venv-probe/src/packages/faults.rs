@@ -84,11 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn litter_is_a_folder_with_a_tilde() {
+    fn litter_is_a_folder_with_a_tilde_that_pip_can_have_made() {
         let sample = Sample::new();
         sample.write("~dna/core.py", "");
+        sample.write("~dna-3.0.dist-info/METADATA", "");
+        sample.write("~oogle/cloud/storage.py", "");
         sample.write("~note.txt", "");
-        assert_found(&sample, &[("litter", "~dna")]);
+        sample.write("~notes/todo", "mine");
+        assert_found(&sample, &[("litter", "~dna is"), ("litter", "~dna-3.0"), ("litter", "~oogle")]);
     }
 
     #[test]

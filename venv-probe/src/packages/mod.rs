@@ -151,7 +151,10 @@ fn scan_folder(folder: &Path, installed: &mut Installed) -> io::Result<()> {
         let file_name = entry.file_name();
         let Some(name) = file_name.to_str() else { continue };
         match name.rsplit_once('.').map(|(_, extension)| extension) {
-            _ if name.starts_with('~') && entry.file_type()?.is_dir() => installed.litter.push(entry.path()),
+            _ if name.starts_with('~') => {
+                let is_litter = entry.file_type()?.is_dir() && is_of_pip(&entry.path());
+                installed.litter.extend(is_litter.then(|| entry.path()));
+            }
             Some("dist-info") => installed.dists.push(dist_info(entry.path(), name)),
             Some("egg-info") => installed.dists.push(egg(entry.path(), name, Kind::EggInfo)),
             Some("egg-link") => installed.dists.push(egg(entry.path(), name, Kind::EggLink)),
@@ -162,6 +165,23 @@ fn scan_folder(folder: &Path, installed: &mut Installed) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a folder `~…` is what pip renames: a record, or a package with its code. Anything else is a person's, and what cannot be seen too.
+fn is_of_pip(folder: &Path) -> bool {
+    let is = |path: &Path, endings: &[&str]| path.extension().is_some_and(|extension| endings.iter().any(|ending| extension == *ending));
+    // A namespace has its code farther down.
+    let (mut left, mut budget) = (vec![folder.to_owned()], 100);
+    while let Some(folder) = left.pop().filter(|_| budget > 0) {
+        budget -= 1;
+        for entry in folder.read_dir().into_iter().flatten().flatten() {
+            if entry.file_name() == "__pycache__" || is(&entry.path(), &["py", "pyc", "pyi", "so"]) {
+                return true;
+            }
+            left.extend(entry.file_type().is_ok_and(|kind| kind.is_dir()).then(|| entry.path()));
+        }
+    }
+    is(folder, &["dist-info", "egg-info", "data"])
 }
 
 fn dist_info(info: PathBuf, folder: &str) -> Dist {

@@ -1,13 +1,13 @@
 //! RECORD (PEP 376, PEP 627): every installed file with its hash and size.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use csv::ByteRecord;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::{Dist, Kind};
@@ -48,51 +48,103 @@ pub(crate) enum State {
 
 /// No RECORD is that long: a line has some hundred bytes.
 const LIMIT: usize = 64 << 20;
+/// No line names a path and a hash that are longer.
+const LONGEST: u64 = 64 << 10;
 /// What has no recorded size and goes on beyond this is not read to its end.
 const UNSIZED: u64 = 1 << 30;
 
-/// Reads the RECORD of a distribution; `None` where there is none, or none that is one.
+/// What a RECORD is, whatever its lines say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    Whole,
+    /// There is none.
+    None,
+    /// It is empty, or from some line on no list of files.
+    Damaged,
+}
+
+/// Shows `visit` every line of a distribution's RECORD, one at a time: some are as long as a book.
 ///
 /// # Errors
 /// It is there and cannot be read, or is longer than 64 MiB.
-pub(crate) fn read(dist: &Dist) -> io::Result<Option<Vec<Line>>> {
-    let Some(path) = file_of(dist) else { return Ok(None) };
+pub(crate) fn each(dist: &Dist, visit: impl FnMut(Line)) -> io::Result<List> {
+    let Some(path) = file_of(dist) else { return Ok(List::None) };
     let file = match open_sized(&path) {
         Ok((_, length)) if length > LIMIT as u64 => return Err(too_long(LIMIT)),
         Ok((file, _)) => file,
-        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) if is_gone(&error) => return Ok(List::None),
         Err(error) => return Err(error),
     };
-    Ok(parse(file.take(LIMIT as u64), dist.site()).filter(|lines| !lines.is_empty()))
+    parse(BufReader::new(file.take(LIMIT as u64)), dist.site(), visit)
 }
 
 /// Whether a distribution's RECORD lists a file.
 pub(super) fn lists(dist: &Dist, file: &Path) -> bool {
-    read(dist).ok().flatten().is_some_and(|lines| lines.iter().any(|line| line.path == file))
+    let mut listed = false;
+    each(dist, |line| listed |= line.path == file).is_ok() && listed
 }
 
 fn file_of(dist: &Dist) -> Option<PathBuf> {
     (dist.kind == Kind::DistInfo).then(|| dist.info.join("RECORD"))
 }
 
-/// A field with a line break in it is a quote without its end, which swallows every line behind it.
-fn parse(record: impl Read, site: &Path) -> Option<Vec<Line>> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(record);
-    let mut row = ByteRecord::new();
-    let mut lines = Vec::new();
-    while reader.read_byte_record(&mut row).ok()? {
-        if row.as_slice().contains(&b'\n') {
-            return None;
+fn parse(mut record: impl BufRead, site: &Path, mut visit: impl FnMut(Line)) -> io::Result<List> {
+    let (mut bytes, mut is_empty) = (Vec::new(), true);
+    loop {
+        bytes.clear();
+        if record.by_ref().take(LONGEST).read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(if is_empty { List::Damaged } else { List::Whole });
         }
-        lines.extend(line(&row, site));
+        let text = bytes.trim_ascii_end();
+        // A crash leaves blocks of zeros.
+        let is_broken = bytes.len() as u64 == LONGEST || text.contains(&0);
+        match fields(text).filter(|_| !is_broken) {
+            Some([path, ..]) if path.is_empty() => {}
+            Some([path, hashed, length]) => {
+                is_empty = false;
+                let path = resolved(site, Path::new(OsStr::from_bytes(&path)));
+                let length = std::str::from_utf8(&length).ok().and_then(|length| length.parse().ok());
+                visit(Line { path, hash: hash(&hashed), size: length });
+            }
+            None => return Ok(List::Damaged),
+        }
     }
-    Some(lines)
 }
 
-fn line(row: &ByteRecord, site: &Path) -> Option<Line> {
-    let path = row.get(0).filter(|path| !path.is_empty())?;
-    let length = row.get(2).and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
-    Some(Line { path: resolved(site, Path::new(OsStr::from_bytes(path))), hash: row.get(1).and_then(hash), size: length })
+/// The first three fields of a line of CSV, empty where there are fewer; `None` where a quote has no end: none goes over several lines.
+fn fields(line: &[u8]) -> Option<[Cow<'_, [u8]>; 3]> {
+    let mut rest = line;
+    let mut next = || -> Option<Cow<'_, [u8]>> {
+        let (field, behind) = match rest.strip_prefix(b"\"") {
+            Some(quoted) => unquoted(quoted)?,
+            None => (Cow::Borrowed(&rest[..comma(rest)]), &rest[comma(rest)..]),
+        };
+        rest = behind.get(comma(behind) + 1..).unwrap_or_default();
+        Some(field)
+    };
+    Some([next()?, next()?, next()?])
+}
+
+fn comma(text: &[u8]) -> usize {
+    text.iter().position(|&b| b == b',').unwrap_or(text.len())
+}
+
+/// What stands before the closing quote, and what behind it; a doubled quote stands for one.
+fn unquoted(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+    let mut field = Vec::new();
+    let mut rest = text;
+    loop {
+        let end = rest.iter().position(|&b| b == b'"')?;
+        field.extend_from_slice(&rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix(b"\"") {
+            Some(behind) => {
+                field.push(b'"');
+                rest = behind;
+            }
+            None => return Some((Cow::Owned(field), rest)),
+        }
+    }
 }
 
 /// Only lines with `..` are rebuilt: the others are nearly all, and joining them is enough.
@@ -209,8 +261,14 @@ mod tests {
     const SITE: &str = "/v/lib/python3.12/site-packages";
     const EMPTY: &str = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
 
+    fn read(record: &[u8], site: &Path) -> (Vec<Line>, List) {
+        let mut lines = Vec::new();
+        let list = parse(record, site, |line| lines.push(line)).unwrap();
+        (lines, list)
+    }
+
     fn lines(record: &str) -> Vec<Line> {
-        parse(record.as_bytes(), Path::new(SITE)).unwrap()
+        read(record.as_bytes(), Path::new(SITE)).0
     }
 
     fn verifiable(path: &str) -> bool {
@@ -258,8 +316,12 @@ mod tests {
 
     #[test]
     fn a_quote_without_an_end_makes_it_no_list() {
-        assert!(parse(&b"a.py,\"sha256=x,0\nb.py,,\n"[..], Path::new(SITE)).is_none());
-        assert!(parse(&b"\"a\nb.py\",,\n"[..], Path::new(SITE)).is_none());
+        for record in
+            [&b"a.py,\"sha256=x,0\nb.py,,\n"[..], b"\"a\nb.py\",,\n", b"", b"\n", &[0; 100], b"a.py,,\n\0\0\0", &vec![b'a'; 100_000]]
+        {
+            assert_eq!(read(record, Path::new(SITE)).1, List::Damaged, "{record:?}");
+        }
+        assert_eq!(read(b"a.py", Path::new(SITE)).1, List::Whole);
     }
 
     #[test]
@@ -267,7 +329,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::File::create(folder.path().join("a")).unwrap().set_len(UNSIZED + 1).unwrap();
         let record = format!("a,{EMPTY},\n");
-        assert_eq!(parse(record.as_bytes(), folder.path()).unwrap()[0].check(&mut [0; 2]), State::Unreadable);
+        assert_eq!(read(record.as_bytes(), folder.path()).0[0].check(&mut [0; 2]), State::Unreadable);
     }
 
     #[test]
@@ -277,14 +339,14 @@ mod tests {
         let encoded = |digest: &[u8]| URL_SAFE_NO_PAD.encode(digest);
         let (short, long) = (encoded(&Sha384::digest(b"abc")), encoded(&Sha512::digest(b"abc")));
         let record = format!("a,sha384={short},3\na,sha512={long},\na,sha384={short},4\na,{EMPTY},3\nb,{EMPTY},0\na/b,{EMPTY},0\n");
-        let states: Vec<_> = parse(record.as_bytes(), folder.path()).unwrap().iter().map(|line| line.check(&mut [0; 2])).collect();
+        let states: Vec<_> = read(record.as_bytes(), folder.path()).0.iter().map(|line| line.check(&mut [0; 2])).collect();
         assert_eq!(states, [Same, Same, Different, Different, Missing, Missing]);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(record: Vec<u8>) {
-            parse(record.as_slice(), Path::new(SITE));
+            read(&record, Path::new(SITE));
         }
 
         #[test]
@@ -292,7 +354,7 @@ mod tests {
             let mut writer = csv::Writer::from_writer(Vec::new());
             let hash = format!("sha256={}", URL_SAFE_NO_PAD.encode(digest));
             writer.write_record([name.as_str(), &hash, &size.to_string()]).unwrap();
-            let found = parse(writer.into_inner().unwrap().as_slice(), Path::new(SITE)).unwrap();
+            let (found, _) = read(&writer.into_inner().unwrap(), Path::new(SITE));
             prop_assert_eq!(&found[0].path, &Path::new(SITE).join(&name));
             prop_assert_eq!(&*found[0].hash.as_ref().unwrap().digest, &digest[..]);
             prop_assert_eq!(found[0].size, Some(size));

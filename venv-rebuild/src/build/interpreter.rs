@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use contract::child;
 
+use super::ours;
 use super::places::candidates;
 use super::remains::library_name;
 use super::spec::has_magic;
@@ -58,10 +59,15 @@ pub(crate) fn presume(venv: &Path, minor: (u8, u8), implementation: &str) -> Opt
     Some(Interpreter { path, version: format!("{}.{}.{micro}", minor.0, minor.1), implementation: implementation.to_owned() })
 }
 
-/// The name to use and the file behind it, if that is a binary of this version with its library, and of no virtual environment.
+/// The name to use and the file behind it, if that is a binary of this version with its library, of no virtual environment, and nobody
+/// else's.
 fn real(candidate: &Path, minor: (u8, u8)) -> Option<(PathBuf, PathBuf)> {
     let canonical = candidate.canonicalize().ok()?;
     if !canonical.is_file() || !has_magic(&canonical) || in_venv(&canonical) || !has_library(&canonical, minor) {
+        return None;
+    }
+    // Before anything starts it, in a dry run as well.
+    if !ours::is_interpreter(candidate, minor) {
         return None;
     }
     // A generic name moves on to the next minor version one day, and a virtual environment goes away: what they lead to stays.

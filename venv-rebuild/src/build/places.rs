@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::ours;
 use super::remains::{Remains, entries};
 
 /// The folders and names under which this machine may have an interpreter of a minor version, best first. Nothing says that they exist.
@@ -80,12 +81,13 @@ fn homebrew((major, minor): (u8, u8)) -> Vec<PathBuf> {
     kegs.chain(frameworks).chain(linked).map(PathBuf::from).collect()
 }
 
-/// Finds a program on PATH, or where its installer puts it: cron's PATH is poor.
+/// Finds a program on PATH, or where its installer puts it: cron's PATH is poor. HOME may be somebody else's, as under sudo: what others can
+/// write is passed over.
 pub(super) fn program(name: &str) -> Option<PathBuf> {
     let home = env::home_dir().unwrap_or_default();
     let usual = [".local/bin", ".cargo/bin"].map(|folder| home.join(folder));
     let folders = on_path().into_iter().chain(usual).chain(["/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from));
-    folders.map(|folder| folder.join(OsStr::new(name))).find(|path| is_executable(path))
+    folders.map(|folder| folder.join(OsStr::new(name))).find(|path| is_executable(path) && ours::is_tree(path))
 }
 
 fn is_executable(path: &Path) -> bool {

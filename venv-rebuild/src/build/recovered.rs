@@ -8,7 +8,7 @@ use contract::path::shown;
 
 use super::dist::{DirectUrl, Dist, VcsInfo, installed};
 use super::pin::Pin;
-use super::{redact, trust};
+use super::{ours, redact, trust};
 
 /// What can be installed again, and what cannot.
 #[derive(Debug, Default)]
@@ -58,6 +58,9 @@ fn real_one(mut dists: Vec<Dist>) -> Option<Dist> {
 /// It came from a place that is gone, or its metadata is not to be trusted.
 pub(super) fn pin(venv: &Path, dist: &Dist) -> anyhow::Result<Pin> {
     let Some(origin) = &dist.origin else { return Pin::exact(&dist.name, &dist.version) };
+    if let Some(path) = local(&origin.url) {
+        ours::source(&path)?;
+    }
     let mut pin = match (&origin.vcs_info, local(&origin.url)) {
         (Some(repository), _) => Pin::at_url(&dist.name, &commit(origin, repository)?)?,
         (None, Some(path)) => of_path(venv, &dist.name, &path, origin)?,
@@ -92,7 +95,7 @@ fn with_subdirectory(url: String, origin: &DirectUrl) -> anyhow::Result<String> 
 }
 
 /// The path of a `file:` address of this machine.
-fn local(url: &str) -> Option<PathBuf> {
+pub(super) fn local(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("file://")?;
     let path = path.strip_prefix("localhost").unwrap_or(path);
     path.starts_with('/').then(|| percent_decoded(path)).flatten()
@@ -136,8 +139,10 @@ mod tests {
             r#"{"url":"https://h/r.git","vcs_info":{"vcs":"git","commit_id":"abc123","requested_revision":"main"},"subdirectory":"py"}"#;
         assert_eq!(line(git).unwrap(), "a @ git+https://h/r.git@abc123#subdirectory=py");
         assert_eq!(line(r#"{"url":"https://h/a-1.tar.gz","archive_info":{}}"#).unwrap(), "a @ https://h/a-1.tar.gz");
-        assert_eq!(line(r#"{"url":"file:///tmp","dir_info":{"editable":true}}"#).unwrap(), "-e file:///tmp");
-        assert_eq!(line(r#"{"url":"file:///tmp","dir_info":{}}"#).unwrap(), "a @ file:///tmp");
+        let folder = tempfile::tempdir().unwrap();
+        let source = super::super::pin::file_url(folder.path()).unwrap();
+        assert_eq!(line(&format!(r#"{{"url":"{source}","dir_info":{{"editable":true}}}}"#)).unwrap(), format!("-e {source}"));
+        assert_eq!(line(&format!(r#"{{"url":"{source}","dir_info":{{}}}}"#)).unwrap(), format!("a @ {source}"));
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(super) struct Requirements {
     pub(super) options: Vec<String>,
     /// Lines that are no requirement, each with the reason.
     pub(super) unreadable: Vec<(String, String)>,
+    /// The files that say all this.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// Reads a requirements file, or the dependencies in a pyproject.toml. Paths in it are relative to its folder.
@@ -57,7 +59,10 @@ struct Reader {
 impl Reader {
     fn all(&mut self, path: &Path) -> anyhow::Result<()> {
         match path.ends_with("pyproject.toml").then(|| pyproject::demands(path)) {
-            Some(Demands::Lines(lines)) => lines.iter().try_for_each(|line| self.requirement(line, None, false)),
+            Some(Demands::Lines(lines)) => {
+                self.found.files.push(path.to_owned());
+                lines.iter().try_for_each(|line| self.requirement(line, None, false))
+            }
             _ => self.file(path, false),
         }
     }
@@ -67,8 +72,10 @@ impl Reader {
         if !self.seen.insert(canonical) {
             return Ok(());
         }
+        self.found.files.push(path.to_owned());
         let text = read_text(path)?;
         for (number, line) in logical_lines(&text) {
+            redact::remember_variables(&line);
             let place = format!("{}, line {number}", shown(path));
             self.line(&line, path, &place, constrains).context(place)?;
         }
@@ -101,7 +108,7 @@ impl Reader {
             Ok(pin) => self.found.wanted.push(Pin { hashes, ..pin }),
             Err(reason) => self.found.unreadable.push(match place {
                 Some(place) => (place.to_owned(), "it is no requirement".to_owned()),
-                None => (redact::excerpt(&text), redact::excerpt(&format!("{reason:#}"))),
+                None => (redact::quoted(&text), redact::excerpt(&format!("{reason:#}"))),
             }),
         }
         Ok(())
@@ -282,7 +289,7 @@ fn name_in(url: &str) -> String {
     let egg = url.split_once("#egg=").or_else(|| url.split_once("&egg=")).map(|(_, egg)| egg.split(['&', '[']).next().unwrap_or(egg));
     let file = url.split(['#', '?']).next().and_then(|path| path.rsplit('/').next()).unwrap_or(url);
     let wheel = file.strip_suffix(".whl").and_then(|name| name.split('-').next());
-    egg.or(wheel).and_then(|name| normalised(name).ok()).unwrap_or_else(|| redact::urls(url))
+    egg.or(wheel).and_then(|name| normalised(name).ok()).unwrap_or_else(|| redact::secrets(url))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::pin::Pin;
 use super::recovered::{Recovered, recover};
 use super::remains::Remains;
 use super::requirements::Requirements;
-use super::{carry, locks, project, redact, requirements};
+use super::{carry, locks, ours, project, redact, requirements};
 
 /// Where the package set comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) enum Source {
 pub(crate) struct PackageSet {
     /// Where `pins` come from.
     pub(crate) source: Source,
+    /// The files that say so.
+    files: Vec<PathBuf>,
     /// What the source brings.
     pub(crate) pins: Vec<Pin>,
     /// What the broken environment holds and the source does not bring; restored behind it unless only the source is wanted.
@@ -72,7 +74,7 @@ pub(crate) struct PackageSet {
 /// environment's own metadata says.
 ///
 /// # Errors
-/// The project's file cannot be read, or holds what cannot be honoured exactly.
+/// The project's file cannot be read, or holds what cannot be honoured exactly; or [`super::Untrusted`].
 pub(crate) fn package_set(venv: &Path, probe: &Probe, options: &Options) -> anyhow::Result<PackageSet> {
     let remains = Remains::of(venv);
     let found = remains.library().map(|library| with_missing(venv, recover(venv, &library.packages))).transpose()?;
@@ -83,6 +85,8 @@ pub(crate) fn package_set(venv: &Path, probe: &Probe, options: &Options) -> anyh
     let is_other = options.python.is_some_and(|wanted| Some(wanted) != remains.minor());
     let set = if is_other { set } else { with_copies(as_they_lie(set, probe), venv) };
     let folder = set.source.path().and_then(Path::parent).or(venv.parent()).unwrap_or(venv).to_owned();
+    ours::files(&set.files, &folder)?;
+    ours::sources(set.pins.iter().chain(&set.not_in_source).chain(&set.limits), &set.lines)?;
     Ok(PackageSet { folder, venv: venv.to_owned(), minor: remains.library().map(|library| library.minor), ..set })
 }
 
@@ -173,6 +177,7 @@ fn from_project(source: Source, found: Recovered, markers: &Markers, options: &O
         kept: kept(&asked.wanted, &found.pins),
         pins: asked.wanted,
         lines: asked.options,
+        files: asked.files,
         exact,
         limits: asked.constraints,
         installed: found.pins,
@@ -196,6 +201,7 @@ impl PackageSet {
     fn of(source: Source) -> Self {
         Self {
             source,
+            files: Vec::new(),
             pins: Vec::new(),
             not_in_source: Vec::new(),
             unrecoverable: Vec::new(),

@@ -12,6 +12,7 @@ use contract::path::shown;
 use super::Run;
 use super::environment::scrub;
 use super::interpreter::Interpreter;
+use super::ours;
 use super::places::program;
 use super::reason::reason;
 use super::spec::{Creator, Spec};
@@ -32,7 +33,7 @@ pub(super) fn make(spec: &Spec, interpreter: &Interpreter, aside: &Path, final_p
         // uv makes no copies; it has the activate_this.py that users of virtualenv may rely on.
         Creator::Uv | Creator::Virtualenv if !spec.copies && uv(spec.installer)?.is_some() => by_uv(spec, interpreter)?,
         Creator::Virtualenv if program("virtualenv").is_some() => by_virtualenv(spec, interpreter)?,
-        _ => by_venv(spec, interpreter),
+        _ => by_venv(spec, interpreter)?,
     };
     let renamed = aside.file_name() != final_path.file_name();
     if let Some(prompt) = prompt(spec, renamed, final_path) {
@@ -42,13 +43,14 @@ pub(super) fn make(spec: &Spec, interpreter: &Interpreter, aside: &Path, final_p
     correct(spec, aside)
 }
 
-fn by_venv(spec: &Spec, interpreter: &Interpreter) -> Command {
+fn by_venv(spec: &Spec, interpreter: &Interpreter) -> anyhow::Result<Command> {
+    ours::with_packages(&interpreter.path, spec.minor)?;
     let mut command = Command::new(&interpreter.path);
     // pip comes later and faster, and an interpreter without ensurepip can make the rest all the same.
     command.args(["-I", "-m", "venv", "--without-pip"]);
     flag(&mut command, spec.copies, "--copies");
     flag(&mut command, spec.system_site_packages, "--system-site-packages");
-    command
+    Ok(command)
 }
 
 fn by_uv(spec: &Spec, interpreter: &Interpreter) -> anyhow::Result<Command> {

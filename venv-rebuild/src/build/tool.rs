@@ -9,6 +9,7 @@ use contract::path::shown;
 
 use super::environment::scrub;
 use super::options::Installer;
+use super::ours;
 use super::places::program;
 use super::remains::entries;
 
@@ -94,13 +95,15 @@ pub(super) fn how_to_get_pip(base: &Path) -> String {
     }
 }
 
-/// Whether `lib/pythonX.Y` beside an interpreter's folder, or where Debian keeps it, has a pip that is whole enough to start.
+/// Whether `lib/pythonX.Y` beside an interpreter's folder, or where Debian keeps it, has a pip that is whole enough to start, among packages that are
+/// nobody else's: a start executes what they bring.
 fn has_pip(python: &Path) -> bool {
     let Some(prefix) = python.parent().and_then(Path::parent) else { return false };
     let lib = prefix.join("lib");
     let libraries = entries(&lib).into_iter().map(|name| lib.join(name));
     let own = libraries.flat_map(|library| ["site-packages", "dist-packages"].map(|name| library.join(name)));
-    own.into_iter().any(|packages| packages.join("pip/_internal/__init__.py").is_file() && packages.join("pip/__main__.py").is_file())
+    let is_whole = |packages: &Path| packages.join("pip/_internal/__init__.py").is_file() && packages.join("pip/__main__.py").is_file();
+    own.into_iter().any(|packages| is_whole(&packages) && ours::is_tree(&packages))
 }
 
 /// The folder with the wheels that `ensurepip` installs; `/usr/share/python-wheels` on Debian.

@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path, markers: &Markers, installed: &BTreeMap<String, 
     // What an error quotes of the lock may be long, or an address with a password.
     let locked = parse().map_err(|e| anyhow!(redact::excerpt(&format!("{e:#}"))));
     let locked = locked.with_context(|| format!("cannot read {}: lock the project again, or rebuild with another source", shown(path)))?;
-    let mut found = Requirements::default();
+    let mut found = Requirements { files: vec![path.to_owned()], ..Requirements::default() };
     for package in locked {
         match package.pin(path.parent().unwrap_or(path)) {
             Ok(pin) => found.wanted.push(pin),
