@@ -36,11 +36,11 @@ fn eight_at_once_beside_a_prune_lose_nothing() {
                     let own = sandbox.work(&format!("own-{worker}"));
                     let turn = |turn: usize| {
                         file(&own, format!("{worker} {turn}").repeat(1000));
-                        let label = if turn % 2 == 0 { "kept" } else { "auto-goes" };
+                        let label = if turn.is_multiple_of(2) { "kept" } else { "auto-goes" };
                         let id = create(sandbox, &[&"--label", &label, shared, &own]);
                         // Who removes needs a moment without anybody who adds.
                         thread::sleep(std::time::Duration::from_millis(200));
-                        (turn % 2 == 0).then_some(id)
+                        turn.is_multiple_of(2).then_some(id)
                     };
                     (0..6).filter_map(turn).collect::<Vec<_>>()
                 })
@@ -222,7 +222,7 @@ fn folders_that_their_owner_may_not_write_to_come_and_go() {
     belongs_to_nobody(&top);
     as_nobody(test, &sandbox, &[&"restore", &"latest", &"--exact", &"--force"]).unwrap().run().code(0).ok();
     vault::same(&before, &vault::inventory(&top));
-    assert_eq!(vault::left_over(sandbox.root()), [PathBuf::new(); 0]);
+    assert_eq!(vault::left_over(sandbox.root()), Vec::<PathBuf>::new());
 }
 
 #[test]
