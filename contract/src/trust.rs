@@ -113,9 +113,10 @@ fn walk(mut at: PathBuf, path: &Path, to_its_end: bool) -> Way {
             return Err(next);
         }
         if meta.is_symlink() {
-            let target = fs::read_link(&next).ok().filter(|_| links > 0);
-            let Some(target) = target else { return Err(next) };
-            links -= 1;
+            // A circle of links that are all ours leads nobody anywhere.
+            let Some(more) = links.checked_sub(1) else { return Ok(None) };
+            links = more;
+            let Ok(target) = fs::read_link(&next) else { return Err(next) };
             if target.is_absolute() {
                 at = PathBuf::from("/");
             }
@@ -171,6 +172,14 @@ mod tests {
 
     fn mode(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_circle_of_our_own_links_leads_to_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("b", folder.path().join("a")).unwrap();
+        symlink("a", folder.path().join("b")).unwrap();
+        assert!(is_ours(&folder.path().join("a")));
     }
 
     #[test]
