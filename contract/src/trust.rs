@@ -113,9 +113,10 @@ fn walk(mut at: PathBuf, path: &Path, to_its_end: bool) -> Way {
             return Err(next);
         }
         if meta.is_symlink() {
-            let target = fs::read_link(&next).ok().filter(|_| links > 0);
-            let Some(target) = target else { return Err(next) };
-            links -= 1;
+            // A circle of links that are all ours leads nowhere.
+            let Some(left_over) = links.checked_sub(1) else { return Ok(None) };
+            links = left_over;
+            let Ok(target) = fs::read_link(&next) else { return Err(next) };
             if target.is_absolute() {
                 at = PathBuf::from("/");
             }
@@ -218,7 +219,9 @@ mod tests {
         assert!(!is_ours(&to_file), "somebody may come to put something there");
         let circle = folder.path().join("circle");
         symlink("circle", &circle).unwrap();
-        assert!(!is_ours(&circle) && !is_ours(&circle.join("file")));
+        assert!(is_ours(&circle) && is_ours(&circle.join("file")), "it leads nowhere, and nobody else can turn it");
+        symlink("circle", way.join("circle")).unwrap();
+        assert!(!is_ours(&way.join("circle")));
     }
 
     #[test]
