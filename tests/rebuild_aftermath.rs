@@ -46,14 +46,7 @@ fn settled(sandbox: &Sandbox) -> String {
 #[test]
 fn a_new_environment_that_was_used_meanwhile_is_kept() {
     let sandbox = Sandbox::new();
-    let venv = sandbox.work("project/.venv");
-    let aside = venv.with_file_name(format!(".venv.mendline-{ID}"));
-    for (tree, name) in [(&venv, "new"), (&aside, "old")] {
-        fs::create_dir_all(tree).unwrap();
-        fs::write(tree.join(name), "").unwrap();
-    }
-    let step = json!({"at": "swapping", "aside": aside, "old": identity(&aside), "new": identity(&venv)});
-    dies(&sandbox, &venv, &step, &[]);
+    let (venv, aside) = swapping(&sandbox);
     fs::write(venv.join("checkpoint"), "of this night").unwrap();
 
     let text = settled(&sandbox);
@@ -62,6 +55,76 @@ fn a_new_environment_that_was_used_meanwhile_is_kept() {
     assert_eq!(kept.len(), 1, "{text}");
     assert!(text.contains(kept[0].to_str().unwrap()), "{text}");
     assert_eq!(fs::read_to_string(kept[0].join("checkpoint")).unwrap(), "of this night");
+}
+
+/// As a rebuild leaves it that dies while the new tree is in place.
+fn swapping(sandbox: &Sandbox) -> (PathBuf, PathBuf) {
+    let venv = sandbox.work("project/.venv");
+    let aside = venv.with_file_name(format!(".venv.mendline-{ID}"));
+    for (tree, name) in [(&venv, "new"), (&aside, "old")] {
+        fs::create_dir_all(tree).unwrap();
+        fs::write(tree.join(name), "").unwrap();
+    }
+    let step = json!({"at": "swapping", "aside": aside, "old": identity(&aside), "new": identity(&venv)});
+    dies(sandbox, &venv, &step, &[]);
+    (venv, aside)
+}
+
+#[test]
+fn a_new_environment_that_was_used_meanwhile_is_kept_even_by_a_run_that_dies_in_turn() {
+    let sandbox = Sandbox::new();
+    let (venv, _) = swapping(&sandbox);
+    fs::write(venv.join("checkpoint"), "of this night").unwrap();
+    // Dies when the old one is back and the new one is not yet a backup.
+    let words = ["-f", "-qq", "-b", "execve", "-e", "inject=renameat2:signal=SIGKILL:when=2", "-o", "/dev/null"].map(arg);
+    let killed = sandbox.command("strace", words.into_iter().chain([arg(tests::binary("venv-rebuild")), arg("--force")])).run();
+    assert_eq!(killed.signal, Some(9), "{}", killed.stderr);
+    assert!(venv.join("old").exists() && ward::backups(&venv).is_empty());
+
+    settled(&sandbox);
+    let kept = ward::backups(&venv);
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read_to_string(kept[0].join("checkpoint")).unwrap(), "of this night");
+}
+
+#[test]
+fn what_was_made_in_place_of_either_stays_and_the_old_one_is_kept() {
+    let sandbox = Sandbox::new();
+    let (venv, aside) = swapping(&sandbox);
+    fs::rename(&venv, venv.with_file_name("away")).unwrap();
+    fs::create_dir(&venv).unwrap();
+    let text = settled(&sandbox);
+    assert!(ward::names(&venv).is_empty() && !aside.exists());
+    let kept = ward::backups(&venv);
+    assert!(kept[0].join("old").exists() && text.contains(kept[0].to_str().unwrap()), "{text}");
+}
+
+#[test]
+fn a_change_whose_project_is_gone_is_over() {
+    for step in ["patching", "swapping"] {
+        let sandbox = Sandbox::new();
+        let venv = if step == "patching" { patched(&sandbox) } else { swapping(&sandbox).0 };
+        fs::remove_dir_all(venv.parent().unwrap()).unwrap();
+        let text = settled(&sandbox);
+        assert!(text.ends_with("the folder that it was in is gone"), "{text}");
+    }
+}
+
+#[test]
+fn a_change_that_a_read_only_disk_did_not_let_begin_is_over() {
+    let sandbox = Sandbox::new();
+    let venv = sandbox.work("project/.venv");
+    ward::by_uv(&sandbox, &venv, &[]);
+    ward::kill(&venv);
+    let as_root = ["--map-root-user"].into_iter().filter(|_| !rustix::process::geteuid().is_root()).map(arg);
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && venv-rebuild --force \"$1/.venv\"";
+    for _ in 0..2 {
+        let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(venv.parent().unwrap())];
+        let ran = ward::at_wheels(&sandbox, sandbox.command("unshare", as_root.clone().chain(words))).run().code(1);
+        let action = ward::action(&ran);
+        assert!(action["data"].to_string().contains("Read-only file system"), "{action}");
+        assert!(ward::names(&sandbox.root().join("state/mendline/journal")).is_empty());
+    }
 }
 
 /// An environment in which two files were replaced by a run that died, and the folder that it stands in.

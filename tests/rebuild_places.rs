@@ -140,12 +140,16 @@ impl Resident {
     /// Starts Python and returns once it runs.
     fn of(python: &Path, folder: &Path, variable: Option<&Path>) -> Self {
         let mut command = Command::new(python);
-        // In a group of its own, since who shares ours is one of us.
-        command.process_group(0).args(["-c", "import sys\nprint('here', flush=True)\nsys.stdin.read()"]).current_dir(folder);
+        command.args(["-c", "import sys\nprint('here', flush=True)\nsys.stdin.read()"]).current_dir(folder);
         if let Some(venv) = variable {
             command.env("VIRTUAL_ENV", venv);
         }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Self::running(&mut command)
+    }
+
+    fn running(command: &mut Command) -> Self {
+        // In a group of its own, since who shares ours is one of us.
+        let mut child = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "here\n");
@@ -201,6 +205,42 @@ fn an_environment_that_a_program_uses_is_left_alone_unless_told_otherwise() {
     ward::told(&undo, "undo", "skipped");
     drop(residents);
     drop(ward::rebuild(&sandbox, [arg("undo"), arg("--force"), arg(&venv)]).run().code(0));
+}
+
+#[test]
+fn a_program_that_gave_itself_a_title_is_seen_all_the_same() {
+    let sandbox = Sandbox::new();
+    let venv = sandbox.work("project/.venv");
+    ward::by_uv(&sandbox, &venv, &[]);
+    // As setproctitle does it: over the arguments and the variables, which the kernel laid down one behind the other.
+    let code = "
+import ctypes, sys
+fields = open('/proc/self/stat').read().rsplit(')', 1)[1].split()
+start, end = int(fields[45]), int(fields[48])
+ctypes.memmove(start, b'gunicorn: master [app]'.ljust(end - start, b'\\0'), end - start)
+print('here', flush=True)
+sys.stdin.read()";
+    let resident = Resident::running(Command::new(venv.join("bin/python")).args(["-c", code]).current_dir("/").env_clear());
+    let words = fs::read(format!("/proc/{}/cmdline", resident.pid())).unwrap();
+    assert!(words.starts_with(b"gunicorn"), "{}", String::from_utf8_lossy(&words));
+    let data = ward::told(&ward::force(&sandbox, &["--full"], &venv).code(1), "rebuild", "skipped");
+    assert_eq!(data["detail"]["in_use"], json!([{"pid": resident.pid(), "by": "program"}]), "{data}");
+}
+
+#[test]
+fn where_nobody_tells_who_uses_an_environment_it_is_left_alone() {
+    let sandbox = Sandbox::new();
+    let venv = sandbox.work("project/.venv");
+    ward::by_uv(&sandbox, &venv, &[]);
+    let old = ward::contents(&venv);
+    let as_root = ["--map-root-user"].into_iter().filter(|_| !rustix::process::geteuid().is_root()).map(arg);
+    // A list of mounts, and no processes.
+    let script = "cp /proc/self/mountinfo \"$1\" && mount -t tmpfs none /proc && mkdir /proc/self && cp \"$1\" /proc/self/mountinfo && venv-rebuild --force --full \"$2\"";
+    let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(sandbox.root().join("mounts")), arg(&venv)];
+    let ran = ward::at_wheels(&sandbox, sandbox.command("unshare", as_root.chain(words))).run().code(1);
+    let data = ward::told(&ran, "rebuild", "skipped");
+    assert!(data["text"].as_str().unwrap().starts_with("cannot see which processes use it: "), "{data}");
+    ward::same(&old, &ward::contents(&venv));
 }
 
 #[test]

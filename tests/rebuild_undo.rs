@@ -1,5 +1,6 @@
 //! Every way back: a change is taken back and made again, and old backups go only when somebody says so.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -154,6 +155,33 @@ fn what_an_undo_displaced_is_no_old_backup() {
 }
 
 #[test]
+fn the_newest_change_is_the_newest_whatever_the_clock_of_the_wall() {
+    let sandbox = Sandbox::new();
+    let venv = dead(&sandbox);
+    let mut before = BTreeMap::new();
+    // Each of these is earlier on the wall than the one before.
+    for zone in ["EARLY-14", "UTC0", "LATE11"] {
+        fs::create_dir_all(venv.join("share")).unwrap();
+        fs::write(venv.join("share/zone"), zone).unwrap();
+        before = ward::contents(&venv);
+        drop(ward::rebuild(&sandbox, [arg("--force"), arg("--full"), arg(&venv)]).env("TZ", zone).run().code(0));
+    }
+    drop(undo(&sandbox, &["--force"], &venv).code(0));
+    ward::same(&before, &ward::contents(&venv));
+}
+
+#[test]
+fn a_backup_that_was_renamed_into_place_is_mended() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000"]);
+    fs::remove_dir_all(&venv).unwrap();
+    fs::rename(venv.with_file_name(".venv.backup_20200101_000000"), &venv).unwrap();
+    ward::told(&ward::force(&sandbox, &[], &venv).code(0), "relink", "done");
+    assert!(!venv.join("mendline-backup.json").exists());
+    ward::is_healthy(&sandbox, &venv);
+}
+
+#[test]
 fn the_newest_backup_stays_by_whatever_path_it_is_met() {
     let sandbox = Sandbox::new();
     let venv = with_backups(&sandbox, &["20200101_000000"]);
@@ -170,9 +198,31 @@ fn a_marker_that_is_none_stops_no_other_from_being_pruned() {
     let bad = venv.with_file_name("other.backup_20200101_000000");
     fs::create_dir(&bad).unwrap();
     assert!(Command::new("mkfifo").arg(bad.join("mendline-backup.json")).status().unwrap().success());
-    let ran = ward::rebuild(&sandbox, [arg("prune"), arg("--force"), arg(venv.parent().unwrap())]).run().code(2);
-    assert_eq!(ran.of("error")[0]["data"]["code"], "backup.unreadable");
+    let ran = ward::rebuild(&sandbox, [arg("prune"), arg("--force"), arg(venv.parent().unwrap())]).run().code(1);
+    let of_bad = ran.of("action").into_iter().find(|action| action["subject"] == bad.to_str().unwrap()).unwrap();
+    assert_eq!(of_bad["data"]["outcome"], "skipped", "{of_bad}");
+    assert!(of_bad["data"]["text"].as_str().unwrap().ends_with("mendline-backup.json: it is no regular file"), "{of_bad}");
     assert_eq!(ward::backups(&venv).len(), 1);
+}
+
+#[test]
+fn what_is_mounted_in_a_backup_is_not_deleted() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000", "20210101_000000", "20220101_000000"]);
+    let data = sandbox.work("data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("model"), "precious").unwrap();
+    let point = venv.with_file_name(".venv.backup_20210101_000000/share/models");
+    fs::create_dir_all(&point).unwrap();
+    let as_root = ["--map-root-user"].into_iter().filter(|_| !rustix::process::geteuid().is_root()).map(arg);
+    let script = "mount --bind \"$1\" \"$2\" && venv-rebuild prune --force \"$3\"";
+    let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(&data), arg(&point), arg(venv.parent().unwrap())];
+    let ran = sandbox.command("unshare", as_root.chain(words)).run().code(1);
+    let outcomes: Vec<_> = ran.of("action").iter().map(|action| action["data"]["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["skipped", "done"], "{}", ran.text());
+    assert!(ran.text().contains("is mounted inside it"), "{}", ran.text());
+    assert_eq!(fs::read_to_string(data.join("model")).unwrap(), "precious");
+    assert_eq!(ward::backups(&venv).len(), 2);
 }
 
 /// An environment with backups of these times, the newest last.
@@ -182,7 +232,12 @@ fn with_backups(sandbox: &Sandbox, stamps: &[&str]) -> PathBuf {
         ward::told(&ward::force(sandbox, &["--full"], &venv).code(0), "rebuild", "done");
         ward::kill(&venv);
         let made = ward::backups(&venv).pop().unwrap();
-        fs::rename(made, venv.with_file_name(format!(".venv.backup_{stamp}"))).unwrap();
+        let aged = venv.with_file_name(format!(".venv.backup_{stamp}"));
+        fs::rename(made, &aged).unwrap();
+        let marker = aged.join("mendline-backup.json");
+        let mut said: Value = serde_json::from_slice(&fs::read(&marker).unwrap()).unwrap();
+        said["id"] = json!(format!("{stamp}-000000"));
+        fs::write(marker, said.to_string()).unwrap();
     }
     venv
 }

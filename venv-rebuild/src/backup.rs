@@ -106,6 +106,11 @@ pub(crate) fn marker(tree: &Path) -> anyhow::Result<Option<Marker>> {
     }
 }
 
+/// Whether a tree says that it is a backup of itself: it was renamed into place by hand, and is in use again.
+pub(crate) fn is_own(tree: &Path) -> bool {
+    marker(tree).is_ok_and(|marker| marker.is_some_and(|marker| marker.of.as_path() == tree))
+}
+
 /// Anybody may have put anything there: a pipe that nobody writes to, or a link to a device that never ends.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -118,25 +123,28 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// When the tree became a backup: the time in its name, to the fraction of a second where the change that displaced it is known.
+/// When the tree became a backup, as the id of the change that displaced it: names can be given by hand. Sorts by time.
 pub(crate) fn since(backup: &Path) -> String {
-    let stamp = stamp(backup).unwrap_or_default();
     let marked = marker(backup).ok().flatten().map(|marker| marker.id);
-    marked.filter(|id| id.starts_with(&stamp)).unwrap_or(stamp)
+    marked.filter(|id| id.get(..15).is_some_and(is_stamp)).or_else(|| stamp(backup)).unwrap_or_default()
 }
 
 /// The backups of an environment that are ours, newest first.
 pub(crate) fn backups(venv: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut backups = named(venv)?;
+    backups.retain(|backup| marker(backup).is_ok_and(|marker| marker.is_some()));
+    backups.sort_by_cached_key(|backup| std::cmp::Reverse((since(backup), backup.clone())));
+    Ok(backups)
+}
+
+/// What is named as a backup of an environment, be it ours or not.
+pub(crate) fn named(venv: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut prefix = venv.file_name().context("an environment needs a name")?.to_owned();
     prefix.push(".backup_");
     let folder = parent(venv);
     let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?;
     let names = entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name()));
-    let names: Vec<OsString> = names.filter(|name| stamp_behind(name, &prefix).is_some()).collect();
-    let mut backups: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
-    backups.retain(|backup| marker(backup).is_ok_and(|marker| marker.is_some()));
-    backups.sort_by_cached_key(|backup| std::cmp::Reverse((since(backup), backup.clone())));
-    Ok(backups)
+    Ok(names.filter(|name| stamp_behind(name, &prefix).is_some()).map(|name| folder.join(name)).collect())
 }
 
 /// The path that a backup is named for.
@@ -184,5 +192,36 @@ mod tests {
         assert_eq!(stamp(&backup).unwrap(), "20260101_000000");
         unmark(&backup).unwrap();
         assert!(!backup.join(".gitignore").exists() && backups(&venv).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_change_tells_the_time_and_not_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let venv = folder.path().join(".venv");
+        let made = |name: &str, id: &str| {
+            let backup = folder.path().join(name);
+            fs::create_dir(&backup).unwrap();
+            mark(&backup, &venv, id).unwrap();
+            backup
+        };
+        let older = made(".venv.backup_20260105_000000", "20260102_000000-000000");
+        let newer = made(".venv.backup_20260101_000000", "20260103_000000-000000");
+        let strange = made(".venv.backup_20260104_000000", "yesterday");
+        assert_eq!(backups(&venv).unwrap(), [strange, newer, older]);
+    }
+
+    #[test]
+    fn a_marker_that_is_no_file_of_ours_is_not_read_to_its_end() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, tree) = (folder.path().join(MARKER), folder.path());
+        symlink("/dev/zero", &path).unwrap();
+        assert!(marker(tree).is_err());
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(marker(tree).is_err());
+        fs::remove_file(&path).unwrap();
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(marker(tree).is_err());
     }
 }

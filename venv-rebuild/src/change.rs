@@ -156,7 +156,7 @@ impl<'a, 's> Change<'a, 's> {
         self.journal.step(state, Step::Patching)?;
         let attempt = self.patched(&mut patch, rungs);
         if !matches!(attempt, Ok(Attempt::Kept(_))) {
-            patch.restore(state).and_then(|()| patch.discard(state)).map_err(|e| e.context(Stuck))?;
+            patch.take_back(state).map_err(|e| e.context(Stuck))?;
         }
         attempt
     }
@@ -174,7 +174,7 @@ impl<'a, 's> Change<'a, 's> {
         }
         // What the disk takes for the changes and what an interpreter takes to start need not be waited for one after the other.
         let (synced, after) = thread::scope(|scope| {
-            let synced = scope.spawn(|| patch.sync());
+            let synced = scope.spawn(|| patch.sync(&self.force.state));
             let after = patient::judge(&self.patient.root, self.patient.probe.level == Level::Deep);
             (synced.join().unwrap_or_else(|panic| panic::resume_unwind(panic)), after)
         });
@@ -219,7 +219,7 @@ impl<'a, 's> Change<'a, 's> {
             return Err(e);
         }
         let put_back = || {
-            let beside = swap::put_back(root, &aside, old, new).and_then(|_| swap::displaced(&aside, new));
+            let beside = swap::put_back(root, &aside, old, new).and_then(|()| swap::displaced(&aside, new));
             beside.and_then(|beside| beside.map_or(Ok(()), |beside| swap::remove(&beside))).map_err(|e| e.context(Stuck))
         };
         match swap::exchange(root, &aside).and_then(|()| self.verified(rungs, &before, &missing)) {

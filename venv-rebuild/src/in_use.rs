@@ -12,9 +12,10 @@ pub(crate) struct User {
     pub(crate) by: &'static str,
 }
 
-/// Says who uses the folder `root`: by the program that runs, a mapped library, an open file, the current folder, or `VIRTUAL_ENV`.
+/// Says who uses the folder `root`: by the program that runs, a mapped library, an open file, the current folder, `VIRTUAL_ENV`, or, in a
+/// process of the interpreter that the environment is made with, any other variable.
 ///
-/// The last two are no hindrance in our own ancestors and neighbours in the pipeline: who activated the environment, or stands in it,
+/// Only the first two are a hindrance in our own ancestors and neighbours in the pipeline: who activated the environment, or stands in it,
 /// may repair it from that very shell. Processes that may not be looked at belong to others, who cannot be asked.
 ///
 /// # Errors
@@ -39,27 +40,35 @@ fn below(path: &Path, roots: &[PathBuf]) -> bool {
 
 #[cfg(target_os = "linux")]
 mod system {
+    use std::fs::{self, File};
+    use std::io;
     use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::FileExt as _;
     use std::path::{Path, PathBuf};
-    use std::{fs, io};
 
     use super::{User, below};
     use crate::layout;
 
+    /// Where the kernel puts the name that a program was started by (getauxval(3)); what a process writes over its arguments to give
+    /// itself a title does not reach so far.
+    const AT_EXECFN: usize = 31;
+
     pub(super) fn users(roots: &[PathBuf], any_word: bool) -> io::Result<Vec<User>> {
         let kin = Kin::of_us();
+        let base = roots.iter().find_map(|root| root.join("bin/python").canonicalize().ok());
         let entries = fs::read_dir("/proc")?;
         // An empty folder, as a container may have it, says nothing about anybody.
         fs::symlink_metadata(format!("/proc/{}/maps", kin.me))?;
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-        let mut users: Vec<User> = pids.filter(|pid| *pid != kin.me).filter_map(|pid| user(pid, roots, &kin, any_word)).collect();
+        let mut users: Vec<User> =
+            pids.filter(|pid| *pid != kin.me).filter_map(|pid| user(pid, roots, base.as_deref(), &kin, any_word)).collect();
         users.sort_by_key(|user| user.pid);
         Ok(users)
     }
 
-    fn user(pid: i32, roots: &[PathBuf], kin: &Kin, any_word: bool) -> Option<User> {
+    fn user(pid: i32, roots: &[PathBuf], base: Option<&Path>, kin: &Kin, any_word: bool) -> Option<User> {
         let proc = PathBuf::from(format!("/proc/{pid}"));
-        let by = if runs(&proc, roots) || any_word && mentions(&proc, roots) {
+        let by = if runs(&proc, roots) || any_word && mentions(&proc.join("cmdline"), roots) {
             "program"
         } else if maps(&proc, roots) {
             "maps"
@@ -71,26 +80,53 @@ mod system {
             "VIRTUAL_ENV"
         } else if fs::read_dir(proc.join("fd")).is_ok_and(|fds| fds.flatten().any(|fd| links_into(&fd.path(), roots))) {
             "open file"
+        } else if base.is_some() && fs::read_link(proc.join("exe")).ok().as_deref() == base && mentions(&proc.join("environ"), roots) {
+            "environment"
         } else {
             return None;
         };
         Some(User { pid, by })
     }
 
-    /// The program is a link's end for most environments, so the name that it was called by counts as well, seen from its folder.
+    /// The program is a link's end for most environments, so the names that it was called and started by count as well.
     fn runs(proc: &Path, roots: &[PathBuf]) -> bool {
-        let Ok(arguments) = fs::read(proc.join("cmdline")) else { return false };
-        let called = layout::path(arguments.split(|&b| b == 0).next().unwrap_or_default());
-        let called_in = called.as_os_str().as_bytes().contains(&b'/') && {
-            let cwd = fs::read_link(proc.join("cwd")).unwrap_or_default();
-            below(&layout::normal(&cwd.join(called)), roots)
-        };
-        called_in || links_into(&proc.join("exe"), roots)
+        let arguments = fs::read(proc.join("cmdline")).unwrap_or_default();
+        let called = arguments.split(|&b| b == 0).next().unwrap_or_default();
+        let names = [called.to_vec(), started_as(proc).unwrap_or_default()];
+        names.iter().any(|name| leads_into(proc, name, roots)) || links_into(&proc.join("exe"), roots)
     }
 
-    fn mentions(proc: &Path, roots: &[PathBuf]) -> bool {
-        let words = fs::read(proc.join("cmdline")).unwrap_or_default();
-        roots.iter().any(|root| crate::shebang::find(&words, root.as_os_str().as_bytes()).is_some())
+    /// A relative name is seen from the folder of the process.
+    fn leads_into(proc: &Path, name: &[u8], roots: &[PathBuf]) -> bool {
+        let path = layout::path(name);
+        path.as_os_str().as_bytes().contains(&b'/') && {
+            let cwd = fs::read_link(proc.join("cwd")).unwrap_or_default();
+            below(&layout::normal(&cwd.join(path)), roots)
+        }
+    }
+
+    /// `None` also where the system lets only a debugger look.
+    fn started_as(proc: &Path) -> Option<Vec<u8>> {
+        let vector = fs::read(proc.join("auxv")).ok()?;
+        let words = vector.chunks_exact(size_of::<usize>()).map(|word| usize::from_ne_bytes(word.try_into().unwrap_or_default()));
+        let words: Vec<usize> = words.collect();
+        let at = words.chunks_exact(2).find(|pair| pair[0] == AT_EXECFN)?[1];
+        let mut name = vec![0; 4096];
+        // It lies at the very end of the stack, so less than all of this can be there.
+        let length = File::open(proc.join("mem")).ok()?.read_at(&mut name, u64::try_from(at).ok()?).ok()?;
+        name.truncate(name[..length].iter().position(|&b| b == 0)?);
+        Some(name)
+    }
+
+    fn mentions(file: &Path, roots: &[PathBuf]) -> bool {
+        let words = fs::read(file).unwrap_or_default();
+        roots.iter().any(|root| names(&words, root.as_os_str().as_bytes()))
+    }
+
+    /// Whether the path stands there as a whole, and not as the beginning of another name.
+    fn names(words: &[u8], path: &[u8]) -> bool {
+        let ends = |end: usize| words.get(end).is_none_or(|next| !next.is_ascii_alphanumeric() && !b"._-".contains(next));
+        words.windows(path.len()).enumerate().any(|(at, window)| window == path && ends(at + path.len()))
     }
 
     fn maps(proc: &Path, roots: &[PathBuf]) -> bool {
@@ -166,19 +202,24 @@ mod system {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
 
-    fn used(setup: impl for<'a> Fn(&'a mut Command, &Path) -> &'a mut Command) -> Vec<&'static str> {
+    /// What a process shows of its use of a folder, in which `bin/python` is a link to the program of that process.
+    fn used(called: Option<&str>, setup: impl for<'a> Fn(&'a mut Command, &Path) -> &'a mut Command) -> Vec<&'static str> {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        let mut command = Command::new("sleep");
+        std::fs::create_dir(root.join("bin")).unwrap();
+        let sleep = ["/bin/sleep", "/usr/bin/sleep"].into_iter().find(|path| Path::new(path).exists()).unwrap();
+        std::os::unix::fs::symlink(sleep, root.join("bin/python")).unwrap();
+        let mut command = Command::new(called.map_or_else(|| sleep.into(), |name| root.join(name)));
         setup(command.arg("60").stdout(Stdio::null()), &root);
         // A group of its own: as a member of ours it would be a neighbour in the pipeline.
         let mut child = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap();
-        // The program is there a moment before its arguments are.
-        while std::fs::read(format!("/proc/{}/cmdline", child.id())).is_ok_and(|words| words.is_empty()) {
+        // The program is there a moment before its arguments and its libraries are; once it sleeps, all are.
+        while !std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap().contains(") S ") {
             std::thread::yield_now();
         }
         let users = users(&root).unwrap();
@@ -188,13 +229,27 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
     fn each_sign_is_seen() {
         use std::os::unix::process::CommandExt as _;
-        assert_eq!(used(|command, _| command), [] as [&str; 0]);
-        assert_eq!(used(|command, root| command.env("VIRTUAL_ENV", root)), ["VIRTUAL_ENV"]);
-        assert_eq!(used(|command, root| command.current_dir(root)), ["cwd"]);
-        assert_eq!(used(|command, root| command.arg0(root.join("bin/python"))), ["program"]);
-        assert_eq!(used(|command, root| command.stdout(std::fs::File::create(root.join("log")).unwrap())), ["open file"]);
+        let python = Some("bin/python");
+        assert_eq!(used(None, |command, _| command), [] as [&str; 0]);
+        assert_eq!(used(None, |command, root| command.env("VIRTUAL_ENV", root)), ["VIRTUAL_ENV"]);
+        assert_eq!(used(None, |command, root| command.current_dir(root)), ["cwd"]);
+        assert_eq!(used(None, |command, root| command.arg0(root.join("bin/python"))), ["program"]);
+        assert_eq!(used(None, |command, root| command.stdout(std::fs::File::create(root.join("log")).unwrap())), ["open file"]);
+        assert_eq!(used(None, |command, root| command.env("PATH", root.join("bin"))), ["environment"]);
+        assert_eq!(used(None, |command, root| command.env("PATH", format!("{}.old/bin", root.display()))), [] as [&str; 0]);
+        // What is left of a process that gives itself a title.
+        assert_eq!(used(python, |command, _| command.env_clear().current_dir("/").arg0("gunicorn: master [app]")), ["program"]);
+        let library = || {
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            maps.lines().filter_map(|line| line.find('/').map(|at| line[at..].to_owned())).find(|path| path.contains("libgcc_s")).unwrap()
+        };
+        let mapped = |root: &Path| {
+            let copy = root.join("library.so");
+            std::fs::copy(library(), &copy).unwrap();
+            copy
+        };
+        assert_eq!(used(None, |command, root| command.env("LD_PRELOAD", mapped(root))), ["maps"]);
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
 use contract::path::{Subject, shown};
@@ -52,17 +53,36 @@ pub(crate) enum Step {
 }
 
 /// A folder by its identity: names change in an exchange, this does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, Serialize, Deserialize)]
 pub(crate) struct Tree {
     dev: u64,
     ino: u64,
+    /// When it was made, in nanoseconds since the epoch, where the file system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    born: Option<u64>,
+}
+
+/// Not by the time: an overlay makes a folder of a lower layer anew at the first write to it.
+impl PartialEq for Tree {
+    fn eq(&self, other: &Self) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino)
+    }
 }
 
 impl Tree {
+    /// Whether this is `before`, which a run made, and not a later one that got the number of one that was removed.
+    pub(crate) fn is_still(self, before: Self) -> bool {
+        self == before && self.born.zip(before.born).is_none_or(|(now, then)| now == then)
+    }
+
     /// The folder at a path, links not followed; `None` where nothing is there.
     pub(crate) fn at(path: &Path) -> anyhow::Result<Option<Self>> {
         match path.symlink_metadata() {
-            Ok(meta) => Ok(Some(Self { dev: meta.dev(), ino: meta.ino() })),
+            Ok(meta) => {
+                let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+                let born = born.and_then(|born| u64::try_from(born.as_nanos()).ok());
+                Ok(Some(Self { dev: meta.dev(), ino: meta.ino(), born }))
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e).with_context(|| format!("cannot look at {}", shown(path))),
         }
@@ -122,6 +142,11 @@ impl Journal {
 
 fn file(state: &Path, id: &str) -> PathBuf {
     state.join("journal").join(format!("{id}.json"))
+}
+
+/// Whether a change has not ended.
+pub(crate) fn is_open(state: &Path, id: &str) -> bool {
+    file(state, id).exists()
 }
 
 /// Every change that is in hand, or was when its run died, oldest first.

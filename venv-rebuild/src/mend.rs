@@ -7,6 +7,7 @@ use contract::record::Status;
 use contract::signal;
 use contract::venv::{Layout, Level, Probe, Repair};
 
+use crate::backup;
 use crate::change::Change;
 use crate::ladder::{self, Case};
 use crate::means::Means;
@@ -111,6 +112,9 @@ fn treat(session: &Session<'_>, force: &Force, patient: &mut Patient) -> anyhow:
     };
     if let Some(told) = judged_now(session, patient)? {
         return Ok(told);
+    }
+    if backup::is_own(&patient.root) {
+        backup::unmark(&patient.root)?;
     }
     let mut told = Vec::new();
     for round in 0..ROUNDS {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::edit::{self, Content, Edit, clear_temporaries, content};
 use crate::journal::Tree;
 use crate::record::digest;
+use crate::swap;
 
 /// The originals of one change, and what was written in their place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ struct Saved {
     old: Old,
     /// [`fingerprint`] of what was written.
     new: String,
+    /// When that was, in seconds and nanoseconds, as the file system has it: the same bytes of a later time are somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written: Option<(i64, i64)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,15 +67,23 @@ impl Patch {
             let path = Subject::from(&edit.path);
             match self.files.iter_mut().find(|saved| saved.path == path) {
                 Some(saved) => saved.new = new,
-                None => self.files.push(Saved { old: self.save(state, &edit.path)?, path, new }),
+                None => self.files.push(Saved { old: self.save(state, &edit.path)?, path, new, written: None }),
             }
         }
         self.write(state)?;
         edits.iter().try_for_each(|edit| edit.apply(self.venv.as_path()))
     }
 
-    /// Waits until what was changed is on the disk; before that, the change must not be called done.
-    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+    /// Waits until what was changed is on the disk, and puts on record when it was written; before that, the change must not be called done.
+    pub(crate) fn sync(&mut self, state: &Path) -> anyhow::Result<()> {
+        for file in &mut self.files {
+            file.written = written(&self.venv.as_path().join(file.path.as_path()));
+        }
+        self.write(state)?;
+        self.wait()
+    }
+
+    fn wait(&self) -> anyhow::Result<()> {
         edit::sync(self.venv.as_path(), self.paths())
     }
 
@@ -113,14 +125,6 @@ impl Patch {
             .collect()
     }
 
-    /// Brings the originals back, and clears away what a crash may have left of a replacement.
-    pub(crate) fn restore(&self, state: &Path) -> anyhow::Result<()> {
-        let venv = self.venv.as_path();
-        self.inverse(state)?.iter().try_for_each(|edit| edit.apply(venv))?;
-        edit::folders(venv, self.paths()).iter().try_for_each(|folder| clear_temporaries(folder))?;
-        self.sync()
-    }
-
     /// Whether the tree that stands there now is the one that was changed.
     pub(crate) fn is_of(&self, now: Option<Tree>) -> bool {
         self.root.is_none_or(|root| Some(root) == now)
@@ -128,23 +132,55 @@ impl Patch {
 
     /// The files that are neither as before the change nor as after it.
     pub(crate) fn changed(&self, state: &Path) -> anyhow::Result<Vec<PathBuf>> {
-        let now = |path: &Path| content(&self.venv.as_path().join(path)).map(|now| fingerprint(&now)).unwrap_or_default();
-        let both = self.files.iter().rev().zip(self.inverse(state)?);
-        let changed = both.filter(|(file, edit)| ![&file.new, &fingerprint(&edit.content)].contains(&&now(&edit.path)));
-        Ok(changed.map(|(_, edit)| edit.path).collect())
+        self.ways_back(state).map(|(_, changed)| changed)
     }
 
-    /// Brings those originals back in whose place stands what the change wrote.
-    pub(crate) fn restore_untouched(&self, state: &Path) -> anyhow::Result<()> {
+    /// Brings those originals back in whose place stands what the change wrote, and clears away what a crash may have left of a
+    /// replacement; returns the files that stay. Where nothing was changed, nothing is written.
+    pub(crate) fn restore(&self, state: &Path) -> anyhow::Result<Vec<PathBuf>> {
         let venv = self.venv.as_path();
-        for (file, edit) in self.files.iter().rev().zip(self.inverse(state)?) {
-            if content(&venv.join(&edit.path)).is_ok_and(|now| fingerprint(&now) == file.new) {
+        let (edits, mut changed) = self.ways_back(state)?;
+        for edit in edits {
+            // A folder that was made goes only if nobody has put anything into it.
+            let path = venv.join(&edit.path);
+            if edit.content == Content::Absent && fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+                changed.push(edit.path);
+            } else {
                 edit.apply(venv)?;
             }
         }
-        let folders = edit::folders(venv, self.paths());
-        folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| clear_temporaries(folder))?;
-        self.sync()
+        edit::folders(venv, self.paths()).iter().try_for_each(|folder| clear_temporaries(folder))?;
+        self.wait().map(|()| changed)
+    }
+
+    /// The edits that bring back what the change replaced, and the files that are neither as before nor as after.
+    fn ways_back(&self, state: &Path) -> anyhow::Result<(Vec<Edit>, Vec<PathBuf>)> {
+        let venv = self.venv.as_path();
+        let (mut edits, mut changed) = (Vec::new(), Vec::new());
+        for (file, edit) in self.files.iter().rev().zip(self.inverse(state)?) {
+            if file.is_as_written(venv) {
+                edits.push(edit);
+            } else if content(&venv.join(&edit.path)).map_or(true, |now| now != edit.content) {
+                changed.push(edit.path);
+            }
+        }
+        Ok((edits, changed))
+    }
+
+    /// Brings all originals back and forgets them.
+    ///
+    /// # Errors
+    /// One cannot be brought back, or somebody has changed the file since; then the originals are kept.
+    pub(crate) fn take_back(&self, state: &Path) -> anyhow::Result<()> {
+        let changed = self.restore(state)?;
+        let first = changed.first().map_or_else(String::new, |file| shown(file));
+        anyhow::ensure!(changed.is_empty(), "somebody has changed {first} meanwhile");
+        self.discard(state)
+    }
+
+    /// Where the originals are.
+    pub(crate) fn originals(&self, state: &Path) -> PathBuf {
+        folder(state, &self.id)
     }
 
     /// Forgets the originals.
@@ -154,14 +190,27 @@ impl Patch {
 
     /// Whether every file is as the change left it, so that bringing the originals back loses nothing.
     pub(crate) fn is_untouched(&self) -> bool {
-        let now = |file: &Saved| content(&self.venv.as_path().join(file.path.as_path())).map(|content| fingerprint(&content));
-        self.files.iter().all(|file| now(file).is_ok_and(|now| now == file.new))
+        self.files.iter().all(|file| file.is_as_written(self.venv.as_path()))
     }
 
     fn write(&self, state: &Path) -> anyhow::Result<()> {
         let path = folder(state, &self.id).join("manifest.json");
         replace::write(&path, &serde_json::to_vec(self).context("cannot render a manifest")?)
     }
+}
+
+impl Saved {
+    fn is_as_written(&self, venv: &Path) -> bool {
+        let path = venv.join(self.path.as_path());
+        let is_ours = self.written.is_none_or(|then| written(&path) == Some(then));
+        is_ours && content(&path).is_ok_and(|now| fingerprint(&now) == self.new)
+    }
+}
+
+/// When the file or link at a path was written; what is in a folder changes its time, too.
+fn written(path: &Path) -> Option<(i64, i64)> {
+    let meta = path.symlink_metadata().ok().filter(|meta| !meta.is_dir())?;
+    Some((meta.mtime(), meta.mtime_nsec()))
 }
 
 /// Until the manifest is there, nothing was changed and nobody reads this: the bytes must last, and the manifest's folder is synced behind them.
@@ -179,11 +228,7 @@ fn folder(state: &Path, id: &str) -> PathBuf {
 
 /// Removes what was saved for a change, whole or not.
 pub(crate) fn forget(state: &Path, id: &str) -> anyhow::Result<()> {
-    let folder = folder(state, id);
-    match fs::remove_dir_all(&folder) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| format!("cannot remove {}", shown(&folder))),
-        _ => Ok(()),
-    }
+    swap::remove(&folder(state, id))
 }
 
 /// Reads the originals of a change; `None` where it saved none.
@@ -235,14 +280,40 @@ mod tests {
         let mut patch = Patch::begin("1", &venv, "relink");
         patch.apply(&state, &[edit("python", Content::Link("/opt".into())), edit("cfg", file("new"))]).unwrap();
         patch.apply(&state, &[edit("cfg", file("newer")), edit("bin", Content::Folder), edit("bin/added", file("x"))]).unwrap();
+        patch.sync(&state).unwrap();
         assert_eq!(content(&venv.join("cfg")).unwrap(), file("newer"));
 
         let patch = open(&state, "1").unwrap().unwrap();
         assert!(patch.is_untouched());
-        patch.restore(&state).unwrap();
+        assert!(patch.restore(&state).unwrap().is_empty());
         assert!(!patch.is_untouched());
         assert_eq!(content(&venv.join("python")).unwrap(), Content::Link("/gone".into()));
         assert_eq!(content(&venv.join("cfg")).unwrap(), Content::File { bytes: b"old".to_vec(), mode: 0o600 });
         assert_eq!(content(&venv.join("bin")).unwrap(), Content::Absent);
+    }
+
+    #[test]
+    fn what_somebody_wrote_later_stays_be_it_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, venv) = (folder.path().join("state"), folder.path().join("venv"));
+        fs::create_dir(&venv).unwrap();
+        for name in ["a", "b"] {
+            symlink("/gone", venv.join(name)).unwrap();
+        }
+        let edits = ["a", "b"].map(|name| Edit { path: name.into(), content: Content::Link("/opt".into()) });
+        let mut patch = Patch::begin("1", &venv, "relink");
+        patch.apply(&state, &edits).unwrap();
+        patch.sync(&state).unwrap();
+        // By hand, until the clock of the file system has gone on.
+        let before = written(&venv.join("b"));
+        while written(&venv.join("b")) == before {
+            fs::remove_file(venv.join("b")).unwrap();
+            symlink("/opt", venv.join("b")).unwrap();
+        }
+        let patch = open(&state, "1").unwrap().unwrap();
+        assert!(!patch.is_untouched());
+        assert_eq!(patch.restore(&state).unwrap(), [PathBuf::from("b")]);
+        assert_eq!(content(&venv.join("a")).unwrap(), Content::Link("/gone".into()));
+        assert_eq!(content(&venv.join("b")).unwrap(), Content::Link("/opt".into()));
     }
 }

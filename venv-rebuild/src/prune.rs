@@ -15,7 +15,7 @@ use contract::record::About;
 use contract::run::Exit;
 use contract::signal;
 
-use crate::journal::{Journal, Step, Tree};
+use crate::journal::{self, Journal, Step, Tree};
 use crate::patch::Patch;
 use crate::session::{Matter, Session, Standing, Tally, Told};
 use crate::{backup, patch, refuse, stamp, swap};
@@ -44,15 +44,23 @@ pub(crate) fn run(session: &Session<'_>, state: &Path, paths: &[PathBuf], policy
         collect(session, path, &mut backups)?;
     }
     let mut tally = Tally::default();
-    for backup in backups.into_values().flat_map(|of_one| due(of_one.into_values().collect(), policy)) {
-        let matter = Matter { subject: Subject::from(&backup), cause: Vec::new() };
-        let told = match remove(session, &matter, &backup) {
-            Err(e) if e.is::<Held>() => session.tell(&matter, &said(Outcome::Skipped, format!("{e:#}")), Standing::Busy),
-            Err(e) => session.tell(&matter, &said(Outcome::Failed, format!("{e:#}")), Standing::Ill),
-            told => told,
-        }?;
+    let mut tell = |told: Told| {
         tally.count(Some(told.standing));
-        session.with_output(|out| out.write(&told.line))?;
+        session.with_output(|out| out.write(&told.line))
+    };
+    for of_one in backups.into_values() {
+        let (ours, unreadable) = sorted(of_one.into_values());
+        for (backup, why) in unreadable {
+            tell(session.tell(&Matter::of(&backup), &said(Outcome::Skipped, why), Standing::Ill)?)?;
+        }
+        for backup in due(ours, policy) {
+            let matter = Matter::of(&backup);
+            tell(match remove(session, &matter, &backup) {
+                Err(e) if e.is::<Held>() => session.tell(&matter, &said(Outcome::Skipped, format!("{e:#}")), Standing::Busy),
+                Err(e) => session.tell(&matter, &said(Outcome::Failed, format!("{e:#}")), Standing::Ill),
+                told => told,
+            }?)?;
+        }
     }
     forget(session, state, &paths, policy)?;
     Ok(if session.force.is_some() { tally.exit() } else { Exit::Done })
@@ -75,7 +83,7 @@ fn add(found: &mut Backups, venv: &Path, backups: Vec<PathBuf>) {
 /// Gathers our backups by the environment that they are of: of the path itself, or below it.
 fn collect(session: &Session<'_>, path: &Path, found: &mut Backups) -> anyhow::Result<()> {
     if path.join("pyvenv.cfg").exists() {
-        add(found, path, backup::backups(path)?);
+        add(found, path, backup::named(path)?);
         return Ok(());
     }
     let entries = match fs::read_dir(path) {
@@ -87,13 +95,25 @@ fn collect(session: &Session<'_>, path: &Path, found: &mut Backups) -> anyhow::R
     };
     let folders = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     for folder in folders.map(|entry| entry.path()).filter(|folder| !CLOSED.iter().any(|name| folder.ends_with(name))) {
-        match backup::backup_of(&folder).map(|venv| (venv, backup::marker(&folder))) {
-            Some((venv, Ok(Some(_)))) => add(found, &venv, vec![folder]),
-            Some((_, Err(e))) => session.with_output(|out| out.error("backup.unreadable", About::default(), None, &format!("{e:#}")))?,
+        match backup::backup_of(&folder) {
+            Some(venv) if !matches!(backup::marker(&folder), Ok(None)) => add(found, &venv, vec![folder]),
             _ => collect(session, &folder, found)?,
         }
     }
     Ok(())
+}
+
+/// Those that are ours, and those of which that cannot be seen, with the reason.
+fn sorted(named: impl Iterator<Item = PathBuf>) -> (Vec<PathBuf>, Vec<(PathBuf, String)>) {
+    let (mut ours, mut unreadable) = (Vec::new(), Vec::new());
+    for backup in named {
+        match backup::marker(&backup) {
+            Ok(Some(_)) => ours.push(backup),
+            Ok(None) => {}
+            Err(e) => unreadable.push((backup, format!("it cannot be seen whether this is a backup of ours: {e:#}"))),
+        }
+    }
+    (ours, unreadable)
 }
 
 /// The backups of one environment that go, newest first.
@@ -130,7 +150,8 @@ fn remove(session: &Session<'_>, matter: &Matter, backup: &Path) -> anyhow::Resu
         journal.end(&force.state)?;
         return Err(e).with_context(|| format!("cannot rename {}", shown(backup)));
     }
-    swap::remove(&aside)?;
+    let rest = || format!("what is left of it is at {}, and the next run with --force tries again", shown(&aside));
+    swap::remove(&aside).with_context(rest)?;
     let verified = Tree::at(backup)?.is_none() && Tree::at(&aside)?.is_none() && trees(&venv)? == others;
     let (said, standing) = if verified {
         (said(Outcome::Done, "removed this backup".to_owned()), Standing::Well)
@@ -160,10 +181,18 @@ fn forget(session: &Session<'_>, state: &Path, paths: &[PathBuf], policy: Policy
     let old = of_each.into_values().flat_map(|patches| patches.into_iter().skip(policy.keep));
     for patch in old.filter(|patch| is_older(&patch.id, policy.older_than)) {
         let text = format!("forget how to take back `{}` ({})", patch.verb, patch.id);
-        let matter = Matter { subject: patch.venv.clone(), cause: Vec::new() };
+        let matter = Matter::of(patch.venv.as_path());
         let told = match &session.force {
             None => session.tell(&matter, &said(Outcome::Planned, text), Standing::Well)?,
             Some(force) => {
+                let _lock = match force.lock(patch.venv.as_path()) {
+                    Err(e) if e.is::<Held>() => continue,
+                    lock => lock?,
+                };
+                // A change that could not be ended yet needs them.
+                if journal::is_open(state, &patch.id) {
+                    continue;
+                }
                 patch.discard(state)?;
                 let verified = patch::open(state, &patch.id)?.is_none();
                 session.tell_change(force, &matter, &Action { changed: true, verified, ..said(Outcome::Done, text) }, Standing::Well)?

@@ -11,7 +11,7 @@ use contract::venv::Probe;
 use rustix::fs::Access;
 use serde_json::{Value, json};
 
-use crate::backup::marker;
+use crate::backup::{is_own, marker};
 use crate::build::{breach_of_environment, hides_all};
 use crate::in_use::{User, users};
 use crate::swap::parent;
@@ -67,11 +67,11 @@ pub(crate) fn stranger(venv: &Path, probe: &Probe) -> Option<Refusal> {
     if owner != rustix::process::geteuid().as_raw() && owner != 0 {
         return Some(Refusal::Owner(owner));
     }
-    // One that was renamed into place by hand says that it is a backup of itself, and is in use again.
-    if let Ok(Some(marker)) = marker(venv)
-        && marker.of.as_path() != venv
-    {
-        return Some(Refusal::Backup(marker.of.as_path().to_owned()));
+    match marker(venv) {
+        Ok(Some(marker)) if !is_own(venv) => return Some(Refusal::Backup(marker.of.as_path().to_owned())),
+        // It would become a backup that nobody can tell for one.
+        Err(e) => return Some(Refusal::Unseen(format!("{e:#}; look at it, and remove it"))),
+        Ok(_) => {}
     }
     // A verdict may have been given without asking (--spawn each), or before somebody else came.
     let noted = probe.notes.iter().find(|note| note.code == "not-trusted").map(|note| note.text.clone());
@@ -146,7 +146,7 @@ impl Refusal {
                 list(names.iter().map(|name| shown(name)))
             ),
             Self::Mounted(points) => format!(
-                "{} is mounted inside it, and a swap would take that away from its path; unmount it first",
+                "{} is mounted inside it, and would go where it goes; unmount it first",
                 list(points.iter().map(|point| shown(point)))
             ),
             Self::InUse(users) => format!(

@@ -83,6 +83,13 @@ pub(crate) struct Matter {
     pub(crate) cause: Vec<String>,
 }
 
+impl Matter {
+    /// What nobody but the caller asked for.
+    pub(crate) fn of(path: &Path) -> Self {
+        Self { subject: Subject::from(path), cause: Vec::new() }
+    }
+}
+
 impl<'a> Session<'a> {
     pub(crate) fn new(out: &'a mut Output, options: &'a Options, force: Option<Force>) -> Self {
         Self { out: Mutex::new(out), options, force }

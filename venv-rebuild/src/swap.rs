@@ -64,13 +64,11 @@ fn explained(errno: Errno, venv: &Path) -> anyhow::Error {
     anyhow::Error::new(io::Error::from(errno)).context(advice)
 }
 
-/// Puts the tree `old` back at `venv` wherever a crash left it; returns whether it was away. The other one stays beside it.
-pub(crate) fn put_back(venv: &Path, aside: &Path, old: Tree, new: Tree) -> anyhow::Result<bool> {
+/// Puts the tree `old` back at `venv` wherever a crash left it. The other one stays beside it.
+pub(crate) fn put_back(venv: &Path, aside: &Path, old: Tree, new: Tree) -> anyhow::Result<()> {
     let here = Tree::at(venv)?;
-    let was_away = here != Some(old);
-    if was_away {
-        let parked = parked(aside);
-        let place = [&parked, aside].into_iter().find(|place| Tree::at(place).ok().flatten() == Some(old)).map(Path::to_owned);
+    if here != Some(old) {
+        let place = displaced(aside, old)?;
         let place =
             place.with_context(|| format!("the old environment of {} is at none of its places; look for it beside it", shown(venv)))?;
         match here {
@@ -79,14 +77,13 @@ pub(crate) fn put_back(venv: &Path, aside: &Path, old: Tree, new: Tree) -> anyho
             Some(_) => anyhow::bail!("something else stands at {} now; the old environment is at {}", shown(venv), shown(&place)),
         }
     }
-    replace::sync_folder(parent(venv))?;
-    Ok(was_away)
+    replace::sync_folder(parent(venv))
 }
 
-/// Where the new tree of a change stands that was put back, if it was ever made.
-pub(crate) fn displaced(aside: &Path, new: Tree) -> anyhow::Result<Option<PathBuf>> {
-    for place in [aside.to_owned(), parked(aside)] {
-        if Tree::at(&place)? == Some(new) {
+/// Where one of the two trees of a change stands that is not in use, if it was ever made.
+pub(crate) fn displaced(aside: &Path, tree: Tree) -> anyhow::Result<Option<PathBuf>> {
+    for place in [parked(aside), aside.to_owned()] {
+        if Tree::at(&place)? == Some(tree) {
             return Ok(Some(place));
         }
     }
@@ -172,7 +169,7 @@ mod tests {
                 }
                 _ => {}
             }
-            assert_eq!(put_back(&venv, &aside, old, new).unwrap(), crash != 0, "crash {crash}");
+            put_back(&venv, &aside, old, new).unwrap();
             let beside = displaced(&aside, new).unwrap().unwrap();
             assert!(venv.join("old").exists() && beside.join("new").exists(), "crash {crash}");
         }

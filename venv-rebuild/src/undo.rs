@@ -61,7 +61,7 @@ pub(crate) fn run(session: &Session<'_>, state: &Path, venvs: &[PathBuf], to: Op
     let mut tally = Tally::default();
     for venv in venvs {
         let root = resolved(&absolute(venv)?);
-        let matter = Matter { subject: Subject::from(&root), cause: Vec::new() };
+        let matter = Matter::of(&root);
         let told = match one(session, state, &matter, &root, to) {
             Err(e) if e.is::<Held>() => session.tell(&matter, &said(Outcome::Skipped, format!("{e:#}")), Standing::Busy),
             Err(e) => session.tell(&matter, &said(Outcome::Failed, format!("{e:#}")), Standing::Ill),
@@ -171,9 +171,8 @@ fn exchange(force: &Force, journal: &Journal, root: &Path, backup: &Path) -> any
 fn inverse(force: &Force, journal: &Journal, root: &Path, patch: &Patch) -> anyhow::Result<Back> {
     let mut back = Patch::begin(&journal.id, root, &patch.verb);
     let edits = patch.inverse(&force.state)?;
-    if let Err(e) = back.apply(&force.state, &edits).and_then(|()| back.sync()) {
-        back.restore(&force.state)?;
-        back.discard(&force.state)?;
+    if let Err(e) = back.apply(&force.state, &edits).and_then(|()| back.sync(&force.state)) {
+        back.take_back(&force.state)?;
         journal.end(&force.state)?;
         return Err(e);
     }
