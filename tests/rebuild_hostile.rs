@@ -142,7 +142,7 @@ fn a_full_disk_under_the_state_folder_stops_it_before_the_first_change() {
     let sandbox = Sandbox::new();
     let venv = dead(&sandbox);
     let old = ward::contents(&venv);
-    let script = "mount -t tmpfs -o size=64k none \"$1\" && (cat /dev/zero >\"$1/filler\" 2>/dev/null; true) && venv-rebuild --force --state-dir \"$1\" \"$2\"";
+    let script = "mount -t tmpfs -o size=64k,mode=700 none \"$1\" && (cat /dev/zero >\"$1/filler\" 2>/dev/null; true) && venv-rebuild --force --state-dir \"$1\" \"$2\"";
     let state = sandbox.work("full");
     fs::create_dir_all(&state).unwrap();
     let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(&state), arg(&venv)];
@@ -158,7 +158,7 @@ fn a_disk_under_the_state_folder_that_fills_up_meanwhile_leaves_no_second_tree()
     let venv = whole(&sandbox);
     let old = ward::contents(&venv);
     // With so many pages left it comes as far as the new tree; one less, and it never begins.
-    let script = "mount -t tmpfs -o size=64k none \"$1\" && head -c $((65536 - $3 * 4096)) /dev/zero >\"$1/filler\" &&
+    let script = "mount -t tmpfs -o size=64k,mode=700 none \"$1\" && head -c $((65536 - $3 * 4096)) /dev/zero >\"$1/filler\" &&
         venv-rebuild --force --full --state-dir \"$1\" \"$2\"";
     let state = sandbox.work("full");
     fs::create_dir_all(&state).unwrap();

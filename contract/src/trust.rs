@@ -227,6 +227,11 @@ mod tests {
         assert!(!is_ours(&to_file), "a link in between counts");
         fs::remove_file(&turned).unwrap();
         assert!(!is_ours(&to_file), "somebody may come to put something there");
+        let circle = folder.path().join("circle");
+        symlink("circle", &circle).unwrap();
+        assert!(is_ours(&circle.join("file")), "nobody else can turn it");
+        symlink("circle", way.join("circle")).unwrap();
+        assert!(!is_ours(&way.join("circle")));
     }
 
     #[test]
