@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -90,7 +90,7 @@ fn a_file_that_changes_while_it_is_read_is_read_again() {
     for (name, length) in [("small", 10_000), ("large", 6 << 20)] {
         let path = top.join(name);
         file(&path, vec![b'a'; length]);
-        let ran = paused(&sandbox, "read", &path, 1, &[&"create", &path], || fs::write(&path, vec![b'b'; length]).unwrap());
+        let ran = paused(&sandbox, "read", &path, 1, &[&"create", &path], |_| fs::write(&path, vec![b'b'; length]).unwrap());
         assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
         let kept = vault::ran(&sandbox, 0, &[&"cat", &"latest", &path]).stdout;
         assert!(kept.len() == length && kept.iter().all(|byte| *byte == b'b'), "{name}");
@@ -137,7 +137,7 @@ fn what_goes_while_it_is_kept_is_said() {
     let (top, link) = (sandbox.work("top"), sandbox.work("top/link"));
     file(&top.join("a"), "a");
     std::os::unix::fs::symlink("a", &link).unwrap();
-    let ran = paused(&sandbox, "openat", &top.join("a"), 1, &[&"create", &top], || fs::remove_file(&link).unwrap());
+    let ran = paused(&sandbox, "openat", &top.join("a"), 1, &[&"create", &top], |_| fs::remove_file(&link).unwrap());
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert_eq!(errors(&ran), [("unreadable".to_owned(), link.to_str().unwrap().to_owned())]);
     assert_eq!(vault::ran(&sandbox, 0, &[&"cat", &"latest", &top.join("a")]).text(), "a");
@@ -222,7 +222,7 @@ fn folders_that_their_owner_may_not_write_to_come_and_go() {
     belongs_to_nobody(&top);
     as_nobody(test, &sandbox, &[&"restore", &"latest", &"--exact", &"--force"]).unwrap().run().code(0).ok();
     vault::same(&before, &vault::inventory(&top));
-    assert_eq!(vault::left_over(sandbox.root()), Vec::<PathBuf>::new());
+    assert!(vault::left_over(sandbox.root()).is_empty());
 }
 
 #[test]

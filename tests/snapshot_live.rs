@@ -87,7 +87,7 @@ fn disturbed(reason: &str, words: vault::Words<'_>, disturb: impl FnOnce(&Sandbo
     let mut all: Vec<&dyn AsRef<OsStr>> = vec![&"restore", &id, &"--force"];
     all.extend(words);
     // The folder of journals is opened to look into it, then to sync it when the restore begins, and again right before the exchange.
-    let ran = paused(&sandbox, "openat", &journal, 3, &all, || {
+    let ran = paused(&sandbox, "openat", &journal, 3, &all, |_| {
         assert_eq!(fs::read_dir(&journal).unwrap().count(), 1, "it is not in the middle of it");
         disturb(&sandbox, &top);
         left = inventory(sandbox.root().join("work").as_path());
@@ -142,7 +142,7 @@ fn what_somebody_put_where_nothing_was_stops_it() {
     let (top, id) = changed(&sandbox);
     fs::remove_file(top.join("sub/b")).unwrap();
     let journal = vault::store(&sandbox).join("journal");
-    let ran = paused(&sandbox, "openat", &journal, 3, &[&"restore", &id, &"--force"], || file(&top.join("sub/b"), "a stranger's"));
+    let ran = paused(&sandbox, "openat", &journal, 3, &[&"restore", &id, &"--force"], |_| file(&top.join("sub/b"), "a stranger's"));
     assert_eq!(ran.code, Some(1), "{}", ran.text());
     assert_eq!(fs::read_to_string(top.join("sub/b")).unwrap(), "a stranger's");
     assert_eq!(fs::read_to_string(top.join("sub/a")).unwrap(), "new sub/a, and longer");
@@ -177,6 +177,23 @@ fn what_somebody_put_into_a_folder_that_goes_stops_it() {
     disturbed("somebody made", &[&"--exact"], |_, top| {
         file(&top.join("added/precious"), "precious");
     });
+}
+
+#[test]
+fn the_first_signal_takes_it_back_and_ends_it() {
+    for (name, number) in [("INT", 2), ("TERM", 15)] {
+        let sandbox = Sandbox::new();
+        let (top, id) = changed(&sandbox);
+        let before = inventory(&top);
+        let journal = vault::store(&sandbox).join("journal");
+        let ran = paused(&sandbox, "openat", &journal, 3, &[&"restore", &id, &"--exact", &"--force"], |process| {
+            assert!(std::process::Command::new("kill").args([&format!("-{name}"), process]).status().unwrap().success());
+        });
+        assert_eq!((ran.code, ran.signal), (None, Some(number)), "{}", ran.text());
+        assert_eq!(vault::ending(&ran).0, "cancelled");
+        same(&before, &inventory(&top));
+        ran_again(&sandbox);
+    }
 }
 
 #[test]

@@ -226,8 +226,9 @@ pub(crate) fn traced(sandbox: &Sandbox, expression: &str, log: &Path, words: Wor
     sandbox.command("strace", words).env("RAYON_NUM_THREADS", "1").run()
 }
 
-/// Runs `snapshot` up to the nth call of a kind that names a path, lets somebody else do something, and then lets it go on.
-pub(crate) fn paused(sandbox: &Sandbox, call: &str, path: &Path, nth: usize, words: Words<'_>, meanwhile: impl FnOnce()) -> Ran {
+/// Runs `snapshot` up to the nth call of a kind that names a path, lets somebody else do something, who is told its process, and then
+/// lets it go on.
+pub(crate) fn paused(sandbox: &Sandbox, call: &str, path: &Path, nth: usize, words: Words<'_>, meanwhile: impl FnOnce(&str)) -> Ran {
     let log = sandbox.root().join("paused.log");
     let _ = fs::remove_file(&log);
     let inject = format!("inject={call}:signal=SIGSTOP:when={nth}");
@@ -244,10 +245,11 @@ pub(crate) fn paused(sandbox: &Sandbox, call: &str, path: &Path, nth: usize, wor
         assert!(child.try_wait().unwrap().is_none(), "it never came there: {said}");
         std::thread::sleep(std::time::Duration::from_millis(5));
     };
-    meanwhile();
+    meanwhile(&thread);
     let sent = std::process::Command::new("kill").args(["-CONT", &thread]).output().unwrap();
     assert!(sent.status.success(), "{sent:?}: {}", fs::read_to_string(&log).unwrap());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    Ran { code: output.status.code(), signal: None, stdout: output.stdout, stderr }
+    let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+    Ran { code: output.status.code(), signal, stdout: output.stdout, stderr }
 }
