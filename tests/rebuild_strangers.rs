@@ -82,11 +82,12 @@ fn nothing_is_repaired_that_leads_to_a_strangers_folder() {
     ground.says(&[], &theirs);
     ground.says(&["--full"], &theirs);
     // A verdict that was given without asking.
-    let asked = ["--spawn", "each"].map(arg).into_iter().chain([arg(&ground.venv)]);
-    let records = ground.sandbox.tool("venv-probe", asked).run().code(0);
-    assert!(!records.text().contains("not-trusted"), "{}", records.text());
-    let told = ward::action(&ward::rebuild(&ground.sandbox, &[] as &[&str]).input(records.text()).run().code(0));
-    assert_eq!(told["data"]["outcome"], "skipped", "{told}");
+    for spawn in ["each", "never"] {
+        let records = ground.sandbox.tool("venv-probe", [arg("--spawn"), arg(spawn), arg(&ground.venv)]).run().code(0);
+        assert!(!records.text().contains("not-trusted"), "{}", records.text());
+        let told = ward::action(&ward::rebuild(&ground.sandbox, &[] as &[&str]).input(records.text()).run().code(0));
+        assert_eq!(told["data"]["outcome"], "skipped", "{told}");
+    }
 }
 
 /// One on PATH, or where version managers keep theirs, is passed over.

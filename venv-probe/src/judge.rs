@@ -223,9 +223,10 @@ impl<'a> Patient<'a> {
         self.places.sites.iter().map(|(_, site)| site)
     }
 
-    /// Who else decides what a start of this interpreter runs; not asked under `--spawn each`, which is the caller's word for it.
+    /// Who else decides what a start of this interpreter runs; not asked under `--spawn each`, which is the caller's word for it, nor
+    /// under `--spawn never`, where nothing of it runs.
     pub(crate) fn breach(&self, real: Option<&Path>, court: &Court) -> Option<String> {
-        if court.options.spawn == Spawn::Each {
+        if court.options.spawn != Spawn::Class {
             return None;
         }
         let below = |folder: &Path, except: &[&str]| court.trust.breach_below(folder, except);

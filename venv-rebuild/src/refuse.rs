@@ -73,7 +73,7 @@ pub(crate) fn stranger(venv: &Path, probe: &Probe) -> Option<Refusal> {
         Err(e) => return Some(Refusal::Unseen(format!("{e:#}; look at it, and remove it"))),
         Ok(_) => {}
     }
-    // A verdict may have been given without asking (--spawn each), or before somebody else came.
+    // A verdict may have been given without asking (--spawn each, --spawn never), or before somebody else came.
     let noted = probe.notes.iter().find(|note| note.code == "not-trusted").map(|note| note.text.clone());
     noted.or_else(|| breach_of_environment(venv)).map(Refusal::Untrusted)
 }
