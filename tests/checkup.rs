@@ -14,9 +14,9 @@ pub(crate) fn installed(sandbox: &Sandbox) -> PathBuf {
     let (prefix, target) = (sandbox.root().join("prefix"), sandbox.root().join("target"));
     fs::create_dir_all(target.join("release")).unwrap();
     for Tool { name, .. } in TOOLS {
-        fs::copy(binary(name), target.join("release").join(name)).unwrap();
+        tests::copy_program(binary(name), target.join("release").join(name));
     }
-    ward::program(&sandbox.root().join("front/cargo"), &format!("echo \"$PWD $*\" >>{}/cargo-was-asked", sandbox.root().display()));
+    tests::write_program(sandbox.root().join("front/cargo"), &format!("echo \"$PWD $*\" >>{}/cargo-was-asked", sandbox.root().display()));
     let run = sandbox.command(workspace().join("scripts/install"), [arg("--prefix"), arg(&prefix)]).env("CARGO_TARGET_DIR", &target);
     let ran = run.env("PATH", ward::path_with(&sandbox.root().join("front"))).run().code(0);
     assert!(ran.text().contains(&format!("into {}/bin\n", prefix.display())), "{}", ran.text());
@@ -264,11 +264,11 @@ fn the_hook_never_fails_an_agent_and_never_waits_for_a_probe_that_hangs() {
 
     let probe = prefix.join("bin/venv-probe");
     for lines in ["exit 2", "echo nonsense", "kill -9 $$"] {
-        ward::program(&probe, lines);
+        tests::write_program(&probe, lines);
         drop(hook(&sandbox, &prefix, &[&ill], true).code(0));
     }
     let pids = sandbox.root().join("pids");
-    ward::program(&probe, &format!("echo $$ >>{}; exec sleep 600", pids.display()));
+    tests::write_program(&probe, &format!("echo $$ >>{}; exec sleep 600", pids.display()));
     // Were it to wait, or to hold the agent's pipes, this would take ten minutes.
     drop(hook(&sandbox, &prefix, &[&ill], true).code(0));
     for pid in fs::read_to_string(&pids).unwrap().lines() {

@@ -10,7 +10,6 @@ use tests::{Ran, Run, Sandbox, binary, workspace};
 
 use crate::checkup::installed;
 use crate::vault::{create, file, forge, manifest, snapshot};
-use crate::ward;
 
 /// A home and a project with something of every set that Linux has, and a credential that only `.mcp.json` knows of.
 fn project(sandbox: &Sandbox) -> PathBuf {
@@ -163,7 +162,7 @@ fn trouble_is_mailed_where_that_is_asked_for() {
     let project = project(&sandbox);
     file(&project.join(".mcp.json"), "nonsense");
     let (bin, mail) = (sandbox.root().join("bin"), sandbox.root().join("mail"));
-    ward::program(&bin.join("sendmail"), &format!("cat >'{}'", mail.display()));
+    tests::write_program(bin.join("sendmail"), &format!("cat >'{}'", mail.display()));
     let path = format!("PATH={}:/usr/bin:/bin", bin.display());
     let ran = day(&sandbox, &[&path, "MENDLINE_MAILTO=someone@example.org"], &[]).code(2);
     assert_eq!((ran.text().as_str(), ran.stderr.as_str()), ("", ""));

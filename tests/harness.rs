@@ -301,6 +301,31 @@ impl Ran {
     }
 }
 
+/// Copies a program that is to be started. Another process does it: while a file is open for writing in this one, a child that another
+/// test begins at that moment has it open too, and the program cannot be started (`ETXTBSY`, execve(2)).
+///
+/// # Panics
+/// It cannot be copied.
+pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let copied = Command::new("cp").arg("--").args([from.as_ref(), to.as_ref()]).status().expect("cp starts");
+    assert!(copied.success(), "{} cannot be copied", from.as_ref().display());
+}
+
+/// Puts a program of a few lines of sh somewhere; not from this process either.
+///
+/// # Panics
+/// It cannot be written.
+pub fn write_program(path: impl AsRef<Path>, lines: &str) {
+    let mut install = Command::new("install")
+        .args(["-D", "-m", "755", "/dev/stdin"])
+        .arg(path.as_ref())
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("install starts");
+    write!(install.stdin.take().expect("a pipe"), "#!/bin/sh\n{lines}\n").expect("it reads");
+    assert!(install.wait().expect("it ends").success(), "{} cannot be written", path.as_ref().display());
+}
+
 /// A path as an argument.
 #[must_use]
 pub fn arg(path: impl AsRef<OsStr>) -> OsString {

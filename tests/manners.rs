@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tests::Stdin::{Drawn, Filtered, Taken, Unread};
 use tests::{Ran, Sandbox, Stdin, TOOLS, Tool, Way, arg, binary, workspace};
 
-use crate::{corpus, ward};
+use crate::corpus;
 
 const UNKNOWN: &str = "{\"v\":1,\"type\":\"weather.probe\",\"id\":\"a.1\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"data\":{ \"n\":1.10, \"big\":18446744073709551616,\"n\":2}}";
 const NEWER: &str = "{\"v\":2,\"type\":\"venv.probe\",\"id\":\"a.2\",\"tool\":\"t\",\"host\":\"h\",\"ts\":\"2026-08-23T10:11:12.345Z\",\"subject\":\"/\",\"data\":{\"status\":\"broken\"}}";
@@ -27,8 +27,8 @@ fn run(tool: &str, args: &[&str], input: impl Into<Vec<u8>>) -> Ran {
 /// A copy of a tool that finds a `report` of these lines of sh beside it.
 pub(crate) fn beside_a_report(sandbox: &Sandbox, tool: &str, lines: &str) -> PathBuf {
     let folder = sandbox.root().join("beside");
-    ward::program(&folder.join("report"), lines);
-    fs::copy(binary(tool), folder.join(tool)).unwrap();
+    tests::write_program(folder.join("report"), lines);
+    tests::copy_program(binary(tool), folder.join(tool));
     folder.join(tool)
 }
 

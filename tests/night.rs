@@ -1,6 +1,6 @@
 //! `scripts/cron/nightly-check` as cron runs it: no HOME, a short PATH, no terminal.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use tests::{Ran, Sandbox, binary, workspace};
 
-use crate::{corpus, ward};
+use crate::corpus;
 
 /// Runs it through `env -i` over the sandbox's `work`.
 fn night(sandbox: &Sandbox, path: &str, settings: &[String]) -> Ran {
@@ -97,8 +97,8 @@ fn a_report_that_fails_takes_no_news_with_it() {
     let sandbox = Sandbox::new();
     corpus::dead(&sandbox.work("a/.venv"));
     let bin = sandbox.root().join("bin");
-    ward::program(&bin.join("venv-probe"), &format!("exec {} \"$@\"", binary("venv-probe").display()));
-    ward::program(&bin.join("report"), "exit 3");
+    tests::write_program(bin.join("venv-probe"), &format!("exec {} \"$@\"", binary("venv-probe").display()));
+    tests::write_program(bin.join("report"), "exit 3");
     let ran = night(&sandbox, "", &[format!("MENDLINE_BIN={}", bin.display())]).code(1);
     assert!(
         ran.text().contains("1 environment, 1 broken") && ran.text().contains("report could not draw all of it (exit status 3)"),
@@ -112,11 +112,7 @@ fn mail_goes_out_and_nothing_is_printed() {
     let sandbox = Sandbox::new();
     corpus::dead(&sandbox.work("a/.venv"));
     let (bin, mail) = (sandbox.root().join("bin"), sandbox.root().join("mail"));
-    fs::create_dir(&bin).unwrap();
-    let mut fake = File::create(bin.join("sendmail")).unwrap();
-    write!(fake, "#!/bin/sh\n{{ echo \"$@\"; env; cat; }} >'{}'\n", mail.display()).unwrap();
-    fake.set_permissions(fs::Permissions::from_mode(0o755)).unwrap();
-    drop(fake);
+    tests::write_program(bin.join("sendmail"), &format!("{{ echo \"$@\"; env; cat; }} >'{}'", mail.display()));
     let path = format!("{}:/usr/bin:/bin", bin.display());
     let ran = night(&sandbox, &path, &["MENDLINE_MAILTO=someone@example.org".to_owned()]).code(1);
     assert_eq!((ran.text().as_str(), ran.stderr.as_str()), ("", ""));
@@ -216,11 +212,7 @@ fn the_last_thirty_are_kept() {
 fn a_stream_without_its_end_is_trouble_whatever_the_status_says() {
     let sandbox = Sandbox::new();
     let bin = sandbox.root().join("bin");
-    fs::create_dir(&bin).unwrap();
-    let mut fake = File::create(bin.join("venv-probe")).unwrap();
-    fake.write_all(b"#!/bin/sh\nexit 0\n").unwrap();
-    fake.set_permissions(fs::Permissions::from_mode(0o755)).unwrap();
-    drop(fake);
+    tests::write_program(bin.join("venv-probe"), "exit 0");
     let ran = night(&sandbox, "", &[format!("MENDLINE_BIN={}", bin.display())]).code(2);
     assert!(ran.text().contains("nothing was judged; venv-probe had trouble (exit status 0)"), "{}", ran.text());
 }

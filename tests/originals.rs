@@ -114,7 +114,7 @@ fn where_no_new_one_can_be_made_the_old_one_stays() {
     ward::kill(&venv);
     let old = ward::contents(&venv);
     let front = sandbox.work("front");
-    ward::program(&front.join("uv"), "echo 'error: no room for an environment' >&2; exit 2");
+    tests::write_program(front.join("uv"), "echo 'error: no room for an environment' >&2; exit 2");
     let run = ward::rebuild(&sandbox, [arg("--full"), arg("--force"), arg(&venv)]).env("PATH", ward::path_with(&front));
     let data = ward::told(&run.run().code(1), "rebuild", "failed");
     assert!(data["text"].as_str().unwrap().contains("no room for an environment"), "{data}");
@@ -155,7 +155,7 @@ fn what_could_not_be_seen_is_never_well() {
     // No probe at all, one that dies, one that talks nonsense, and one that is not sure.
     let alone = sandbox.work("alone");
     fs::create_dir_all(&alone).unwrap();
-    fs::copy(binary("venv-rebuild"), alone.join("venv-rebuild")).unwrap();
+    tests::copy_program(binary("venv-rebuild"), alone.join("venv-rebuild"));
     let unsure = json!({"v": 1, "type": "venv.probe", "id": "a.1", "tool": "venv-probe", "host": "h", "ts": "2026-08-23T10:11:12.345Z",
         "subject": venv, "data": {"status": "unknown", "layout": "venv", "level": "default", "proof": {"by": "files"}, "faults": [], "took_ms": 1}});
     let end = json!({"v": 1, "type": "end", "id": "a.2", "tool": "venv-probe", "host": "h", "ts": "2026-08-23T10:11:12.345Z",
@@ -167,7 +167,7 @@ fn what_could_not_be_seen_is_never_well() {
         let is_told = probe == Some(whole.as_str());
         drop(fs::remove_file(alone.join("venv-probe")));
         if let Some(lines) = probe {
-            ward::program(&alone.join("venv-probe"), lines);
+            tests::write_program(alone.join("venv-probe"), lines);
         }
         let words = [arg("--force"), arg("--full"), arg("--format"), arg("json"), arg(&venv)];
         let ran = sandbox.command(alone.join("venv-rebuild"), words).env("PATH", "/usr/bin:/bin").run();

@@ -85,7 +85,7 @@ fn an_unreadable_folder_is_reported_and_the_rest_is_judged() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let probe = sandbox.root().join("venv-probe");
-    fs::copy(tests::binary("venv-probe"), &probe).unwrap();
+    tests::copy_program(tests::binary("venv-probe"), &probe);
     let ran = if rustix::process::geteuid().is_root() {
         let drop = ["--reuid=65534", "--regid=65534", "--clear-groups"].map(arg);
         sandbox.command("setpriv", drop.into_iter().chain([arg(&probe), arg(&work)])).run().code(2)
@@ -226,7 +226,7 @@ fn a_stranger_has_no_part_in_the_base() {
     let (from, library) = (real.parent().unwrap().with_file_name("lib").join(version), base.join("lib").join(version));
     fs::create_dir_all(base.join("bin")).unwrap();
     fs::create_dir_all(library.join("site-packages")).unwrap();
-    fs::copy(&real, base.join("bin").join(version)).unwrap();
+    tests::copy_program(&real, base.join("bin").join(version));
     for name in fs::read_dir(&from).unwrap().map(|entry| entry.unwrap().file_name()) {
         drop(symlink(from.join(&name), library.join(&name)));
     }

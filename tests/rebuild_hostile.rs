@@ -39,7 +39,7 @@ fn dead(sandbox: &Sandbox) -> PathBuf {
 /// A run with a uv of the test's own in front, which is given what it does instead of installing.
 fn with_uv(sandbox: &Sandbox, instead: &str, args: &[&str], venv: &Path) -> Ran {
     let lines = format!("case $* in *install*) {instead};; esac\nexec {} \"$@\"", ward::on_path("uv").display());
-    ward::program(&sandbox.root().join("front/uv"), &lines);
+    tests::write_program(sandbox.root().join("front/uv"), &lines);
     let args = args.iter().map(arg).chain([arg("--force"), arg(venv)]);
     ward::rebuild(sandbox, args).env("PATH", ward::path_with(&sandbox.root().join("front"))).run()
 }
@@ -185,7 +185,7 @@ fn a_folder_that_may_not_be_written_is_said_and_left_alone() {
     let tools = sandbox.root().join("tools");
     fs::create_dir_all(&tools).unwrap();
     for tool in ["venv-rebuild", "venv-probe"] {
-        fs::copy(binary(tool), tools.join(tool)).unwrap();
+        tests::copy_program(binary(tool), tools.join(tool));
     }
     let nobody = rustix::process::geteuid().is_root();
     if nobody {

@@ -31,7 +31,7 @@ impl Scene {
         }
         let (root, uv) = (sandbox.root().display(), ward::on_path("uv"));
         let lines = format!("case $* in *install*) echo $$ >>{root}/begun; read -r _ <{root}/go-on;; esac\nexec {} \"$@\"", uv.display());
-        ward::program(&sandbox.root().join("slow/uv"), &lines);
+        tests::write_program(sandbox.root().join("slow/uv"), &lines);
         let old = ward::contents(&venv);
         Self { sandbox, venv, old }
     }

@@ -48,7 +48,7 @@ fn files_that_nothing_explains_are_carried_over_as_they_are_and_named() {
     let sandbox = Sandbox::new();
     let venv = environment(&sandbox);
     let site = ward::packages(&venv);
-    ward::program(&venv.join("bin/invoice.py"), "echo invoice");
+    tests::write_program(venv.join("bin/invoice.py"), "echo invoice");
     write(&venv.join("etc/app.conf"), "key=1\n");
     write(&venv.join("share/models/w.bin"), "weights");
     fs::create_dir_all(venv.join("share/spool")).unwrap();

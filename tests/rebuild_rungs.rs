@@ -372,7 +372,7 @@ fn an_interpreter_that_is_not_what_its_files_say_is_found_out_by_its_start() {
         for folder in [&bin, &include, &base.join("lib")] {
             fs::create_dir_all(folder).unwrap();
         }
-        fs::copy(program, bin.join(format!("python{minor}"))).unwrap();
+        tests::copy_program(program, bin.join(format!("python{minor}")));
         symlink(prefix.join(format!("lib/python{minor}")), base.join(format!("lib/python{minor}"))).unwrap();
         fs::write(include.join("patchlevel.h"), "#define PY_MICRO_VERSION 99\n").unwrap();
         let cfg = fs::read_to_string(venv.join("pyvenv.cfg")).unwrap();

@@ -74,7 +74,7 @@ fn nothing_is_repaired_that_leads_to_a_strangers_folder() {
     fs::create_dir_all(theirs.join("lib/python3.12/encodings")).unwrap();
     fs::create_dir_all(theirs.join("bin")).unwrap();
     fs::write(theirs.join("lib/python3.12/encodings/__init__.py"), "").unwrap();
-    fs::copy("/bin/true", theirs.join("bin/python3")).unwrap();
+    tests::copy_program("/bin/true", theirs.join("bin/python3"));
     let python = ground.venv.join("bin/python");
     fs::remove_file(&python).unwrap();
     symlink(theirs.join("bin/python3.12"), &python).unwrap();
@@ -168,7 +168,7 @@ fn a_source_that_a_stranger_can_change_is_not_built_again() {
 fn an_installer_in_a_strangers_home_is_passed_over() {
     let Some(ground) = ground() else { return };
     let home = ground.sandbox.work("theirs");
-    ward::program(&home.join(".local/bin/uv"), &format!("touch {}\nexit 1", ground.witness.display()));
+    tests::write_program(home.join(".local/bin/uv"), &format!("touch {}\nexit 1", ground.witness.display()));
     give(&home);
     let ran =
         ward::rebuild(&ground.sandbox, [arg("--full"), arg("--force"), arg(&ground.venv)]).env("HOME", &home).env("PATH", "/usr/bin:/bin");

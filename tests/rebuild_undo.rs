@@ -91,8 +91,8 @@ fn what_the_probe_sees_no_environment_in_is_taken_back_all_the_same() {
     ward::same(&before, &ward::contents(&venv));
 
     let nowhere = sandbox.root().join("nowhere");
-    ward::program(&nowhere.join("venv-probe"), "exit 1");
-    fs::copy(tests::binary("venv-rebuild"), nowhere.join("venv-rebuild")).unwrap();
+    tests::write_program(nowhere.join("venv-probe"), "exit 1");
+    tests::copy_program(tests::binary("venv-rebuild"), nowhere.join("venv-rebuild"));
     let args = [arg("undo"), arg("--force"), arg(&venv)];
     let data = ward::told(&sandbox.command(nowhere.join("venv-rebuild"), args).run().code(0), "undo", "done");
     assert_eq!(data["detail"], json!({"status": "unknown"}), "{data}");

@@ -152,7 +152,7 @@ fn as_nobody(test: &str, sandbox: &Sandbox, words: vault::Words<'_>) -> Option<R
     // Where the binaries lie may be closed to others.
     let program = sandbox.root().join("snapshot");
     if !program.exists() {
-        fs::copy(tests::binary("snapshot"), &program).unwrap();
+        tests::copy_program(tests::binary("snapshot"), &program);
         chown(sandbox.root(), Some(65534), Some(65534)).unwrap();
     }
     let setpriv = ["--reuid=65534", "--regid=65534", "--clear-groups"].map(std::ffi::OsString::from).into_iter().chain([program.into()]);

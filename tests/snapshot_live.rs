@@ -236,7 +236,7 @@ fn a_program_that_runs_is_replaced_and_runs_on() {
     let sandbox = Sandbox::new();
     let path = sandbox.work("top/program");
     fs::create_dir(path.parent().unwrap()).unwrap();
-    fs::copy("/bin/sleep", &path).unwrap();
+    tests::copy_program("/bin/sleep", &path);
     let id = create(&sandbox, &[&path]);
     let mut grown = fs::read(&path).unwrap();
     grown.push(0);

@@ -188,14 +188,6 @@ pub(crate) fn kill(venv: &Path) {
     symlink("/opt/python-that-is-gone/bin/python3", link).expect("a link");
 }
 
-/// Puts a program of a few lines of sh into a folder.
-pub(crate) fn program(path: &Path, lines: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-    fs::write(path, format!("#!/bin/sh\n{lines}\n")).expect("a program");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its mode");
-}
-
 /// The program of that name on PATH.
 pub(crate) fn on_path(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").expect("a PATH");
