@@ -15,6 +15,7 @@ pub mod mounts;
 pub mod output;
 pub mod path;
 pub mod pathset;
+pub mod pep508;
 pub mod progress;
 pub mod project;
 pub mod record;

@@ -3,6 +3,7 @@
 use std::str::FromStr as _;
 
 use anyhow::Context as _;
+use contract::pep508::{is_safe_marker, is_safe_requirement};
 use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree, Requirement, VerbatimUrl, VersionOrUrl};
 use rustix::system::uname;
 
@@ -37,7 +38,7 @@ impl Markers {
 
     /// Whether a marker holds; `None` where it cannot be read.
     pub(super) fn hold(&self, marker: &str, extras: &[ExtraName]) -> Option<bool> {
-        let tree = (is_short(marker) && is_simple(marker) && is_defined(marker)).then(|| MarkerTree::parse_str::<VerbatimUrl>(marker))?;
+        let tree = is_safe_marker(marker).then(|| MarkerTree::parse_str::<VerbatimUrl>(marker))?;
         Some(tree.ok()?.evaluate(&self.0, extras))
     }
 
@@ -49,16 +50,7 @@ impl Markers {
 
 /// Reads a requirement (PEP 508); `None` where it is none.
 pub(super) fn requirement(text: &str) -> Option<Requirement> {
-    let safe =
-        is_short(text) && is_well_named(text) && text.split_once(';').is_none_or(|(_, marker)| is_simple(marker) && is_defined(marker));
-    safe.then(|| Requirement::from_str(text))?.ok()
-}
-
-/// Whether no name or extra ends in a sign: pep508_rs 0.9.2 panics on one that does.
-fn is_well_named(text: &str) -> bool {
-    let sign = ['-', '_', '.'];
-    let head = text.split(['@', ';', '(', '<', '=', '>', '~', '!']).next().unwrap_or(text);
-    head.split(|c: char| !c.is_ascii_alphanumeric() && !sign.contains(&c)).all(|name| !name.ends_with(sign))
+    is_safe_requirement(text).then(|| Requirement::from_str(text))?.ok()
 }
 
 /// Whether an installed version is one that the requirement allows; a pre-release that is installed was wanted.
@@ -76,36 +68,6 @@ pub(super) fn extras(names: &[String]) -> Vec<ExtraName> {
     names.iter().filter_map(|name| ExtraName::from_str(name).ok()).collect()
 }
 
-/// Nothing that people write is longer or nested deeper; the parser is recursive.
-fn is_short(text: &str) -> bool {
-    text.len() <= 10_000 && text.matches('(').count() <= 100
-}
-
-/// pep508_rs makes a decision diagram of a marker, which every extra and every `in` can double, unless `or` alone joins them.
-fn is_simple(marker: &str) -> bool {
-    let mut quote = None;
-    let bare = marker.chars().map(|c| match quote {
-        None if matches!(c, '\'' | '"') => {
-            quote = Some(c);
-            ' '
-        }
-        None => c,
-        Some(open) => {
-            quote = quote.filter(|_| c != open);
-            ' '
-        }
-    });
-    let bare: String = bare.collect();
-    let count = |words: &[&str]| bare.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| words.contains(word)).count();
-    count(&["extra", "in"]) <= 20 || count(&["and"]) == 0
-}
-
-/// Whether only versions are compared by `~=`: pep508_rs 0.9.2 panics on a string, and on everything after that.
-fn is_defined(marker: &str) -> bool {
-    let versions = ["python_version", "python_full_version", "implementation_version"];
-    marker.match_indices("~=").all(|(at, _)| versions.iter().any(|name| marker[..at].trim_end().ends_with(name)))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -118,28 +80,6 @@ mod tests {
         assert_eq!(markers.hold("python_version < '3.10' and os_name == 'posix'", &[]), Some(true));
         assert_eq!(markers.hold("sys_platform == 'win32'", &[]), Some(false));
         assert_eq!(markers.hold("'x' in dependency_groups and", &[]), None);
-    }
-
-    #[test]
-    fn nesting_is_bounded() {
-        assert!(requirement(&format!("a ; {}", "(".repeat(5000))).is_none());
-    }
-
-    #[test]
-    fn a_name_that_ends_in_a_sign_is_none() {
-        for text in ["a.", "a. >=1", "a[b-]", "a[b_ ,c]", "a.[b]", "a-;os_name=='x'"] {
-            assert!(requirement(text).is_none(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_marker_that_would_grow_without_bound_is_refused() {
-        let pairs = |many: usize| (0..many).map(|n| format!("(extra == 'a{n}' or 'b{n}' in os_name)")).collect::<Vec<_>>().join(" and ");
-        let list = (0..200).map(|n| format!("extra == 'and-{n}'")).collect::<Vec<_>>().join(" or ");
-        let markers = Markers::of("3.9.18", "cpython").unwrap();
-        assert!(markers.hold(&pairs(10), &[]).is_some() && markers.hold(&list, &[]).is_some());
-        assert!(markers.hold(&pairs(11), &[]).is_none() && requirement(&format!("a; {}", pairs(40))).is_none());
-        assert!(markers.hold(&format!("'\"' == os_name and {}", pairs(40)), &[]).is_none());
     }
 
     proptest! {
