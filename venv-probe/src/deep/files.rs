@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
+use std::panic::resume_unwind;
 use std::path::Path;
-use std::{fs, io};
+use std::sync::mpsc::{self, SyncSender};
+use std::{fs, io, mem, thread};
 
 use contract::path::{Subject, shown};
 use contract::record::Status;
@@ -58,19 +60,18 @@ impl Group {
 /// Judges the files of all distributions.
 pub(super) fn judge(dists: &[&Dist], found: &mut Findings) {
     let mut all: Vec<Deviations> = dists.iter().map(|dist| Deviations::of(dist)).collect();
-    let mut batch = Vec::with_capacity(BATCH);
-    for (at, dist) in dists.iter().enumerate() {
-        let list = record::each(dist, |line| {
-            if line.is_verifiable(&dist.info) && !is_known_to_be_missing(dist, &line) {
-                batch.push((at, line));
-            }
-            if batch.len() == BATCH {
-                check(&mut batch, &mut all);
-            }
-        });
-        all[at].list = list;
-    }
-    check(&mut batch, &mut all);
+    thread::scope(|scope| {
+        // Lists are read while files are.
+        let (batches, ready) = mpsc::sync_channel(1);
+        let lists = scope.spawn(move || read(dists, &batches));
+        for batch in ready {
+            check(batch, &mut all);
+        }
+        let lists = lists.join().unwrap_or_else(|panic| resume_unwind(panic));
+        for (of_one, list) in all.iter_mut().zip(lists) {
+            of_one.list = list;
+        }
+    });
     let rivals = rivals(&all);
     for of_one in &all {
         missing(of_one, found);
@@ -80,10 +81,32 @@ pub(super) fn judge(dists: &[&Dist], found: &mut Findings) {
     unverifiable(&all, found);
 }
 
+/// Lines of lists, each with the number of its distribution.
+type Batch = Vec<(usize, Line)>;
+
+/// Reads what the distributions list; the state of each list.
+fn read(dists: &[&Dist], batches: &SyncSender<Batch>) -> Vec<io::Result<List>> {
+    let mut batch = Batch::new();
+    let send = |batch: &mut Batch| batches.send(mem::take(batch)).expect("whoever asked waits for all of it");
+    let lists = dists.iter().enumerate().map(|(at, dist)| {
+        record::each(dist, |line| {
+            if line.is_verifiable(&dist.info) && !is_known_to_be_missing(dist, &line) {
+                batch.push((at, line));
+            }
+            if batch.len() == BATCH {
+                send(&mut batch);
+            }
+        })
+    });
+    let lists = lists.collect();
+    send(&mut batch);
+    lists
+}
+
 /// In the order of the lines, whichever is looked at first.
-fn check(batch: &mut Vec<(usize, Line)>, all: &mut [Deviations]) {
+fn check(batch: Batch, all: &mut [Deviations]) {
     let states: Vec<State> = batch.par_iter().map_init(|| vec![0; BLOCK], |buffer, (_, line)| line.check(buffer)).collect();
-    for ((at, line), state) in batch.drain(..).zip(states) {
+    for ((at, line), state) in batch.into_iter().zip(states) {
         all[at].add(line, state);
     }
 }
