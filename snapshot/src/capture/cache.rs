@@ -1,6 +1,6 @@
 //! What files looked like when they were read last, so that those that did not change are not read again. Disposable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -103,7 +103,10 @@ impl Cache {
     /// Forgets what is below `roots` and not among `seen`, which is sorted.
     pub(crate) fn forget_gone(&mut self, roots: &[PathBuf], seen: &[&Path]) {
         let before = self.files.len();
-        self.files.retain(|path, _| seen.binary_search(&path.as_path()).is_ok() || !roots.iter().any(|root| path.starts_with(root)));
+        // There may be as many roots as files.
+        let roots: HashSet<&Path> = roots.iter().map(PathBuf::as_path).collect();
+        let is_below = |path: &Path| path.ancestors().any(|above| roots.contains(above));
+        self.files.retain(|path, _| !is_below(path) || seen.binary_search(&path.as_path()).is_ok());
         self.changed |= self.files.len() != before;
     }
 

@@ -20,7 +20,8 @@ pub(crate) fn is_of(mut file: &File, entry: &Entry) -> io::Result<bool> {
     let size = entry.size.unwrap_or(0);
     let whole = [Piece { sha256: entry.sha256, size }];
     let pieces = if entry.pieces.is_empty() { &whole[..] } else { &entry.pieces };
-    let mut buffer = vec![0; BUFFER];
+    // Most files are small, and a large buffer for each costs more than reading it.
+    let mut buffer = vec![0; usize::try_from(size).map_or(BUFFER, |size| size.clamp(1, BUFFER))];
     for piece in pieces {
         if !is_piece(file, piece, &mut buffer)? {
             return Ok(false);
