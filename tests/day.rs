@@ -196,7 +196,9 @@ fn the_old_verbs_do_what_they_said() {
     let done = run(&["restore", &id, "--force"]).code(0).text();
     assert!(done.contains("✓ done"), "{done}");
     assert_eq!(fs::read_to_string(project.join("shared/secrets.py")).unwrap(), "KEY = 1\n");
-    assert!(run(&["latest"]).code(0).text().contains("auto-before-restore"));
+    let (latest, listed) = (run(&["latest"]).code(0).text(), run(&["list"]).code(0).text());
+    assert!(latest.contains("pre-phase-4") && !latest.contains("auto-before-restore"), "{latest}");
+    assert!(listed.contains("auto-before-restore"), "{listed}");
 
     assert_eq!(run(&["create", "again"]).code(0).text().matches("manual").count(), 1);
     for _ in 0..9 {

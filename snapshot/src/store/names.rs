@@ -1,4 +1,4 @@
-//! What a person calls a snapshot: `latest`, an id or the unique beginning of one, or a label.
+//! What a person calls a snapshot: `latest` (the newest but for those that a restore makes of what it replaces), an id or the unique beginning of one, or a label.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -6,6 +6,7 @@ use std::hash::BuildHasher as _;
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
+use crate::restore::SAFETY;
 use crate::store::Store;
 use crate::store::manifest::Header;
 
@@ -35,7 +36,10 @@ pub(crate) fn find(store: &Store, name: &str) -> anyhow::Result<Header> {
 
 fn choose(mut headers: Vec<Header>, name: &str) -> anyhow::Result<Header> {
     if name == "latest" {
-        return headers.pop().context("there is no snapshot yet; `snapshot create PATH…` makes one");
+        // Else the same restore twice would take itself back.
+        let is_meant = |header: &Header| header.label.as_deref() != Some(SAFETY);
+        let at = headers.iter().rposition(is_meant).or(headers.len().checked_sub(1));
+        return at.map(|at| headers.swap_remove(at)).context("there is no snapshot yet; `snapshot create PATH…` makes one");
     }
     if let Some(at) = headers.iter().position(|header| header.id == name) {
         return Ok(headers.swap_remove(at));
@@ -66,6 +70,7 @@ mod tests {
             header("20261101_000000-aaaa", Some("before")),
             header("20261102_000000-bbbb", Some("before")),
             header("20261102_000000-cccc", None),
+            header("20261103_000000-dddd", Some(SAFETY)),
         ];
         choose(all, name).map_or_else(|e| e.to_string(), |header| header.id)
     }
@@ -73,6 +78,7 @@ mod tests {
     #[test]
     fn each_kind_of_name_finds_its_snapshot() {
         assert_eq!(chosen("latest"), "20261102_000000-cccc");
+        assert_eq!(chosen(SAFETY), "20261103_000000-dddd");
         assert_eq!(chosen("20261101"), "20261101_000000-aaaa");
         assert_eq!(chosen("20261102_000000-bbbb"), "20261102_000000-bbbb");
         assert_eq!(chosen("before"), "20261102_000000-bbbb");
