@@ -128,6 +128,13 @@ fn a_file_that_never_holds_still_is_said_to_be_torn() {
     assert_eq!(entries[1]["data"]["changed_while_read"], true);
     assert_eq!(entries[2]["data"].get("changed_while_read"), None);
     vault::ran(&sandbox, 0, &[&"verify"]).ok();
+    fs::remove_dir_all(sandbox.work("top")).unwrap();
+    let told = vault::ran(&sandbox, 0, &[&"restore", &"latest", &"--force"]).of("action");
+    let text =
+        |name: &str| told.iter().find(|action| action["subject"] == *sandbox.work(name).to_str().unwrap()).unwrap()["data"]["text"].clone();
+    assert!(text("top/restless").as_str().unwrap().contains("of no one moment"), "{told:?}");
+    assert!(text("top/still").is_null(), "{told:?}");
+    assert!(told.last().unwrap()["data"]["text"].as_str().unwrap().contains("1 that changed while kept"), "{told:?}");
 }
 
 /// A link that goes between being found and being read is one path that could not be read, and no end of the snapshot.

@@ -25,6 +25,9 @@ const CHANGES: [(&str, Change); 6] = [
     ("unchanged", Change::Unchanged),
 ];
 
+/// What is said of a file that never held still while it was kept.
+const TORN: &str = "it changed while it was kept, so that this may be of no one moment";
+
 /// Writes the records, and keeps them for the hooks.
 pub(crate) struct Teller<'a> {
     pub(crate) out: &'a mut Output,
@@ -56,7 +59,8 @@ impl Teller<'_> {
             }
             let done = outcome == Outcome::Done && step.change != Change::Unchanged;
             let detail = Some(Value::Object(detail(step, contents.as_ref())));
-            let action = Action { verb: VERB.to_owned(), outcome, changed: done, verified: done, detail, ..Action::default() };
+            let text = if is_torn(step) { TORN.to_owned() } else { String::new() };
+            let action = Action { verb: VERB.to_owned(), outcome, changed: done, verified: done, text, detail, ..Action::default() };
             self.put(&Subject::from(&step.path), &action)?;
         }
         for path in &plan.left {
@@ -81,7 +85,9 @@ impl Teller<'_> {
     /// All of it in one.
     pub(crate) fn summary(&self, ending: &Ending) -> Action {
         let counts = CHANGES.map(|(name, change)| (name, self.plan.steps.iter().filter(|step| step.change == change).count()));
-        let words: Vec<String> = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
+        let mut words: Vec<String> = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
+        let torn = self.plan.steps.iter().filter(|step| is_torn(step)).count();
+        words.extend((torn > 0).then(|| format!("{torn} that changed while kept")));
         let words = if words.is_empty() { "there is nothing in it".to_owned() } else { words.join(", ") };
         let done = ending.outcome == Outcome::Done;
         let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
@@ -106,6 +112,11 @@ impl Teller<'_> {
             ..Action::default()
         }
     }
+}
+
+/// Whether it brings a file that never held still.
+fn is_torn(step: &Step<'_>) -> bool {
+    !matches!(step.change, Change::Traits | Change::Unchanged | Change::Delete) && step.entry.is_some_and(|entry| entry.changed_while_read)
 }
 
 /// What the command line said besides the snapshot, so that the command with `--force` can be put together from the plan.
