@@ -129,6 +129,13 @@ Afterwards: restart the MCP client that reads /srv/a/.mcp.json
 }
 
 #[test]
+fn what_never_held_still_is_said_to_have_changed() {
+    let torn = step("/srv/a/log", "planned", json!({"change": "create", "size": 7, "changed_while_read": true}));
+    let text = screen(&[torn, end("snapshot", true)], 100);
+    assert!(text.contains("+7 B, changed while kept"), "{text}");
+}
+
+#[test]
 fn what_was_done_comes_with_the_way_back() {
     let mut lines = steps("done");
     let whole = json!({"text": "…", "undo": "20260823_101112-00cc", "detail": {"counts": counts()}});

@@ -36,6 +36,8 @@ struct Step {
     place: Place,
     change: Change,
     sizes: (Option<u64>, Option<u64>),
+    /// It never held still while it was kept.
+    torn: bool,
     diff: Option<Box<str>>,
 }
 
@@ -70,6 +72,8 @@ struct OfStep {
     size_before: Option<u64>,
     #[serde(default)]
     size: Option<u64>,
+    #[serde(default)]
+    changed_while_read: bool,
     #[serde(default)]
     diff: Option<String>,
 }
@@ -114,9 +118,9 @@ impl Restores {
             return Some(action);
         }
         let Some(detail) = &action.detail else { return Some(action) };
-        if let Ok(OfStep { change, size_before, size, diff }) = OfStep::deserialize(detail) {
-            let step = Step { place: place.clone(), change, sizes: (size_before, size), diff: diff.map(|diff| clip::diff(diff).into()) };
-            self.open(run).steps.push(step);
+        if let Ok(OfStep { change, size_before, size, changed_while_read: torn, diff }) = OfStep::deserialize(detail) {
+            let diff = diff.map(|diff| clip::diff(diff).into());
+            self.open(run).steps.push(Step { place: place.clone(), change, sizes: (size_before, size), torn, diff });
             return None;
         }
         let Ok(OfWhole { counts, reload, asked }) = OfWhole::deserialize(detail) else { return Some(action) };
@@ -208,6 +212,7 @@ impl Step {
             (Some(same), Some(_)) => size(same),
             (None, None) => String::new(),
         };
+        let sizes = if self.torn { format!("{sizes}, changed while kept") } else { sizes };
         let cells = vec![Cow::Borrowed(mark), named(&self.place, root, several_hosts), Cow::Owned(sizes)];
         Row { tone, cells, below: Vec::new(), command: None }
     }

@@ -141,6 +141,9 @@ fn detail(step: &Step<'_>, contents: Option<&Contents>) -> Map<String, Value> {
     let diff = contents.and_then(|contents| text_diff::live_to_entry(&step.path, before, step.entry, contents));
     detail.extend(before.map(|size| ("size_before".to_owned(), json!(size))));
     detail.extend(after.map(|size| ("size".to_owned(), json!(size))));
+    if is_torn(step) {
+        detail.insert("changed_while_read".to_owned(), json!(true));
+    }
     detail.extend(diff.map(|diff| ("diff".to_owned(), json!(diff))));
     detail
 }
