@@ -115,7 +115,7 @@ fn all(store: &Store) -> anyhow::Result<Vec<String>> {
 
 /// The contents that cannot be read back, and why.
 fn damaged(contents: &Contents, wanted: &BTreeSet<Address>) -> BTreeMap<Address, String> {
-    wanted.par_iter().filter_map(|address| contents.read(address).err().map(|e| (*address, format!("{e:#}")))).collect()
+    wanted.par_iter().filter_map(|address| contents.check(address).err().map(|e| (*address, format!("{e:#}")))).collect()
 }
 
 fn faults(manifest: &Manifest, bad: &BTreeMap<Address, String>) -> Vec<Fault> {

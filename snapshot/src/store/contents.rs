@@ -97,6 +97,20 @@ impl Contents {
         Ok(bytes)
     }
 
+    /// Insists that a content is as it was written in one place at least, with what other programs read around it.
+    ///
+    /// # Errors
+    /// The store does not have it, or no place is as it was written.
+    pub(crate) fn check(&self, address: &Address) -> anyhow::Result<()> {
+        let first = self.places.get(address).with_context(|| format!("the store has lost the content {address}"))?;
+        let check = |(number, place): &(usize, Place)| self.packs[*number].check(*address, place);
+        let spares = self.spares.get(address).into_iter().flatten();
+        match check(first) {
+            Err(e) if spares.into_iter().all(|place| check(place).is_err()) => Err(e.context(format!("the content {address} is damaged"))),
+            _ => Ok(()),
+        }
+    }
+
     /// Of contents that are in several packs, the one that each can be read from; none where no place can be read.
     pub(crate) fn homes(&self, needed: &HashSet<Address>) -> HashMap<Address, Option<usize>> {
         let several = self.spares.par_iter().filter(|(address, _)| needed.contains(address));
@@ -130,6 +144,11 @@ impl Pack {
 
     fn read(&self, place: &Place) -> anyhow::Result<Vec<u8>> {
         pack::read(place, |offset, length| self.part(offset, length)).with_context(|| format!("cannot read {}", shown(&self.path)))
+    }
+
+    fn check(&self, address: Address, place: &Place) -> anyhow::Result<()> {
+        pack::check(address, place, |offset, length| self.part(offset, length))
+            .with_context(|| format!("cannot read {}", shown(&self.path)))
     }
 
     fn part(&self, offset: u64, length: usize) -> anyhow::Result<Vec<u8>> {

@@ -61,12 +61,18 @@ pub(crate) fn frame(address: Address, content: &[u8]) -> anyhow::Result<Vec<u8>>
                 framer.insert(Framer { compressor: Compressor::new(LEVEL).context("cannot prepare the compression")?, member: Vec::new() })
             }
         };
-        framer.member.clear();
-        framer.member.extend_from_slice(header(address, content.len() as u64)?.as_bytes());
-        framer.member.extend_from_slice(content);
-        framer.member.resize(framer.member.len().next_multiple_of(BLOCK), 0);
+        fill(&mut framer.member, address, content)?;
         framer.compressor.compress(&framer.member).context("cannot compress")
     })
+}
+
+/// What tar takes for one file.
+fn fill(member: &mut Vec<u8>, address: Address, content: &[u8]) -> anyhow::Result<()> {
+    member.clear();
+    member.extend_from_slice(header(address, content.len() as u64)?.as_bytes());
+    member.extend_from_slice(content);
+    member.resize(member.len().next_multiple_of(BLOCK), 0);
+    Ok(())
 }
 
 fn header(address: Address, size: u64) -> anyhow::Result<tar::Header> {
@@ -244,13 +250,31 @@ fn read_header(member: &[u8]) -> Option<(Address, u64)> {
 /// # Errors
 /// The pack cannot be read there, or what is there is no frame of that size.
 pub(crate) fn read(place: &Place, fetch: impl FnOnce(u64, usize) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<u8>> {
+    let mut member = member(place, fetch)?;
+    member.truncate(BLOCK + usize::try_from(place.size)?);
+    member.drain(..BLOCK);
+    Ok(member)
+}
+
+/// Insists that all is as it was written: the content, and what only other programs read, which bring everything back without this one.
+///
+/// # Errors
+/// The pack cannot be read there, or something else is there.
+pub(crate) fn check(address: Address, place: &Place, fetch: impl FnOnce(u64, usize) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
+    let member = member(place, fetch)?;
+    let content = &member[BLOCK..BLOCK + usize::try_from(place.size)?];
+    anyhow::ensure!(Address::of(content) == address, "its bytes have another hash");
+    let mut written = Vec::with_capacity(member.len());
+    fill(&mut written, address, content)?;
+    anyhow::ensure!(member == written, "its header is damaged, so that tar would not find it; `snapshot restore` does");
+    Ok(())
+}
+
+fn member(place: &Place, fetch: impl FnOnce(u64, usize) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<u8>> {
     anyhow::ensure!(place.size <= LONGEST as u64 && place.stored <= (LONGEST + BUFFER) as u64, "the index names an impossible size");
     let frame = fetch(place.offset, usize::try_from(place.stored)?)?;
-    let mut member = unframe(&frame, place.size)?;
-    anyhow::ensure!(member.len() >= BLOCK, "a frame of the pack is too short");
-    member.drain(..BLOCK);
-    anyhow::ensure!(member.len() as u64 >= place.size, "a frame of the pack is too short");
-    member.truncate(usize::try_from(place.size)?);
+    let member = unframe(&frame, place.size)?;
+    anyhow::ensure!(member.len() as u64 >= BLOCK as u64 + place.size, "a frame of the pack is too short");
     Ok(member)
 }
 
@@ -294,6 +318,23 @@ mod tests {
                 Ok(bytes)
             };
             assert_eq!(Address::of(&read(&place, fetch).unwrap()), address);
+        }
+    }
+
+    #[test]
+    fn a_content_that_only_tar_would_not_find_can_be_read_and_is_not_well() {
+        let (address, content) = (Address::of(b"one"), b"one");
+        let with_header_of = |name: Address| {
+            let mut member = Vec::new();
+            fill(&mut member, address, content).unwrap();
+            member[..BLOCK].copy_from_slice(header(name, 3).unwrap().as_bytes());
+            zstd::bulk::compress(&member, LEVEL).unwrap()
+        };
+        for (name, well) in [(address, true), (Address::of(b"two"), false)] {
+            let frame = with_header_of(name);
+            let place = Place { offset: 0, stored: frame.len() as u64, size: 3 };
+            assert_eq!(read(&place, |_, _| Ok(frame.clone())).unwrap(), content);
+            assert_eq!(check(address, &place, |_, _| Ok(frame.clone())).is_ok(), well);
         }
     }
 
