@@ -152,7 +152,7 @@ impl Old {
                 "config_files": [self.keep(id, "config", "mcp.json", &self.home.join(".mcp.json"), "{}")],
                 "credential_files": [credentials],
                 "git_state": {"commit": "0123abcd", "branch": "main", "timestamp": "2025-12-11T15:04:04"},
-                "venv_metadata": {"venv-google": {"exists": true, "python_version": "Python 3.12.12"}},
+                "venv_metadata": {"venv-google": {"exists": true, "python_version": "Python 3.12.12"}, "gone": {"exists": false, "python_version": null}},
             }),
         );
     }
@@ -189,6 +189,7 @@ fn old_snapshots_of_both_formats_are_taken_over_from_where_they_were_moved_to() 
     let newer = &records[1]["data"];
     assert_eq!((&newer["description"], &newer["entries"], &newer["partial"]), (&json!("Before the phase"), &json!(3), &json!(false)));
     assert_eq!((&newer["git"][0]["commit"], &newer["git"][0]["branch"]), (&json!("0123abcd"), &json!("main")));
+    assert_eq!(newer["pythons"], json!([{"path": "venv-google", "version": "3.12.12"}]));
     assert_eq!(records[0]["data"]["git"][0]["error"], "not a git repository");
 
     restore(&old.sandbox, &[&"20251211_150404"]).ok();

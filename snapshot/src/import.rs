@@ -1,5 +1,6 @@
 //! `snapshot import`: snapshots of the rollback manager that this tool replaces, in both of its formats.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use serde::Deserialize;
 
 use crate::store::address::Address;
 use crate::store::contents::Contents;
-use crate::store::manifest::{Entry, Header, Kind, Manifest, Root, WorkTree, is_plain};
+use crate::store::manifest::{Entry, Header, Kind, Manifest, Python, Root, WorkTree, is_plain};
 use crate::store::pack::{self, LONGEST, Writer};
 use crate::store::seal::Recipients;
 use crate::store::{Store, names};
@@ -36,6 +37,9 @@ struct Old {
     credential_files: Vec<OldFile>,
     #[serde(default)]
     git_state: Option<OldGit>,
+    /// By the names of folders below a project that nothing names.
+    #[serde(default)]
+    venv_metadata: BTreeMap<String, OldVenv>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +57,15 @@ struct OldGit {
     branch: Option<String>,
     #[serde(default)]
     error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OldVenv {
+    #[serde(default)]
+    exists: bool,
+    /// What `python --version` printed.
+    #[serde(default)]
+    python_version: Option<String>,
 }
 
 /// Imports the old snapshot in `folder`, or all in the folders below it. One that is in the store already is passed over.
@@ -133,13 +146,18 @@ fn header(old: &Old, id: &str, entries: &[Entry], added: u64, partial: bool) -> 
         excluded: Vec::new(),
         above: Vec::new(),
         git: git.collect(),
-        pythons: Vec::new(),
+        pythons: old.venv_metadata.iter().filter(|(_, venv)| venv.exists).map(python).collect(),
         entries: entries.len() as u64,
         size: entries.iter().filter_map(|entry| entry.size).sum(),
         added,
         sealed_to: Vec::new(),
         partial,
     })
+}
+
+fn python((name, venv): (&String, &OldVenv)) -> Python {
+    let version = venv.python_version.as_deref().map(|text| text.trim().trim_start_matches("Python ").to_owned());
+    Python { path: Subject::from(Path::new(name)), version }
 }
 
 /// The old tool wrote local time without saying so; a newer one of it could say so.
