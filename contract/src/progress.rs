@@ -1,18 +1,30 @@
 //! How far long work is: one line on stderr, only where stderr is a terminal, and gone when the work is done.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, IsTerminal as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fs2::FileExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::fs::{Mode, OFlags};
 
 /// Shorter work than this shows nothing: a line that flashes by helps no one.
 const PATIENCE: Duration = Duration::from_millis(400);
 const TICK: Duration = Duration::from_millis(100);
 
 /// The line that stands on the terminal now, so that a hint can be written around it.
-static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+static SHOWN: Mutex<Option<Line>> = Mutex::new(None);
+
+#[derive(Debug)]
+struct Line {
+    bar: ProgressBar,
+    /// Held while the line stands: the tools of a pipeline share a terminal, and two lines would run into each other.
+    _turn: Option<File>,
+}
 
 /// The progress of one job, to be shared between threads by reference. Without a terminal it does nothing at all.
 #[derive(Debug)]
@@ -39,9 +51,11 @@ impl Progress {
         let waiting = Arc::downgrade(&job);
         // By the clock and not by events: the longest wait is the one in which nothing happens.
         std::thread::spawn(move || {
-            std::thread::sleep(PATIENCE);
-            if let Some(job) = waiting.upgrade() {
-                job.show(true);
+            loop {
+                std::thread::sleep(PATIENCE);
+                if waiting.upgrade().is_none_or(|job| job.show(true)) {
+                    break;
+                }
             }
         });
         Self(Some(job))
@@ -68,8 +82,8 @@ impl Drop for Progress {
     fn drop(&mut self) {
         let Some(job) = self.0.take() else { return };
         job.over.store(true, Ordering::Relaxed);
-        if let Some(bar) = shown().take() {
-            bar.finish_and_clear();
+        if let Some(line) = shown().take() {
+            line.bar.finish_and_clear();
         }
     }
 }
@@ -79,14 +93,22 @@ impl Job {
         Self { tool, what, started: Instant::now(), found: AtomicU64::new(0), done: AtomicU64::new(0), over: AtomicBool::new(false) }
     }
 
-    fn show(&self, now: bool) {
+    /// Says whether a line stands, or none is wanted any more.
+    fn show(&self, now: bool) -> bool {
         let mut shown = shown();
-        if now && !self.over.load(Ordering::Relaxed) {
-            shown.get_or_insert_with(|| bar(self));
+        let over = self.over.load(Ordering::Relaxed);
+        if now && !over && shown.is_none() {
+            let turn = turn();
+            if turn.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock) {
+                return false;
+            }
+            // Where nobody can wait for a turn, nobody does.
+            *shown = Some(Line { bar: bar(self), _turn: turn.ok() });
         }
-        if let Some(bar) = &*shown {
-            bar.set_message(self.message());
+        if let Some(line) = &*shown {
+            line.bar.set_message(self.message());
         }
+        over || shown.is_some()
     }
 
     fn message(&self) -> String {
@@ -101,12 +123,21 @@ impl Job {
 /// Writes to stderr without mixing into the line that stands there.
 pub(crate) fn beside(write: impl FnOnce()) {
     match &*shown() {
-        Some(bar) => bar.suspend(write),
+        Some(line) => line.bar.suspend(write),
         None => write(),
     }
 }
 
-fn shown() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
+/// The terminal for this process alone; `WouldBlock` while another has it.
+fn turn() -> io::Result<File> {
+    let name = rustix::termios::ttyname(io::stderr(), Vec::new())?;
+    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let terminal = File::from(rustix::fs::open(OsStr::from_bytes(name.as_bytes()), flags, Mode::empty())?);
+    terminal.try_lock_exclusive()?;
+    Ok(terminal)
+}
+
+fn shown() -> std::sync::MutexGuard<'static, Option<Line>> {
     SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -65,7 +65,7 @@ fn begin<A: Parser + CommandFactory>(tool: &'static str) -> Result<A, ExitCode> 
     if let Some(done) = generate::asked::<A>(tool) {
         return Err(done.map_or_else(|e| fail(tool, &e), |()| ExitCode::SUCCESS));
     }
-    let args = A::try_parse().map_err(|e| usage(&e))?;
+    let args = A::try_parse().map_err(|e| usage(tool, &e))?;
     signal::install().map_err(|e| fail(tool, &e))?;
     Ok(args)
 }
@@ -107,7 +107,13 @@ fn fail(tool: &str, error: &anyhow::Error) -> ExitCode {
     ExitCode::from(TROUBLE)
 }
 
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(tool: &str, error: &clap::Error) -> ExitCode {
+    if error.exit_code() != 0 {
+        let empty = std::env::vars_os().filter(|(name, value)| value.is_empty() && name.as_encoded_bytes().starts_with(b"MENDLINE_"));
+        for (name, _) in empty {
+            output::hint(tool, &format!("{} is set and empty; unset it, or give it a value", name.to_string_lossy()));
+        }
+    }
     match error.print() {
         Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(TROUBLE)),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -48,10 +48,13 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
     let words_go_to = io::stderr().as_fd().try_clone_to_owned().context("cannot use standard error")?;
     let status = Command::new(program).args(args).stdout(Stdio::from(words_go_to)).status();
     let failed = !status.as_ref().is_ok_and(std::process::ExitStatus::success);
-    let (after, captured) = create::make(store, request, words("after", "auto-after-run"), false)?;
-    create::report(out, &captured.troubles)?;
-    summary::emit(out, &after, false, None)?;
-    diff::between(out, &store.read(&before.id)?, &store.read(&after.id)?, None, |_| None)?;
+    let ran = status.is_ok();
+    if ran {
+        let (after, captured) = create::make(store, request, words("after", "auto-after-run"), false)?;
+        create::report(out, &captured.troubles)?;
+        summary::emit(out, &after, false, None)?;
+        diff::between(out, &store.read(&before.id)?, &store.read(&after.id)?, None, |_| None)?;
+    }
 
     let subject = Subject::from(before.id.as_str());
     let about = About { subject: Some(&subject), ..About::default() };
@@ -64,7 +67,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
     let action = Action {
         verb: "run".to_owned(),
         outcome,
-        changed: true,
+        changed: ran,
         verified: !failed,
         text,
         detail: Some(json!({ "exit_status": code })),
@@ -72,7 +75,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
     };
     out.emit(KIND, about, &action)?;
     drop(hold);
-    if failed && options.rollback {
+    if ran && failed && options.rollback {
         let back = restore::Options { exact: true, force: true, ..restore::Options::default() };
         restore::run(out, store, state, &before.id, &back)?;
     }

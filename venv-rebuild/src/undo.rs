@@ -70,7 +70,7 @@ pub(crate) fn run(session: &Session<'_>, state: &Path, venvs: &[PathBuf], to: Op
         tally.count(Some(told.standing));
         session.with_output(|out| out.write(&told.line))?;
     }
-    Ok(if session.force.is_some() { tally.exit() } else { Exit::Done })
+    Ok(tally.exit())
 }
 
 fn said(outcome: Outcome, text: String) -> Action {
@@ -129,7 +129,8 @@ fn outcome(root: &Path, way: &Way, back: &Back) -> Action {
 }
 
 fn judged(root: &Path) -> (Value, String) {
-    match patient::judge(root, false) {
+    // What was mended may have been seen by a deep look alone.
+    match patient::judge(root, true) {
         Ok(probe) => {
             let status = json!(probe.status);
             let worst = if probe.faults.is_empty() { String::new() } else { format!(": {}", ladder::worst(&probe)) };
