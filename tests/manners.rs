@@ -99,6 +99,29 @@ fn no_variable_means_two_things() {
 }
 
 #[test]
+fn an_empty_variable_is_named() {
+    let sandbox = Sandbox::new();
+    for (tool, args) in ways(&[Filtered, Taken, Unread]) {
+        let said = sandbox.tool(tool, args).env("MENDLINE_FORMAT", "").run().code(2).stderr;
+        assert!(said.contains("MENDLINE_FORMAT is set and empty"), "{tool}: {said}");
+    }
+}
+
+/// Two lines would run into each other.
+#[test]
+fn the_tools_of_a_pipeline_show_their_progress_one_at_a_time() {
+    let sandbox = Sandbox::new();
+    // Neither finds anything to do before its input ends, and both would say how far they are.
+    let line = format!("sleep 3 | {} --format json - | {} --format json", binary("venv-probe").display(), binary("venv-rebuild").display());
+    let log = sandbox.work("log");
+    File::create(&log).unwrap();
+    sandbox.command("script", [arg("-qec"), arg(&line), arg(&log)]).env("TERM", "xterm").run().code(0).ok();
+    let said = fs::read_to_string(&log).unwrap();
+    let shown = ["venv-probe:", "venv-rebuild:"].map(|tool| said.contains(&format!("{tool} 0 environments")));
+    assert_eq!(shown.iter().filter(|shown| **shown).count(), 1, "{said:?}");
+}
+
+#[test]
 fn manual_pages_and_completions_come_from_the_tool_itself() {
     let sandbox = Sandbox::new();
     for Tool { name: tool, .. } in TOOLS {

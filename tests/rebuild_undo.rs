@@ -50,6 +50,23 @@ fn a_change_is_taken_back_and_made_again() {
     }
 }
 
+/// What only a deep look finds is there again, and said.
+#[test]
+fn undo_looks_as_deeply_as_the_repair_did() {
+    let sandbox = Sandbox::new();
+    let venv = sandbox.work("project/.venv");
+    ward::wheel(&sandbox, "gadget", "1.0");
+    ward::by_uv(&sandbox, &venv, &[]);
+    ward::install(&sandbox, &venv, &["gadget"]);
+    fs::remove_file(ward::packages(&venv).join("gadget/__init__.py")).unwrap();
+    let records = sandbox.tool("venv-probe", [arg("--deep"), arg(&venv)]).run().code(0);
+    let mended = ward::at_wheels(&sandbox, ward::rebuild(&sandbox, ["--force"])).input(records.stdout).run();
+    ward::told(&mended.code(0), "packages", "done");
+    let data = ward::told(&undo(&sandbox, &["--force"], &venv).code(0), "undo", "done");
+    assert_eq!(data["detail"]["status"], "broken", "{data}");
+    assert!(undo(&sandbox, &["--to", "nonsense"], &venv).code(1).text().contains("no backup or change called nonsense"));
+}
+
 #[test]
 fn an_edit_in_place_does_not_reach_the_backup() {
     let sandbox = Sandbox::new();

@@ -397,7 +397,9 @@ fn a_risky_command_is_run_between_two_snapshots() {
     assert_eq!(left.of("action").pop().unwrap()["data"]["detail"], json!({"exit_status": 3}));
     assert_eq!(fs::read_to_string(top.join("a")).unwrap(), "worse\n");
     let missing = run(&[&"--rollback-on-failure", &top, &"--", &"no-such-program"]).code(1);
-    assert!(missing.text().contains("could not be started"), "{}", missing.text());
+    let action = missing.of("action").pop().unwrap()["data"].clone();
+    assert!(action["text"].as_str().unwrap().contains("could not be started") && action["changed"] == false, "{action}");
+    assert_eq!(missing.of("snapshot").len(), 1, "nothing happened that a snapshot after it could hold");
 
     // What could not be put back is not put at risk.
     sandbox.command("mkfifo", [top.join("pipe")]).run().code(0).ok();
