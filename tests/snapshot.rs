@@ -277,7 +277,8 @@ fn only_what_is_named_is_restored_and_it_can_go_elsewhere() {
 fn a_path_that_was_not_there_goes_only_if_that_is_asked_for() {
     let sandbox = Sandbox::new();
     let gone = sandbox.work("gone");
-    create(&sandbox, &[&gone]);
+    let made = ran(&sandbox, 0, &[&"create", &gone, &sandbox.work("")]).of("snapshot").pop().unwrap();
+    assert_eq!(made["data"]["absent"], json!([gone]), "a slip of the pen must show");
     file(&gone.join("deep/x"), "x");
     restore(&sandbox, &[&"latest"]).ok();
     assert!(gone.join("deep/x").exists());

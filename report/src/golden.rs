@@ -236,7 +236,7 @@ Errors
 #[test]
 fn nothing_at_all_is_no_good_news() {
     assert_eq!(screen(&[], 100), "! Incomplete: no record came in, not even the end that every tool writes.\n");
-    assert_eq!(screen(&[end("venv-probe", true)], 100), "Nothing was found.\n");
+    assert_eq!(screen(&[end("venv-probe", true)], 100), "There is nothing to report.\n");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     blocks.extend(snapshots::draw_room(seen));
     blocks.extend(troubles::others(seen));
     if blocks.is_empty() && seen.is_whole() {
-        blocks.push(Block::Line(Tone::Plain, "Nothing was found.".to_owned()));
+        blocks.push(Block::Line(Tone::Plain, "There is nothing to report.".to_owned()));
     }
     blocks.extend(next::draw(seen));
     blocks.extend(troubles::draw(seen));

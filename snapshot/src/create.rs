@@ -13,7 +13,7 @@ use crate::capture::{self, Captured, Trouble};
 use crate::store::Store;
 use crate::store::manifest::{Header, Kind, Manifest};
 use crate::store::seal::Recipients;
-use crate::summary;
+use crate::summary::{self, Made};
 
 /// What a person says of a snapshot.
 #[derive(Clone, Default)]
@@ -33,7 +33,8 @@ pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Wor
     let (header, captured) = make(store, request, words, rehash)?;
     report(out, &captured.troubles)?;
     warn_of_keys(out, &header, &captured);
-    summary::emit(out, &header, false, u64::try_from(start.elapsed().as_millis()).ok())?;
+    let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
+    summary::emit(out, &header, false, &Made { took_ms, absent: captured.absent })?;
     Ok(Exit::Done)
 }
 

@@ -288,7 +288,7 @@ pub(crate) fn pin(out: &mut Output, store: &Store, name: &str, pinned: bool) -> 
         _ => {}
     }
     contract::replace::sync_folder(&store.pins())?;
-    summary::emit(out, &header, pinned, None)?;
+    summary::emit(out, &header, pinned, &summary::Made::default())?;
     Ok(Exit::Done)
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
     };
     let (before, captured) = create::make(store, request, words("before", "auto-before-run"), false)?;
     create::report(out, &captured.troubles)?;
-    summary::emit(out, &before, false, None)?;
+    summary::emit(out, &before, false, &summary::Made::default())?;
     anyhow::ensure!(!before.partial || !options.rollback, "not everything could be kept, so it could not be put back; nothing was run");
 
     // Ctrl-C is for the command, which shares our terminal; what comes after it is still to be done.
@@ -52,7 +52,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
     if ran {
         let (after, captured) = create::make(store, request, words("after", "auto-after-run"), false)?;
         create::report(out, &captured.troubles)?;
-        summary::emit(out, &after, false, None)?;
+        summary::emit(out, &after, false, &summary::Made::default())?;
         diff::between(out, &store.read(&before.id)?, &store.read(&after.id)?, None, |_| None)?;
     }
 

@@ -36,10 +36,20 @@ struct Summary<'a> {
     pythons: &'a [Python],
     #[serde(skip_serializing_if = "Option::is_none")]
     took_ms: Option<u64>,
+    #[serde(skip_serializing_if = "<[Subject]>::is_empty")]
+    absent: &'a [Subject],
+}
+
+/// What is told of a snapshot that was just made.
+#[derive(Default)]
+pub(crate) struct Made {
+    pub(crate) took_ms: Option<u64>,
+    /// What was asked for and is not there.
+    pub(crate) absent: Vec<Subject>,
 }
 
 /// Writes the record of one snapshot.
-pub(crate) fn emit(out: &mut Output, header: &Header, pinned: bool, took_ms: Option<u64>) -> anyhow::Result<()> {
+pub(crate) fn emit(out: &mut Output, header: &Header, pinned: bool, made: &Made) -> anyhow::Result<()> {
     let summary = Summary {
         seq: header.seq,
         time: &header.time,
@@ -55,7 +65,8 @@ pub(crate) fn emit(out: &mut Output, header: &Header, pinned: bool, took_ms: Opt
         sealed_to: &header.sealed_to,
         git: &header.git,
         pythons: &header.pythons,
-        took_ms,
+        took_ms: made.took_ms,
+        absent: &made.absent,
     };
     let subject = Subject::from(header.id.as_str());
     out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &summary)?;

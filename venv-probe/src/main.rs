@@ -71,7 +71,7 @@ struct Args {
     /// Look for environments inside environments, too
     #[arg(long)]
     nested: bool,
-    /// Judge the backups that venv-rebuild keeps, too
+    /// Judge the backups that venv-rebuild keeps, too: where they lie now, so that scripts for the old place count as broken
     #[arg(long)]
     backups: bool,
     /// Exit with 1 when an environment is degraded or broken

@@ -270,7 +270,7 @@ impl<'a> Means<'a> {
 
     fn rebuilt(&self, detail: &mut Map<String, Value>) -> anyhow::Result<String> {
         let (found, set) = (self.interpreter()?, self.packages()?);
-        let packages = set.pins.len() + set.not_in_source.len();
+        let packages = set.wanted();
         detail.insert("interpreter".to_owned(), json!(Subject::from(&found.path)));
         detail.insert("python".to_owned(), json!(found.version));
         detail.insert("packages".to_owned(), json!(packages));

@@ -85,6 +85,7 @@ fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &m
     let stuck: Vec<PathBuf> = filled.stuck.iter().map(|(path, _)| path.clone()).collect();
     say("left_behind", "left in the backup alone what cannot be carried over".to_owned(), stuck.len() as u64, &stuck);
     filled.detail.insert("installer".to_owned(), json!(built.installer));
+    filled.detail.insert("packages".to_owned(), json!(set.wanted().saturating_sub(built.failed.len())));
     if !built.changed.is_empty() {
         let changed = built.changed.iter().map(|change| json!({"name": change.name, "was": change.was, "now": change.now}));
         filled.detail.insert("changed".to_owned(), changed.collect());

@@ -64,6 +64,8 @@ struct Payload {
     pythons: Vec<Python>,
     #[serde(default)]
     took_ms: Option<u64>,
+    #[serde(default)]
+    absent: Vec<Subject>,
 }
 
 #[derive(Deserialize)]
@@ -91,8 +93,13 @@ struct Python {
 impl List {
     pub(crate) fn push(&mut self, place: &Place, record: &Record) -> anyhow::Result<()> {
         let Payload { seq, time, label, description, entries, size, added, partial, pinned, .. } = record.read()?;
-        let Payload { sealed_to, roots, git, pythons, took_ms, .. } = record.read()?;
-        let covers = [few("of", &roots, text_of), few("git", &git, work_tree), few("python", &pythons, python)];
+        let Payload { sealed_to, roots, git, pythons, took_ms, absent, .. } = record.read()?;
+        let covers = [
+            few("of", &roots, text_of),
+            few("git", &git, work_tree),
+            few("python", &pythons, python),
+            few("nothing is there", &absent, text_of),
+        ];
         let snapshot = Snapshot {
             seq,
             age: clip::text(age(&time, &record.ts)),

@@ -54,6 +54,8 @@ pub(crate) struct Captured {
     pub(crate) keys: Vec<PathBuf>,
     /// Bytes that the store grew by.
     pub(crate) added: u64,
+    /// What was asked for and is not there.
+    pub(crate) absent: Vec<Subject>,
 }
 
 /// What is known of a file without its being read, or from reading it.
@@ -104,7 +106,8 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &R
         // Without it the next snapshot reads more, and that is all.
         drop(cache.save(&store.cache()));
     }
-    Ok(Captured { above: above(&roots), roots, entries, git, pythons, troubles, keys, added: grown })
+    let absent = entries.iter().filter(|entry| entry.kind == Kind::Absent).map(|entry| entry.path.clone()).collect();
+    Ok(Captured { above: above(&roots), roots, entries, git, pythons, troubles, keys, added: grown, absent })
 }
 
 /// What stands below the roots, for a comparison: nothing is written, not even to the store.

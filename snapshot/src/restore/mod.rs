@@ -121,11 +121,6 @@ fn act(teller: &mut Teller<'_>, restore: &mut Restore<'_>, audit: &mut Audit) ->
     audit.append(&rendered.line)?;
     teller.told.extend_from_slice(&rendered.line);
     teller.out.write(&rendered)?;
-    if outcome == Outcome::Done {
-        for advice in reload::advice(teller.changed()) {
-            teller.out.hint(&advice);
-        }
-    }
     Ok(outcome)
 }
 

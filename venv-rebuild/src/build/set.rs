@@ -197,6 +197,11 @@ impl Source {
 }
 
 impl PackageSet {
+    /// How many packages the new environment is to have.
+    pub(crate) fn wanted(&self) -> usize {
+        self.pins.len() + self.not_in_source.len()
+    }
+
     /// Nothing, from there.
     fn of(source: Source) -> Self {
         Self {
