@@ -88,7 +88,10 @@ fn parse(number: u64, bytes: Vec<u8>) -> Line {
     };
     match Record::parse(&line) {
         Ok(record) => Line::Record(record, line),
-        Err(e) => Line::Other { number, bytes: line.into_bytes(), why: e.to_string() },
+        // serde counts lines, too, and of this one alone.
+        Err(e) => {
+            Line::Other { number, bytes: line.into_bytes(), why: format!("no record: {e}").replace(" at line 1 column ", " at column ") }
+        }
     }
 }
 

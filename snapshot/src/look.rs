@@ -23,8 +23,8 @@ const ENTRY: &str = "snapshot.entry";
 /// # Errors
 /// The store cannot be listed.
 pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
-    if !store.exists() {
-        out.hint(&format!("there is no store at {} yet", shown(&store.folder)));
+    if store.is_named && !store.exists() {
+        out.hint(&format!("there is no store at {}", shown(&store.folder)));
     }
     let (headers, damaged) = store.headers()?;
     let pinned = summary::pinned(store);
