@@ -3,15 +3,16 @@
 mod adder;
 mod attributes;
 mod cache;
+mod entries;
 mod git;
 mod pythons;
 mod read;
 pub(crate) mod roots;
 mod walk;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::Metadata;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -23,9 +24,9 @@ use rayon::prelude::*;
 use crate::capture::adder::Adder;
 pub(crate) use crate::capture::attributes::{mtime, xattrs};
 use crate::capture::cache::{Cache, Look};
-use crate::capture::read::is_sparse;
+use crate::capture::entries::entries;
 use crate::capture::roots::Request;
-use crate::capture::walk::{Found, Walk, inode};
+use crate::capture::walk::{Found, Walk};
 use crate::store::Store;
 use crate::store::address::Address;
 use crate::store::contents::Contents;
@@ -203,110 +204,6 @@ fn read_all(found: &[Found], cache: &Cache, contents: &Contents, adder: &Adder<'
         *read = one(found)?;
     }
     Ok(read)
-}
-
-type Entries = (Vec<Entry>, Vec<Trouble>, Vec<PathBuf>);
-
-fn entries(found: &[Found], read: Vec<Reading>, cache: &mut Cache) -> Entries {
-    let attributes: Vec<_> = found.par_iter().map(attributes_of).collect();
-    let (mut entries, mut troubles, mut keys) = (Vec::with_capacity(found.len()), Vec::new(), Vec::new());
-    let mut first_names: HashMap<((u64, u64), Option<Address>), &Path> = HashMap::new();
-    for ((found, read), attributes) in found.iter().zip(read).zip(attributes) {
-        let path = &found.path;
-        let mut trouble = |code, text| troubles.push(Trouble { code, path: path.clone(), text });
-        let Some(meta) = &found.meta else {
-            entries.push(Entry::new(path, Kind::Absent));
-            continue;
-        };
-        let mut entry = Entry::new(path, kind(meta));
-        let mut meta = meta.clone();
-        match read {
-            None => {}
-            Some(Err(e)) => {
-                trouble("unreadable", format!("cannot read {}: {e}", shown(path)));
-                // It was there: a restore must not take its absence for a fact.
-                entry.kind = Kind::Special;
-            }
-            Some(Ok((newer, mut content))) => {
-                meta = newer.unwrap_or(meta);
-                if !content.stable {
-                    trouble(
-                        "changed-while-read",
-                        format!("{} changed each time that it was read; what is kept may be of no one moment", shown(path)),
-                    );
-                }
-                if let Some((look, at)) = content.fresh.take() {
-                    cache.remember(path, look, at, content.sha256, &content.pieces);
-                }
-                if content.key {
-                    keys.push(path.clone());
-                }
-                hold(&mut entry, &meta, content);
-                if meta.nlink() > 1 {
-                    let first = *first_names.entry((inode(&meta), entry.sha256)).or_insert(path);
-                    entry.same_as = (first != path).then(|| Subject::from(first));
-                }
-            }
-        }
-        match entry.kind {
-            Kind::Link => match path.read_link() {
-                Ok(target) => entry.target = Some(Subject::from(&target)),
-                Err(e) => {
-                    trouble("unreadable", format!("cannot read the link {}: {e}", shown(path)));
-                    entry.kind = Kind::Special;
-                }
-            },
-            Kind::Folder => entry.complete = found.complete,
-            Kind::Special if meta.is_file() => {}
-            Kind::Special => trouble("not-kept", format!("{} is {} and cannot be kept", shown(path), special(&meta))),
-            _ => {}
-        }
-        attributes::fill(&mut entry, &meta);
-        match attributes {
-            Ok(attributes) => entry.xattrs = attributes,
-            Err(e) => trouble("unreadable", format!("cannot read the extended attributes of {}: {e}", shown(path))),
-        }
-        entries.push(entry);
-    }
-    (entries, troubles, keys)
-}
-
-fn hold(entry: &mut Entry, meta: &Metadata, content: Content) {
-    entry.size = Some(content.size);
-    entry.sha256 = content.sha256;
-    entry.pieces = content.pieces;
-    entry.sparse = is_sparse(meta);
-    entry.changed_while_read = !content.stable;
-}
-
-fn attributes_of(found: &Found) -> std::io::Result<Vec<crate::store::manifest::Attribute>> {
-    match &found.meta {
-        Some(meta) if meta.is_file() || meta.is_dir() => xattrs(&found.path),
-        _ => Ok(Vec::new()),
-    }
-}
-
-fn kind(meta: &Metadata) -> Kind {
-    if meta.is_file() {
-        Kind::File
-    } else if meta.is_dir() {
-        Kind::Folder
-    } else if meta.is_symlink() {
-        Kind::Link
-    } else {
-        Kind::Special
-    }
-}
-
-fn special(meta: &Metadata) -> &'static str {
-    let kind = meta.file_type();
-    if kind.is_socket() {
-        "a socket"
-    } else if kind.is_fifo() {
-        "a named pipe"
-    } else {
-        "a device"
-    }
 }
 
 /// The folders above the roots.
