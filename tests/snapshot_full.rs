@@ -119,7 +119,7 @@ fn a_full_disk_changes_and_loses_no_live_file() {
             done += 1;
             assert!(!top.join("added").exists());
             disk.empty();
-            ran(&sandbox, 0, &[&"delete", &"latest", &"--force"]).ok();
+            ran(&sandbox, 0, &[&"delete", &"auto-before-restore", &"--force"]).ok();
             fill(&top, "new");
             fs::create_dir(top.join("added")).unwrap();
             continue;
