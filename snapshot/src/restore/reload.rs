@@ -14,20 +14,21 @@ pub(crate) fn advice<'p>(paths: impl Iterator<Item = &'p Path>) -> BTreeSet<Stri
 }
 
 fn one(path: &Path) -> Option<String> {
-    let below = |folder: &str| path.ancestors().any(|above| above.ends_with(folder));
+    let text = path.to_str().unwrap_or_default();
+    let below = |folder: &str| text.contains(folder);
     let name = path.file_name()?;
     let plist = path.extension().is_some_and(|extension| extension == "plist");
     let quoted = || format!("'{}'", shown(path).replace('\'', "'\\''"));
-    if plist && (below("Library/LaunchAgents") || below("Library/LaunchDaemons")) {
+    if plist && (below("/Library/LaunchAgents/") || below("/Library/LaunchDaemons/")) {
         return Some(format!("launchctl unload {0}; launchctl load {0}", quoted()));
     }
-    if below("systemd/user") {
+    if below("/systemd/user/") {
         return Some("systemctl --user daemon-reload".to_owned());
     }
-    if below("systemd/system") {
+    if below("/systemd/system/") {
         return Some("systemctl daemon-reload".to_owned());
     }
-    if below("var/spool/cron") || below("etc/cron.d") || path == Path::new("/etc/crontab") {
+    if below("/var/spool/cron/") || below("/etc/cron.d/") || path == Path::new("/etc/crontab") {
         return Some("cron reads its tables again within a minute; nothing to do".to_owned());
     }
     MCP.iter().any(|file| name == *file).then(|| format!("restart the MCP client that reads {}", shown(path)))

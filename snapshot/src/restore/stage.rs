@@ -119,7 +119,10 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
     fn file(&self, entry: &Entry, parent: &OwnedFd, name: &OsStr, sync: bool) -> anyhow::Result<()> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(openat(parent, name, flags, Mode::from_raw_mode(0o600))?);
-        file.set_len(entry.size.unwrap_or(0)).context("cannot give it its length")?;
+        // A hole at its end is written by nobody.
+        if entry.sparse || !entry.pieces.is_empty() {
+            file.set_len(entry.size.unwrap_or(0)).context("cannot give it its length")?;
+        }
         let mut parts = Parts::of(entry, self.contents)?;
         loop {
             anyhow::ensure!(!signal::interrupted(), "interrupted");

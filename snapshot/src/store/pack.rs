@@ -45,6 +45,7 @@ pub(crate) struct Place {
 thread_local! {
     /// What the making of a frame takes, so that nothing is allocated for each.
     static FRAMER: RefCell<Option<Framer>> = const { RefCell::new(None) };
+    static UNFRAMER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 struct Framer {
@@ -281,7 +282,13 @@ fn member(place: &Place, fetch: impl FnOnce(u64, usize) -> anyhow::Result<Vec<u8
 /// A frame is never trusted to say how much memory it wants.
 fn unframe(frame: &[u8], size: u64) -> anyhow::Result<Vec<u8>> {
     let most = BLOCK + usize::try_from(size)?.next_multiple_of(BLOCK) + BLOCK;
-    Decompressor::new().and_then(|mut decompressor| decompressor.decompress(frame, most)).context("a frame of the pack is damaged")
+    UNFRAMER.with_borrow_mut(|unframer| {
+        let unframer = match unframer {
+            Some(unframer) => unframer,
+            None => unframer.insert(Decompressor::new().context("cannot prepare the decompression")?),
+        };
+        unframer.decompress(frame, most).context("a frame of the pack is damaged")
+    })
 }
 
 #[cfg(test)]
