@@ -223,7 +223,7 @@ Errors
   ✗ venv-probe  walk.unreadable  /srv/x
     cannot read /srv/x: permission denied
   ✗ not a record
-    line 3: expected ident at line 1 column 2
+    line 3: no record: expected ident at column 2
   ✗ not a record
     cannot read the data of venv.probe record venv-probe-run.3: expected value at line 1 column 11
 
