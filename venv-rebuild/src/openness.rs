@@ -16,17 +16,17 @@ use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat, rename};
 /// Something belongs to somebody whom we may not give anything, or cannot be changed.
 pub(crate) fn adopt(old: &Path, new: &Path) -> anyhow::Result<()> {
     let root = Access::of(&old.metadata().with_context(|| format!("cannot read {}", shown(old)))?);
-    root.chown(new).with_context(|| denied(new))?;
-    let mut folders = vec![(PathBuf::new(), root)];
-    while let Some((folder, access)) = folders.pop() {
+    let made = root.chown(new).and_then(|()| new.metadata()).with_context(|| denied(new))?;
+    let mut folders = vec![(PathBuf::new(), made, root)];
+    while let Some((folder, made, access)) = folders.pop() {
         let path = new.join(&folder);
-        access.give(&path).with_context(|| denied(&path))?;
+        access.give(&path, &made).with_context(|| denied(&path))?;
         for entry in fs::read_dir(&path).with_context(|| denied(&path))? {
             let entry = entry.with_context(|| denied(&path))?;
             let (inner, meta) = (folder.join(entry.file_name()), entry.metadata().with_context(|| denied(&path))?);
             if meta.is_dir() {
                 let before = old.join(&inner).symlink_metadata().ok().filter(Metadata::is_dir);
-                folders.push((inner, before.map_or(access, |before| Access::of(&before))));
+                folders.push((inner, meta, before.map_or(access, |before| Access::of(&before))));
             } else {
                 access.inside(&meta).apply(&entry.path(), &meta).with_context(|| denied(&entry.path()))?;
             }
@@ -46,7 +46,7 @@ pub(crate) fn make_parents(old: &Path, new: &Path, path: &Path) -> anyhow::Resul
         let model = [old.join(folder), new.join(folder.parent().unwrap_or(folder))].iter().find_map(|model| model.metadata().ok());
         let model = model.with_context(|| denied(&path))?;
         let created = DirBuilder::new().mode(0o700).create(&path);
-        created.and_then(|()| Access::of(&model).give(&path)).with_context(|| denied(&path))?;
+        created.and_then(|()| Access::of(&model).give(&path, &path.metadata()?)).with_context(|| denied(&path))?;
     }
     Ok(())
 }
@@ -68,11 +68,10 @@ impl Access {
         Self { mode: folder.mode() & 0o7777 | 0o700, uid: folder.uid(), gid: folder.gid() }
     }
 
-    fn give(self, folder: &Path) -> io::Result<()> {
-        let meta = folder.metadata()?;
-        self.own(folder, &meta)?;
+    fn give(self, folder: &Path, meta: &Metadata) -> io::Result<()> {
+        self.own(folder, meta)?;
         // A change of owner takes the bits beyond 0777 away.
-        if folder.metadata()?.mode() & 0o7777 == self.mode {
+        if self.owns(meta) && meta.mode() & 0o7777 == self.mode {
             Ok(())
         } else {
             fs::set_permissions(folder, Permissions::from_mode(self.mode))
@@ -86,13 +85,17 @@ impl Access {
 
     /// Bytecode that root has once left in somebody's environment is no reason against a new one.
     fn own(self, path: &Path, meta: &Metadata) -> io::Result<()> {
-        if (meta.uid(), meta.gid()) == (self.uid, self.gid) {
+        if self.owns(meta) {
             return Ok(());
         }
         match self.chown(path) {
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             owned => owned,
         }
+    }
+
+    fn owns(self, meta: &Metadata) -> bool {
+        (meta.uid(), meta.gid()) == (self.uid, self.gid)
     }
 
     /// Of a file in this folder.

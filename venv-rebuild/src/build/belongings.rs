@@ -2,7 +2,7 @@
 //! carries it over as it is, or is not made.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, Metadata};
+use std::fs::{self, DirEntry, Metadata};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -55,12 +55,12 @@ struct Claim {
 /// A folder cannot be read: what is in it could not be carried over.
 pub(crate) fn belongings(venv: &Path, set: &PackageSet, spec: &Spec, litter: &[PathBuf]) -> anyhow::Result<Belongings> {
     let claims = claims(venv);
-    let known: HashSet<PathBuf> = claims.keys().flat_map(|path| path.ancestors().skip(1)).map(Path::to_owned).collect();
+    let known = above(claims.keys());
     let mut search = Search { venv, set, spec, litter, claims, known, home: home(venv), found: Belongings::default() };
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        for name in listed(&venv.join(&folder))? {
-            search.entry(folder.join(name), &mut folders)?;
+        for entry in listed(&venv.join(&folder))? {
+            search.entry(folder.join(entry.file_name()), &examined(&entry)?, &mut folders)?;
         }
     }
     let Belongings { own, stuck, edited, .. } = &mut search.found;
@@ -83,9 +83,9 @@ fn claims(venv: &Path) -> HashMap<PathBuf, Claim> {
         for info in listed(&venv.join(&site))
             .unwrap_or_default()
             .into_iter()
-            .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "dist-info"))
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == "dist-info"))
         {
-            let info = venv.join(&site).join(info);
             let since = info.join("RECORD").metadata().and_then(|meta| meta.modified()).ok();
             for entry in record(&info).unwrap_or_default() {
                 let path = normal(&venv.join(&site).join(&entry.path));
@@ -98,9 +98,29 @@ fn claims(venv: &Path) -> HashMap<PathBuf, Claim> {
     claims
 }
 
-pub(super) fn listed(folder: &Path) -> anyhow::Result<Vec<std::ffi::OsString>> {
-    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>();
+/// Every folder above these files.
+fn above<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> HashSet<PathBuf> {
+    let mut folders = HashSet::new();
+    for path in paths {
+        for folder in path.ancestors().skip(1) {
+            // Those above a known one are known.
+            if folders.contains(folder) {
+                break;
+            }
+            folders.insert(folder.to_owned());
+        }
+    }
+    folders
+}
+
+pub(super) fn listed(folder: &Path) -> anyhow::Result<Vec<DirEntry>> {
+    let read = || fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>();
     read().with_context(|| format!("cannot list {}, and what is of your own in it could not be carried over", shown(folder)))
+}
+
+/// Links are not followed.
+fn examined(entry: &DirEntry) -> anyhow::Result<Metadata> {
+    entry.metadata().with_context(|| format!("cannot read {}", shown(&entry.path())))
 }
 
 struct Search<'a> {
@@ -116,19 +136,17 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn entry(&mut self, path: PathBuf, folders: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-        let full = self.venv.join(&path);
-        let meta = full.symlink_metadata().with_context(|| format!("cannot read {}", shown(&full)))?;
+    fn entry(&mut self, path: PathBuf, meta: &Metadata, folders: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         if let Some(claim) = self.claims.get(&path) {
-            if is_edited(&full, &meta, claim) {
+            if is_edited(&self.venv.join(&path), meta, claim) {
                 self.found.edited.push(path);
             }
-        } else if self.litter.contains(&full) {
+        } else if self.litter.contains(&self.venv.join(&path)) {
             self.found.litter.push(path);
-        } else if meta.is_dir() && (is_frame(&path) || self.known.contains(&path)) {
+        } else if meta.is_dir() && (self.known.contains(&path) || is_frame(&path)) {
             folders.push(path);
-        } else if !made(self.venv, &path, &meta) && !self.is_of_a_distribution(&path) && !is_bytecode(&path) {
-            self.own(path, &meta)?;
+        } else if !made(self.venv, &path, meta) && !self.is_of_a_distribution(&path) && !is_bytecode(&path) {
+            self.own(path, meta)?;
         }
         Ok(())
     }
@@ -219,10 +237,8 @@ fn contents(path: &Path, meta: &Metadata) -> anyhow::Result<Contents> {
     let mut waiting = vec![(path.to_owned(), meta.clone())];
     while let Some((path, meta)) = waiting.pop() {
         if meta.is_dir() {
-            for name in listed(&path)? {
-                let inner = path.join(name);
-                let meta = inner.symlink_metadata().with_context(|| format!("cannot read {}", shown(&inner)))?;
-                waiting.push((inner, meta));
+            for entry in listed(&path)? {
+                waiting.push((entry.path(), examined(&entry)?));
             }
             continue;
         }

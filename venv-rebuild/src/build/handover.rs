@@ -1,7 +1,7 @@
 //! A person's own, put into the environment that was built anew.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -78,7 +78,7 @@ impl Handover<'_> {
                     made += 1;
                 }
                 Ok(meta) if meta.is_dir() && source.symlink_metadata().is_ok_and(|meta| meta.is_dir()) => {
-                    waiting.extend(listed(&source)?.iter().map(|name| (from.join(name), to.join(name))));
+                    waiting.extend(listed(&source)?.iter().map(DirEntry::file_name).map(|name| (from.join(&name), to.join(name))));
                 }
                 Ok(_) if is_bytecode(&from) || is_same(&source, &target) => made += 1,
                 Ok(_) => match self.owner(&to) {
