@@ -42,14 +42,16 @@ pub(crate) enum Column {
     Word(&'static str),
     /// Cut in the middle: both ends of a path tell it from its neighbours.
     Path(&'static str),
-    /// Never cut: put below the row.
+    /// What commands take: cut only where it alone is wider than the screen.
+    Id(&'static str),
+    /// Never cut: put below the row, with all that follows it.
     Text(&'static str),
 }
 
 impl Column {
     pub(crate) fn title(self) -> &'static str {
         match self {
-            Self::Mark(title) | Self::Word(title) | Self::Path(title) | Self::Text(title) => title,
+            Self::Mark(title) | Self::Word(title) | Self::Path(title) | Self::Id(title) | Self::Text(title) => title,
         }
     }
 }

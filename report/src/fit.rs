@@ -10,6 +10,17 @@ pub(crate) enum Cut {
     End,
 }
 
+/// When a column gives way to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Yields {
+    First,
+    Later,
+    Last,
+}
+
+/// What stands between two texts side by side.
+pub(crate) const GAP: &str = "  ";
+
 /// Text on one line that moves no cursor: a line break or tab is a blank, the rest as [`plain`] has it.
 pub(crate) fn clean(text: &str) -> String {
     plain(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
@@ -91,6 +102,18 @@ pub(crate) fn wrap(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
+/// The texts side by side, in lines of at most `room` columns; one that fits into a line is never broken.
+pub(crate) fn packed(texts: impl Iterator<Item = String>, room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for text in texts {
+        match lines.last_mut() {
+            Some(line) if width(line) + GAP.len() + width(&text) <= room => line.extend([GAP, &text]),
+            _ => lines.extend(wrap(&text, room)),
+        }
+    }
+    lines
+}
+
 /// A word that is too long for any line, in pieces that are not.
 fn pieces(word: &str, room: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
@@ -106,17 +129,17 @@ fn pieces(word: &str, room: usize) -> Vec<&str> {
     pieces
 }
 
-/// Lowers widths, the widest first, until they fit into `room`; the columns that are not `flexible` give way last.
-pub(crate) fn shrink(widths: &mut [usize], flexible: &[bool], room: usize) {
+/// Lowers widths, the widest first, until they fit into `room`; what yields first keeps its `LEAST` before others give way.
+pub(crate) fn shrink(widths: &mut [usize], yields: &[Yields], room: usize) {
     const LEAST: usize = 12;
     while widths.iter().sum::<usize>() > room {
-        let widest = |soft: bool| {
-            let candidates = (0..widths.len()).filter(|&i| !soft || (flexible[i] && widths[i] > LEAST));
+        let widest = |until: Yields, least: usize| {
+            let candidates = (0..widths.len()).filter(|&i| yields[i] <= until && widths[i] > least);
             candidates.max_by_key(|&i| widths[i])
         };
-        match widest(true).or_else(|| widest(false)) {
-            Some(i) if widths[i] > 1 => widths[i] -= 1,
-            _ => return,
+        match widest(Yields::First, LEAST).or_else(|| widest(Yields::Later, 1)).or_else(|| widest(Yields::Last, 1)) {
+            Some(i) => widths[i] -= 1,
+            None => return,
         }
     }
 }
@@ -148,8 +171,11 @@ mod tests {
     #[test]
     fn the_widest_column_gives_way_first() {
         let mut widths = [10, 60, 30];
-        shrink(&mut widths, &[false, true, true], 70);
+        shrink(&mut widths, &[Yields::Later, Yields::First, Yields::First], 70);
         assert_eq!(widths, [10, 30, 30]);
+        let mut widths = [19, 20, 15];
+        shrink(&mut widths, &[Yields::Later, Yields::Last, Yields::First], 40);
+        assert_eq!(widths, [10, 20, 10]);
     }
 
     #[test]

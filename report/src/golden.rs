@@ -100,8 +100,8 @@ fn in_little_room_the_fault_stands_below_and_the_names_stay() {
         [
             "Python environments under /srv",
             "  ✗ broken   infr…/drupal-mcp-server/.venv  3.12.4",
-            "    bin/python points at a Python that is gone  +1",
-            "    more",
+            "    bin/python points at a Python that is gone",
+            "    +1 more",
         ]
     );
 }

@@ -6,14 +6,13 @@ use clap::ValueEnum;
 use contract::path::plain;
 
 use crate::document::{Block, Column, Row, Table, Tone, lines_of};
-use crate::fit::{self, Cut};
+use crate::fit::{self, Cut, GAP, Yields};
 
 /// Where there is no terminal to ask and no `COLUMNS`.
 const WIDTH: usize = 100;
 /// Below this no table is left; a narrower terminal breaks the lines itself.
 const NARROWEST: usize = 40;
 const INDENT: usize = 2;
-const GAP: &str = "  ";
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,9 +72,11 @@ impl Screen {
         for i in 0..table.rows {
             let row = (table.row)(i);
             self.row(&layout, &row, out)?;
-            let beside: Vec<&str> = row.cells[layout.columns.len()..].iter().filter(|cell| !cell.is_empty()).map(|cell| &**cell).collect();
-            let beside = (!beside.is_empty()).then(|| beside.join(GAP));
-            for text in beside.as_deref().into_iter().chain(row.below.iter().map(|text| &**text)) {
+            let moved = row.cells[layout.columns.len()..].iter().map(|cell| fit::clean(cell)).filter(|cell| !cell.is_empty());
+            for line in fit::packed(moved, self.width - 2 * INDENT) {
+                writeln!(out, "{:1$}{line}", "", 2 * INDENT)?;
+            }
+            for text in &row.below {
                 self.wrapped(Tone::Plain, text, 2 * INDENT, out)?;
             }
             if let Some(command) = &row.command {
@@ -85,13 +86,16 @@ impl Screen {
         Ok(())
     }
 
-    /// One line for each row where everything fits; else the text, and what follows it, goes below.
+    /// One line for each row where everything fits; else the last text, and what follows it, goes below, and so on from the end.
     fn layout(&self, table: &Table<'_>) -> Layout {
         let needs = self.needs(table);
-        let whole = self.share(table.columns, &needs);
-        match table.columns.iter().position(|column| matches!(column, Column::Text(_))) {
-            Some(at) if whole.widths != needs => self.share(&table.columns[..at], &needs[..at]),
-            _ => whole,
+        let mut beside = table.columns.len();
+        loop {
+            let layout = self.share(&table.columns[..beside], &needs[..beside]);
+            match layout.columns.iter().rposition(|column| matches!(column, Column::Text(_))) {
+                Some(at) if layout.widths != needs[..beside] => beside = at,
+                _ => return layout,
+            }
         }
     }
 
@@ -109,8 +113,8 @@ impl Screen {
         let mut widths = needs.to_vec();
         let used = widths.iter().filter(|&&width| width > 0).count();
         let room = self.width.saturating_sub(INDENT + GAP.len() * used.saturating_sub(1));
-        let flexible: Vec<bool> = columns.iter().map(|column| matches!(column, Column::Path(_) | Column::Text(_))).collect();
-        fit::shrink(&mut widths, &flexible, room);
+        let yields: Vec<Yields> = columns.iter().map(|column| yields(*column)).collect();
+        fit::shrink(&mut widths, &yields, room);
         Layout { columns, widths }
     }
 
@@ -190,6 +194,14 @@ fn apart(before: &Block<'_>, block: &Block<'_>) -> bool {
 /// Whether a line goes on with the table above it.
 fn belongs_to_table(tone: Tone) -> bool {
     matches!(tone, Tone::Good | Tone::Faint)
+}
+
+fn yields(column: Column) -> Yields {
+    match column {
+        Column::Path(_) | Column::Text(_) => Yields::First,
+        Column::Mark(_) | Column::Word(_) => Yields::Later,
+        Column::Id(_) => Yields::Last,
+    }
 }
 
 fn cleaned(column: Column, cell: &str) -> String {

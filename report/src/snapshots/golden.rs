@@ -73,6 +73,38 @@ Snapshots
 }
 
 #[test]
+fn no_id_and_no_label_is_cut_in_little_room() {
+    let long = json!({"label": "before-the-upgrade", "pinned": true, "description": "before the upgrade of everything"});
+    let sealed = json!({"label": "pre-phase-4", "pinned": true, "sealed_to": ["age1"]});
+    let lines = |last: &Value| [snapshot(1, "20260820_101112-00aa", &long), snapshot(2, "20260822_101112-00bb", last)];
+    assert_eq!(
+        screen(&lines(&json!({})), 80),
+        "\
+Snapshots
+  * pinned  20260820_101112-00aa  3 d ago  before-the-upgrade
+    74 paths  148 KiB  +2.0 KiB  before the upgrade of everything
+  ·         20260822_101112-00bb  3 d ago
+    74 paths  148 KiB  +2.0 KiB
+
+2 snapshots, 1 pinned
+
+! Incomplete: the end of snapshot did not come. What is not listed may be ill
+all the same.
+"
+    );
+    let narrow = "\
+  * pinned             20260820_101112-00aa
+    3 d ago  before-the-upgrade  74 paths  148 KiB
+    +2.0 KiB  before the upgrade of everything
+  * pinned, encrypted  20260822_101112-00bb
+    3 d ago  pre-phase-4  74 paths  148 KiB
+    +2.0 KiB
+";
+    assert!(screen(&lines(&sealed), 50).contains(narrow), "{}", screen(&lines(&sealed), 50));
+    assert!(screen(&lines(&sealed), 40).contains("  * pinned, encry…  20260822_101112-00bb\n"), "{}", screen(&lines(&sealed), 40));
+}
+
+#[test]
 fn one_snapshot_says_what_it_covers_and_a_new_one_what_it_is_good_for() {
     let git = json!([{"path": "/srv", "commit": "0123456789abcdef", "branch": "main", "dirty": 2, "stashes": 1}]);
     let pythons = json!([{"path": "/srv/a/.venv", "version": "3.12.4"}]);

@@ -130,10 +130,10 @@ impl List {
         let table = Table {
             columns: &[
                 Column::Mark("state"),
-                Column::Word("snapshot"),
-                Column::Word("age"),
-                Column::Word("label"),
-                Column::Word("paths"),
+                Column::Id("snapshot"),
+                Column::Text("age"),
+                Column::Text("label"),
+                Column::Text("paths"),
                 Column::Word("size"),
                 Column::Word("added"),
                 Column::Text("description"),

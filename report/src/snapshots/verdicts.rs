@@ -71,7 +71,7 @@ impl Verdicts {
         }
         let several_hosts = seen.several_hosts();
         let table = Table {
-            columns: &[Column::Mark("status"), Column::Word("snapshot"), Column::Word("contents")],
+            columns: &[Column::Mark("status"), Column::Id("snapshot"), Column::Word("contents")],
             below: Some("what is damaged"),
             rows: rows.len(),
             row: Box::new(move |i| row(rows[i], several_hosts)),
