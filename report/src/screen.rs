@@ -152,9 +152,18 @@ impl Screen {
                 let pad = longest - fit::width(command);
                 writeln!(out, "{:INDENT$}{command}{:pad$}{GAP}{}", "", "", self.painted(Tone::Faint, &format!("# {does}")))?;
             } else {
-                self.wrapped(Tone::Faint, &format!("# {does}"), INDENT, out)?;
+                self.remark(does, out)?;
                 writeln!(out, "{:INDENT$}{command}", "")?;
             }
+        }
+        Ok(())
+    }
+
+    /// Each line is one, so that none is a command when it is pasted.
+    fn remark(&self, text: &str, out: &mut dyn Write) -> io::Result<()> {
+        for line in fit::wrap(text, self.width - INDENT - "# ".len()) {
+            write!(out, "{:INDENT$}", "")?;
+            self.line(Tone::Faint, &format!("# {line}"), out)?;
         }
         Ok(())
     }

@@ -161,6 +161,19 @@ Afterwards: restart the MCP client that reads /srv/a/.mcp.json
 }
 
 #[test]
+fn a_remark_is_one_on_each_of_its_lines() {
+    let whole = restore(6, "20260820_101112-00aa", "planned", json!({"detail": {"counts": counts()}}));
+    let text = screen(&[steps("planned"), vec![whole, end("snapshot", true)]].concat(), 50);
+    let last = "\
+Nothing has been changed: this was a dry run.
+  # does it: all of it or nothing, after a
+  # snapshot of what it replaces
+  snapshot restore 20260820_101112-00aa --force
+";
+    assert!(text.ends_with(last), "{text}");
+}
+
+#[test]
 fn what_never_held_still_is_said_to_have_changed() {
     let torn = step("/srv/a/log", "planned", json!({"change": "create", "size": 7, "changed_while_read": true}));
     let text = screen(&[torn, end("snapshot", true)], 100);
