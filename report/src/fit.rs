@@ -114,6 +114,14 @@ pub(crate) fn packed(texts: impl Iterator<Item = String>, room: usize) -> Vec<St
     lines
 }
 
+/// The text to its last blank, in a line of `first` columns and others of `rest`.
+pub(crate) fn broken(text: &str, first: usize, rest: usize) -> Vec<&str> {
+    let head = start(text, first);
+    let tail = &text[head.len()..];
+    let more = if tail.is_empty() { Vec::new() } else { pieces(tail, rest) };
+    [vec![head], more].concat()
+}
+
 /// A word that is too long for any line, in pieces that are not.
 fn pieces(word: &str, room: usize) -> Vec<&str> {
     let mut pieces = Vec::new();

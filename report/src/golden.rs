@@ -50,7 +50,7 @@ pub(crate) fn seen(lines: &[String]) -> Seen {
 }
 
 pub(crate) fn screen(lines: &[String], width: usize) -> String {
-    drawn(|out| Screen { width, colour: false }.draw(&summary::of(&seen(lines), false), out))
+    drawn(|out| Screen { width, colour: false, terminal: true }.draw(&summary::of(&seen(lines), false), out))
 }
 
 pub(crate) fn drawn(draw: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> String {
@@ -121,7 +121,7 @@ Python environments under /srv
 11 environments: 11 healthy
 "
     );
-    let all = drawn(|out| Screen { width: 100, colour: false }.draw(&summary::of(&seen(&lines), true), out));
+    let all = drawn(|out| Screen { width: 100, colour: false, terminal: true }.draw(&summary::of(&seen(&lines), true), out));
     assert_eq!(all.matches("✓ healthy").count(), 11);
 }
 
@@ -289,7 +289,7 @@ Log: /log
 #[test]
 fn colour_changes_no_word() {
     let lines = [probe("/srv/a/.venv", "broken", &json!([gone()])), end("venv-probe", true)];
-    let coloured = drawn(|out| Screen { width: 100, colour: true }.draw(&summary::of(&seen(&lines), false), out));
+    let coloured = drawn(|out| Screen { width: 100, colour: true, terminal: true }.draw(&summary::of(&seen(&lines), false), out));
     assert!(coloured.contains("\u{1b}[31m✗ broken\u{1b}[0m"), "{coloured}");
     let mut plain = coloured;
     for code in ["31", "2", "1", "0"] {

@@ -13,6 +13,8 @@ const WIDTH: usize = 100;
 /// Below this no table is left; a narrower terminal breaks the lines itself.
 const NARROWEST: usize = 40;
 const INDENT: usize = 2;
+/// Before the rest of a line of a diff, where that has its mark.
+const CONTINUED: &str = "↪   ";
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +28,8 @@ pub(crate) enum Colour {
 pub(crate) struct Screen {
     pub(crate) width: usize,
     pub(crate) colour: bool,
+    /// The lines of a diff are broken to fit; elsewhere they are whole, for those who search them.
+    pub(crate) terminal: bool,
 }
 
 impl Screen {
@@ -39,7 +43,7 @@ impl Screen {
             Colour::Never => false,
             Colour::Auto => io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
         };
-        Self { width: terminal.or_else(columns).unwrap_or(WIDTH).max(NARROWEST), colour }
+        Self { width: terminal.or_else(columns).unwrap_or(WIDTH).max(NARROWEST), colour, terminal: io::stdout().is_terminal() }
     }
 
     pub(crate) fn draw(&self, document: &[Block<'_>], out: &mut dyn Write) -> io::Result<()> {
@@ -61,8 +65,13 @@ impl Screen {
     fn diff(&self, of: &str, diff: &str, out: &mut dyn Write) -> io::Result<()> {
         self.line(Tone::Strong, &fit::cut(&plain(of), self.width, Cut::Middle), out)?;
         for (tone, line) in lines_of(diff) {
-            write!(out, "{:INDENT$}", "")?;
-            self.line(tone, &fit::cut(&fit::clean(&line), self.width - INDENT, Cut::End), out)?;
+            let line = fit::clean(&line);
+            let room = if self.terminal { self.width - INDENT } else { usize::MAX };
+            for (i, piece) in fit::broken(&line, room, room - fit::width(CONTINUED)).into_iter().enumerate() {
+                let lead = if i == 0 { "" } else { CONTINUED };
+                write!(out, "{:INDENT$}", "")?;
+                self.line(tone, &format!("{lead}{piece}"), out)?;
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::golden::{drawn, end, record, screen, seen};
+use crate::screen::Screen;
 use crate::{markdown, summary};
 
 fn of(number: u32, kind: &str, subject: &str, data: Value) -> String {
@@ -374,6 +375,27 @@ fn what_is_no_id_and_no_path_comes_into_no_command() {
         let text = screen(&[steps("planned"), vec![restore(6, "20260820_101112-00aa", "planned", whole)]].concat(), 100);
         assert!(!text.contains("snapshot restore") && text.contains("The same command with --force"), "{text}");
     }
+}
+
+#[test]
+fn no_line_of_a_diff_is_cut() {
+    let long = format!("'args':  {}", "0123456789".repeat(6));
+    let diff = format!("@@ -1,2 +1,2 @@\n-{long}old\n+{long}new\n +{}\n", "x".repeat(36));
+    let lines = [of(1, "snapshot.change", "/srv/a", json!({"change": "modified", "diff": diff})), end("snapshot", true)];
+    let on_terminal = screen(&lines, 40);
+    let broken = "\
+  @@ -1,2 +1,2 @@
+  -'args':  0123456789012345678901234567
+  ↪   89012345678901234567890123456789ol
+  ↪   d
+  +'args':  0123456789012345678901234567
+  ↪   89012345678901234567890123456789ne
+  ↪   w
+   +xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+";
+    assert!(on_terminal.ends_with(broken), "{on_terminal}");
+    let in_a_pipe = drawn(|out| Screen { width: 40, colour: false, terminal: false }.draw(&summary::of(&seen(&lines), false), out));
+    assert!(in_a_pipe.contains(&format!("\n  -{long}old\n  +{long}new\n")), "{in_a_pipe}");
 }
 
 #[test]
