@@ -12,6 +12,7 @@ use crate::clip;
 use crate::document::{Block, Column, Row, Table, Tone, counted, text_of};
 use crate::seen::{Place, Seen};
 use crate::snapshots::measure::size;
+use crate::snapshots::traits::Traits;
 use crate::snapshots::{listed, named, root_of, under};
 
 /// One path that differs.
@@ -38,14 +39,6 @@ struct Payload {
 struct State {
     kind: String,
     #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    uid: Option<u32>,
-    #[serde(default)]
-    gid: Option<u32>,
-    #[serde(default)]
-    mtime: Option<String>,
-    #[serde(default)]
     size: Option<u64>,
     #[serde(default)]
     target: Option<Subject>,
@@ -54,7 +47,7 @@ struct State {
 pub(crate) fn read(place: &Place, record: &Record) -> anyhow::Result<Change> {
     let Payload { change, before, after, diff } = record.read()?;
     let how = match (&before, &after) {
-        (Some(before), Some(after)) => between(before, after),
+        (Some(before), Some(after)) => between(before, after, &record.read()?),
         (Some(only), None) | (None, Some(only)) => what(only),
         (None, None) => String::new(),
     };
@@ -71,29 +64,12 @@ fn what(state: &State) -> String {
     }
 }
 
-fn between(before: &State, after: &State) -> String {
-    let mut parts = Vec::new();
-    let (was, is) = (what(before), what(after));
+fn between(before: &State, after: &State, traits: &Traits) -> String {
     if before.kind != after.kind {
         return format!("{} → {}", before.kind, after.kind);
     }
-    if was != is {
-        parts.push(format!("{was} → {is}"));
-    }
-    if let (Some(was), Some(is)) = (&before.mode, &after.mode)
-        && was != is
-    {
-        parts.push(format!("mode {was} → {is}"));
-    }
-    if (before.uid, before.gid) != (after.uid, after.gid) {
-        let owner = |state: &State| format!("{}:{}", state.uid.unwrap_or(0), state.gid.unwrap_or(0));
-        parts.push(format!("owner {} → {}", owner(before), owner(after)));
-    }
-    if parts.is_empty() {
-        let time = before.kind != "folder" && before.mtime != after.mtime;
-        return if time { "time".to_owned() } else { "extended attributes".to_owned() };
-    }
-    parts.join(", ")
+    let (was, is) = (what(before), what(after));
+    traits.told((was != is).then(|| format!("{was} → {is}")))
 }
 
 pub(crate) fn draw<'a>(changes: &'a [Change], seen: &Seen, all: bool) -> Vec<Block<'a>> {

@@ -40,6 +40,11 @@ fn steps(outcome: &str) -> Vec<String> {
         step("/srv/a/gone", outcome, json!({"change": "create", "size": 7})),
         step("/srv/a/link", outcome, json!({"change": "retype"})),
         step("/srv/a/script", outcome, json!({"change": "traits", "size_before": 9, "size": 9})),
+        step(
+            "/srv/a/tool",
+            outcome,
+            json!({"change": "traits", "size_before": 9, "size": 9, "traits": {"before": {"mode": "0755"}, "after": {"mode": "0644"}}}),
+        ),
     ]
 }
 
@@ -144,6 +149,7 @@ Restore of 20260820_101112-00aa under /srv/a
   ~ overwrite  .mcp.json  10 B → 2.9 KiB
   + create     gone       +7 B
   · traits     script     9 B
+  · traits     tool       mode 0755 → 0644
 
 · planned: 1 delete, 1 retype, 1 overwrite, 1 create, 1 traits, 69 unchanged; 2.9 KiB to write
 

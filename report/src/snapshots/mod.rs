@@ -8,6 +8,7 @@ mod list;
 mod measure;
 mod restores;
 mod room;
+mod traits;
 mod verdicts;
 
 use std::borrow::Cow;

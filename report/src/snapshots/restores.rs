@@ -14,6 +14,7 @@ use crate::document::{Block, Column, Row, Table, Tone};
 use crate::next::quoted;
 use crate::seen::{Place, Seen, clipped_action, for_command};
 use crate::snapshots::measure::size;
+use crate::snapshots::traits::Traits;
 use crate::snapshots::{is_id, listed, named, root_of, under, way_back};
 
 /// More paths than these are not repeated in a command, and no more advice is given.
@@ -35,9 +36,9 @@ struct Restore {
 struct Step {
     place: Place,
     change: Change,
-    sizes: (Option<u64>, Option<u64>),
-    /// It never held still while it was kept.
-    torn: bool,
+    /// The size that it is to have.
+    size: Option<u64>,
+    what: Box<str>,
     diff: Option<Box<str>>,
 }
 
@@ -72,8 +73,11 @@ struct OfStep {
     size_before: Option<u64>,
     #[serde(default)]
     size: Option<u64>,
+    /// It never held still while it was kept.
     #[serde(default)]
     changed_while_read: bool,
+    #[serde(default)]
+    traits: Option<Traits>,
     #[serde(default)]
     diff: Option<String>,
 }
@@ -118,9 +122,8 @@ impl Restores {
             return Some(action);
         }
         let Some(detail) = &action.detail else { return Some(action) };
-        if let Ok(OfStep { change, size_before, size, changed_while_read: torn, diff }) = OfStep::deserialize(detail) {
-            let diff = diff.map(|diff| clip::diff(diff).into());
-            self.open(run).steps.push(Step { place: place.clone(), change, sizes: (size_before, size), torn, diff });
+        if let Ok(step) = OfStep::deserialize(detail) {
+            self.open(run).steps.push(step.at(place.clone()));
             return None;
         }
         let Ok(OfWhole { counts, reload, asked }) = OfWhole::deserialize(detail) else { return Some(action) };
@@ -173,7 +176,7 @@ impl Restore {
         let mut blocks = vec![Block::Heading(format!("Restore of {of}{}", under(root.as_ref())))];
         if !steps.is_empty() {
             blocks.push(Block::Table(Table {
-                columns: &[Column::Mark("change"), Column::Path("path"), Column::Word("size")],
+                columns: &[Column::Mark("change"), Column::Path("path"), Column::Text("what")],
                 below: None,
                 rows,
                 row: Box::new(move |i| steps[i].row(root.as_deref(), several_hosts)),
@@ -190,7 +193,30 @@ impl Restore {
     /// Bytes of the files that are written.
     fn written(&self) -> u64 {
         let made = self.steps.iter().filter(|step| matches!(step.change, Change::Create | Change::Overwrite | Change::Retype));
-        made.filter_map(|step| step.sizes.1).fold(0, u64::saturating_add)
+        made.filter_map(|step| step.size).fold(0, u64::saturating_add)
+    }
+}
+
+impl OfStep {
+    fn at(self, place: Place) -> Step {
+        let what = clip::text(self.what()).into();
+        Step { place, change: self.change, size: self.size, what, diff: self.diff.map(|diff| clip::diff(diff).into()) }
+    }
+
+    fn what(&self) -> String {
+        let sizes = match (self.size_before, self.size) {
+            (Some(before), Some(after)) if before != after => Some(format!("{} → {}", size(before), size(after))),
+            (None, Some(after)) => Some(format!("+{}", size(after))),
+            (Some(before), None) => Some(format!("-{}", size(before))),
+            (Some(same), Some(_)) => Some(size(same)),
+            (None, None) => None,
+        };
+        let what = match &self.traits {
+            Some(traits) if self.change == Change::Traits => traits.told(None),
+            Some(traits) => traits.told(sizes),
+            None => sizes.unwrap_or_default(),
+        };
+        if self.changed_while_read { format!("{what}, changed while kept") } else { what }
     }
 }
 
@@ -205,15 +231,7 @@ impl Step {
             Change::Unchanged => (Tone::Faint, "= unchanged"),
             Change::Other => (Tone::Plain, "? other"),
         };
-        let sizes = match self.sizes {
-            (Some(before), Some(after)) if before != after => format!("{} → {}", size(before), size(after)),
-            (None, Some(after)) => format!("+{}", size(after)),
-            (Some(before), None) => format!("-{}", size(before)),
-            (Some(same), Some(_)) => size(same),
-            (None, None) => String::new(),
-        };
-        let sizes = if self.torn { format!("{sizes}, changed while kept") } else { sizes };
-        let cells = vec![Cow::Borrowed(mark), named(&self.place, root, several_hosts), Cow::Owned(sizes)];
+        let cells = vec![Cow::Borrowed(mark), named(&self.place, root, several_hosts), Cow::Borrowed(&*self.what)];
         Row { tone, cells, below: Vec::new(), command: None }
     }
 }
