@@ -71,6 +71,8 @@ pub(crate) struct Step {
     pub(crate) tool: Arc<str>,
     pub(crate) place: Option<Place>,
     pub(crate) action: Action,
+    /// Of an action of `snapshot`.
+    pub(crate) detail: Option<snapshots::Detail>,
 }
 
 /// One finding of any tool that explains.
@@ -196,10 +198,11 @@ impl Seen {
             (VERSION, venv::ALIAS, _) => self.aliases += 1,
             (VERSION, action::KIND, Some(place)) if &*tool == snapshots::TOOL => {
                 if let Some(action) = self.snapshots.take_action(&id, &place, record.read()?) {
-                    self.step(Step { tool, place: Some(place), action: clipped_action(action) });
+                    let detail = Some(snapshots::Detail::of(&action));
+                    self.step(Step { tool, place: Some(place), action: clipped_action(action), detail });
                 }
             }
-            (VERSION, action::KIND, place) => self.step(Step { tool, place, action: clipped_action(record.read()?) }),
+            (VERSION, action::KIND, place) => self.step(Step { tool, place, action: clipped_action(record.read()?), detail: None }),
             (VERSION, "diagnosis", place) => self.diagnoses.push(Diagnosis { place, data: clipped_diagnosis(record.read()?) }),
             (VERSION, "error", place) => {
                 let fault: Fault = record.read()?;

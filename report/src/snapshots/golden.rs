@@ -6,52 +6,14 @@ use crate::golden::{drawn, end, record, screen, seen};
 use crate::screen::Screen;
 use crate::{markdown, summary};
 
-fn of(number: u32, kind: &str, subject: &str, data: Value) -> String {
+pub(super) fn of(number: u32, kind: &str, subject: &str, data: Value) -> String {
     record("snapshot", number, kind, subject.into(), data)
 }
 
-fn snapshot(seq: u32, id: &str, data: &Value) -> String {
+pub(super) fn snapshot(seq: u32, id: &str, data: &Value) -> String {
     let mut all = json!({"seq": seq, "time": "2026-08-20T10:11:12.345Z", "user": "me", "roots": ["/srv/a"], "entries": 74, "size": 151_552, "added": 2048, "partial": false, "pinned": false});
     all.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
     of(seq, "snapshot", id, all)
-}
-
-fn restore(number: u32, subject: &str, outcome: &str, more: Value) -> String {
-    let done = outcome == "done";
-    let mut data = json!({"verb": "restore", "outcome": outcome, "changed": done, "verified": done});
-    if let (Some(data), Value::Object(more)) = (data.as_object_mut(), more) {
-        data.extend(more);
-    }
-    of(number, "action", subject, data)
-}
-
-fn step(path: &str, outcome: &str, detail: Value) -> String {
-    restore(1, path, outcome, Value::Object([("detail".to_owned(), detail)].into_iter().collect()))
-}
-
-fn steps(outcome: &str) -> Vec<String> {
-    vec![
-        step(
-            "/srv/a/.mcp.json",
-            outcome,
-            json!({"change": "overwrite", "size_before": 10, "size": 3000, "diff": "@@ -1 +1 @@\n-\ta  b\n+c\n"}),
-        ),
-        step("/srv/a/added", outcome, json!({"change": "delete", "size_before": 5})),
-        step("/srv/a/gone", outcome, json!({"change": "create", "size": 7})),
-        step("/srv/a/link", outcome, json!({"change": "retype"})),
-        step("/srv/a/script", outcome, json!({"change": "traits", "size_before": 9, "size": 9})),
-        step(
-            "/srv/a/tool",
-            outcome,
-            json!({"change": "traits", "size_before": 9, "size": 9, "traits": {"before": {"mode": "0755"}, "after": {"mode": "0644"}}}),
-        ),
-    ]
-}
-
-const COUNTS: &str = r#"{"create":1,"overwrite":1,"retype":1,"traits":1,"delete":1,"unchanged":69}"#;
-
-fn counts() -> Value {
-    serde_json::from_str(COUNTS).unwrap()
 }
 
 #[test]
@@ -130,110 +92,6 @@ Later:
   snapshot diff 20260820_101112-00aa                     # what has changed since
   snapshot restore 20260820_101112-00aa                  # what a restore would do
   snapshot restore 20260820_101112-00aa --exact --force  # everything as it is now
-"
-    );
-}
-
-#[test]
-fn a_plan_names_what_takes_something_away_first_and_the_very_command() {
-    let mut lines = steps("planned");
-    let asked = json!({"exact": true, "to": "/tmp/it's here", "paths": ["/srv/a"], "store": "/mnt/store"});
-    let detail = json!({"counts": counts(), "asked": asked, "reload": ["restart the MCP client that reads /srv/a/.mcp.json"]});
-    lines.extend([restore(6, "20260820_101112-00aa", "planned", json!({"text": "…", "detail": detail})), end("snapshot", true)]);
-    assert_eq!(
-        screen(&lines, 100),
-        "\
-Restore of 20260820_101112-00aa under /srv/a
-  - delete     added      -5 B
-  ! retype     link
-  ~ overwrite  .mcp.json  10 B → 2.9 KiB
-  + create     gone       +7 B
-  · traits     script     9 B
-  · traits     tool       mode 0755 → 0644
-
-· planned: 1 delete, 1 retype, 1 overwrite, 1 create, 1 traits, 69 unchanged; 2.9 KiB to write
-
-.mcp.json
-  @@ -1 +1 @@
-  - a  b
-  +c
-
-Nothing has been changed: this was a dry run.
-  # does it: all of it or nothing, after a snapshot of what it replaces
-  snapshot restore 20260820_101112-00aa --to '/tmp/it'\\''s here' --store /mnt/store --exact --force -- /srv/a
-
-Afterwards: restart the MCP client that reads /srv/a/.mcp.json
-"
-    );
-}
-
-#[test]
-fn a_remark_is_one_on_each_of_its_lines() {
-    let whole = restore(6, "20260820_101112-00aa", "planned", json!({"detail": {"counts": counts()}}));
-    let text = screen(&[steps("planned"), vec![whole, end("snapshot", true)]].concat(), 50);
-    let last = "\
-Nothing has been changed: this was a dry run.
-  # does it: all of it or nothing, after a
-  # snapshot of what it replaces
-  snapshot restore 20260820_101112-00aa --force
-";
-    assert!(text.ends_with(last), "{text}");
-}
-
-#[test]
-fn what_never_held_still_is_said_to_have_changed() {
-    let torn = step("/srv/a/log", "planned", json!({"change": "create", "size": 7, "changed_while_read": true}));
-    let text = screen(&[torn, end("snapshot", true)], 100);
-    assert!(text.contains("+7 B, changed while kept"), "{text}");
-}
-
-#[test]
-fn what_was_done_comes_with_the_way_back() {
-    let mut lines = steps("done");
-    let whole = json!({"text": "…", "undo": "20260823_101112-00cc", "detail": {"counts": counts()}});
-    lines.extend([restore(6, "20260820_101112-00aa", "done", whole), end("snapshot", true)]);
-    let text = screen(&lines, 100);
-    assert!(text.contains("✓ done: 1 delete, 1 retype, 1 overwrite, 1 create, 1 traits, 69 unchanged; 2.9 KiB written\n"), "{text}");
-    let back = "\
-What was replaced is in a snapshot of its own. The way back:
-  snapshot restore 20260823_101112-00cc --exact --force  # everything as it was before this restore
-";
-    assert!(text.ends_with(back), "{text}");
-}
-
-#[test]
-fn a_restore_that_failed_says_why_and_offers_no_way_back() {
-    let mut lines = steps("failed");
-    let whole = json!({"text": "nothing is restored: no space", "undo": "20260823_101112-00cc", "detail": {"counts": counts()}});
-    lines.extend([restore(6, "20260820_101112-00aa", "failed", whole), end("snapshot", true)]);
-    let text = screen(&lines, 100);
-    assert!(text.contains("\n✗ failed: nothing is restored: no space\n") && !text.contains("--force"), "{text}");
-}
-
-#[test]
-fn where_nothing_differs_there_is_nothing_to_do() {
-    let whole = json!({"text": "3 unchanged", "detail": {"counts": {"unchanged": 3}}});
-    let lines = [restore(1, "20260820_101112-00aa", "planned", whole), end("snapshot", true)];
-    assert_eq!(screen(&lines, 100), "Restore of 20260820_101112-00aa\nEverything is as in the snapshot: there is nothing to restore.\n");
-}
-
-#[test]
-fn the_audit_log_has_no_steps_and_is_drawn_all_the_same() {
-    let whole = json!({"text": "1 create", "undo": "20260823_101112-00cc", "detail": {"counts": counts()}});
-    let lines = [
-        restore(1, "20260820_101112-00aa", "started", json!({})),
-        restore(2, "20260820_101112-00aa", "done", whole),
-        end("snapshot", true),
-    ];
-    assert_eq!(
-        screen(&lines, 100),
-        "\
-Actions
-  ✓ done  restore  20260820_101112-00aa
-    1 create
-    undo: snapshot restore 20260823_101112-00cc --exact --force
-
-1 action: 1 done
 "
     );
 }
@@ -328,59 +186,6 @@ fn paths_are_listed_by_kind_and_long_lists_end_in_a_count() {
         ]
     );
     assert!(text.ends_with("  50 more paths, not listed; report --all lists them\n\n250 paths, 247 B\n"), "{text}");
-}
-
-#[test]
-fn what_prune_frees_is_told_in_sizes() {
-    let action = |verb: &str, detail: Value| json!({"verb": verb, "outcome": "planned", "changed": false, "verified": false, "text": "of then", "detail": detail});
-    let lines = [
-        of(1, "action", "20260820_101112-00aa", action("prune", json!({}))),
-        of(2, "action", "/state/snapshots", action("prune-contents", json!({"freed": 3_000_000, "packs": 1}))),
-        end("snapshot", true),
-    ];
-    assert_eq!(
-        screen(&lines, 100),
-        "\
-Actions
-  · planned  prune  20260820_101112-00aa
-    of then
-
-1 action: 1 planned
-
-2.8 MiB of contents that no snapshot needs would be set free (1 pack).
-
-Nothing has been changed: this was a dry run. The same command with --force does what is planned.
-"
-    );
-}
-
-#[test]
-fn the_way_back_from_a_command_is_the_snapshot_before_it() {
-    let data = json!({"verb": "run", "outcome": "failed", "changed": true, "verified": false, "text": "`x` ended with exit status: 3"});
-    let run = of(1, "action", "20260820_101112-00aa", data);
-    let back = "    undo: snapshot restore 20260820_101112-00aa --exact --force\n";
-    assert!(screen(&[run.clone(), end("snapshot", true)], 100).contains(back));
-    let mut lines = steps("done");
-    lines.extend([run, restore(6, "20260820_101112-00aa", "done", json!({"detail": {"counts": counts()}})), end("snapshot", true)]);
-    assert!(!screen(&lines, 100).contains(back));
-}
-
-#[test]
-fn what_is_no_id_and_no_path_comes_into_no_command() {
-    for id in ["--force", "a b", "$(x)", "", "ä", ".x", "/x"] {
-        let whole = json!({"undo": id, "detail": {"counts": counts()}});
-        let plan = [steps("planned"), vec![restore(6, id, "planned", whole.clone()), end("snapshot", true)]].concat();
-        let done = [steps("done"), vec![restore(6, "20260820_101112-00aa", "done", whole), end("snapshot", true)]].concat();
-        let new = [snapshot(1, id, &json!({"took_ms": 1})), end("snapshot", true)];
-        for text in [screen(&plan, 100), screen(&done, 100), screen(&new, 100)] {
-            assert!(!text.contains("snapshot restore"), "{text}");
-        }
-    }
-    for asked in [json!({"to": "--x"}), json!({"paths": ["rel"]}), json!({"store": ""}), json!({"paths": vec!["/x"; 21]})] {
-        let whole = json!({"detail": {"counts": counts(), "asked": asked}});
-        let text = screen(&[steps("planned"), vec![restore(6, "20260820_101112-00aa", "planned", whole)]].concat(), 100);
-        assert!(!text.contains("snapshot restore") && text.contains("The same command with --force"), "{text}");
-    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::actions::subject;
 use crate::clip;
 use crate::document::{Block, Column, Row, Table, Tone, counted, text_of};
 use crate::seen::{Place, Seen};
+use crate::snapshots::asked::Asked;
 use crate::snapshots::measure::{age, size};
 use crate::snapshots::{is_id, way_back};
 
@@ -37,6 +38,7 @@ struct Snapshot {
     /// This run made it.
     new: bool,
     covers: Vec<String>,
+    asked: Asked,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +68,10 @@ struct Payload {
     took_ms: Option<u64>,
     #[serde(default)]
     absent: Vec<Subject>,
+    #[serde(default)]
+    store: Option<Subject>,
+    #[serde(default)]
+    identity: Option<Subject>,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +99,7 @@ struct Python {
 impl List {
     pub(crate) fn push(&mut self, place: &Place, record: &Record) -> anyhow::Result<()> {
         let Payload { seq, time, label, description, entries, size, added, partial, pinned, .. } = record.read()?;
-        let Payload { sealed_to, roots, git, pythons, took_ms, absent, .. } = record.read()?;
+        let Payload { sealed_to, roots, git, pythons, took_ms, absent, store, identity, .. } = record.read()?;
         let covers = [
             few("of", &roots, text_of),
             few("git", &git, work_tree),
@@ -113,6 +119,7 @@ impl List {
             sealed: !sealed_to.is_empty(),
             new: took_ms.is_some(),
             covers: covers.into_iter().flatten().collect(),
+            asked: Asked::at(store, identity),
         };
         self.0.insert(place.clone(), snapshot);
         Ok(())
@@ -182,12 +189,13 @@ fn counts(rows: &[(&Place, &Snapshot)]) -> String {
 fn next<'a>(rows: &[(&Place, &Snapshot)]) -> Option<Block<'a>> {
     let [(place, snapshot)] = rows else { return None };
     let id = place.subject.as_path().to_str().filter(|id| snapshot.new && is_id(id))?;
-    let commands = vec![
+    let commands = [
         (format!("snapshot diff {id}"), "what has changed since"),
         (format!("snapshot restore {id}"), "what a restore would do"),
         (way_back(id)?, "everything as it is now"),
     ];
-    Some(Block::Commands("Later:".to_owned(), commands))
+    let commands: Option<_> = commands.into_iter().map(|(command, does)| Some((snapshot.asked.also(command)?, does))).collect();
+    Some(Block::Commands("Later:".to_owned(), commands?))
 }
 
 fn few<T>(title: &str, all: &[T], text: impl Fn(&T) -> String) -> Option<String> {

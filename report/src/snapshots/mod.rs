@@ -1,9 +1,13 @@
 //! What `snapshot` tells of: snapshots, what is in them, what differs, what a restore does, and whether everything can be read back.
 
+mod asked;
 mod changes;
+mod detail;
 mod entries;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod golden_actions;
 mod list;
 mod measure;
 mod restores;
@@ -22,6 +26,8 @@ use crate::actions::subject;
 use crate::document::{Block, Tone, counted};
 use crate::environments::common_root;
 use crate::seen::{Place, Seen, Step};
+
+pub(crate) use detail::Detail;
 
 /// The tool whose actions are drawn here.
 pub(crate) const TOOL: &str = "snapshot";
@@ -123,7 +129,7 @@ pub(crate) fn undo(seen: &Seen, step: &Step) -> Option<String> {
         "run" if !seen.snapshots.restores.has_done() => &step.place.as_ref()?.subject,
         _ => return None,
     };
-    way_back(id.as_path().to_str()?)
+    step.detail.as_ref()?.asked.as_ref()?.also(way_back(id.as_path().to_str()?)?)
 }
 
 /// The command that restores a snapshot to the last bit, as far as its id is one.

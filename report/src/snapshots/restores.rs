@@ -5,19 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use contract::action::{Action, Outcome};
-use contract::path::Subject;
 use serde::Deserialize;
 
 use crate::actions::{outcome, subject};
 use crate::clip;
 use crate::document::{Block, Column, Row, Table, Tone};
-use crate::next::quoted;
-use crate::seen::{Place, Seen, clipped_action, for_command};
+use crate::seen::{Place, Seen, clipped_action};
+use crate::snapshots::asked::Asked;
 use crate::snapshots::measure::size;
 use crate::snapshots::traits::Traits;
 use crate::snapshots::{is_id, listed, named, root_of, under, way_back};
 
-/// More paths than these are not repeated in a command, and no more advice is given.
+/// No more advice is given.
 const MOST: usize = 20;
 
 /// All restores of a stream.
@@ -101,18 +100,6 @@ struct Counts {
     traits: u64,
     delete: u64,
     unchanged: u64,
-}
-
-/// What the command line said besides the snapshot.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Asked {
-    paths: Vec<Subject>,
-    to: Option<Subject>,
-    run_hooks: Option<Subject>,
-    store: Option<Subject>,
-    exact: bool,
-    keep_setuid: bool,
 }
 
 impl Restores {
@@ -257,12 +244,8 @@ impl Whole {
         if self.action.outcome == Outcome::Planned && self.counts.changes() > 0 {
             blocks.push(self.to_do());
         }
-        let back = self
-            .action
-            .undo
-            .as_ref()
-            .filter(|_| self.action.changed)
-            .and_then(|undo| self.asked.in_store(way_back(undo.as_path().to_str()?)?));
+        let back =
+            self.action.undo.as_ref().filter(|_| self.action.changed).and_then(|undo| self.asked.also(way_back(undo.as_path().to_str()?)?));
         if let Some(back) = back {
             let lead = "What was replaced is in a snapshot of its own. The way back:".to_owned();
             blocks.push(Block::Commands(lead, vec![(back, "everything as it was before this restore")]));
@@ -300,41 +283,4 @@ impl Counts {
         let parts: Vec<String> = each.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
         if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
     }
-}
-
-impl Asked {
-    fn clipped(self) -> Self {
-        let paths = self.paths.into_iter().take(MOST + 1).map(clip::subject).collect();
-        let [to, run_hooks, store] = [self.to, self.run_hooks, self.store].map(|path| path.map(clip::subject));
-        Self { paths, to, run_hooks, store, ..self }
-    }
-
-    /// The command line with `--force`; none where a part of it cannot be written down.
-    fn command(&self, id: &str) -> Option<String> {
-        if self.paths.len() > MOST {
-            return None;
-        }
-        let mut words = vec![format!("snapshot restore {id}")];
-        for (flag, path) in [("--to", &self.to), ("--run-hooks", &self.run_hooks), ("--store", &self.store)] {
-            if let Some(path) = path {
-                words.extend([flag.to_owned(), word(path)?]);
-            }
-        }
-        let flags = [(self.exact, "--exact"), (self.keep_setuid, "--keep-setuid"), (true, "--force"), (!self.paths.is_empty(), "--")];
-        words.extend(flags.into_iter().filter(|(said, _)| *said).map(|(_, flag)| flag.to_owned()));
-        let paths = self.paths.iter().map(word).collect::<Option<Vec<_>>>()?;
-        Some([words, paths].concat().join(" "))
-    }
-
-    fn in_store(&self, command: String) -> Option<String> {
-        match &self.store {
-            Some(store) => Some(format!("{command} --store {}", word(store)?)),
-            None => Some(command),
-        }
-    }
-}
-
-/// A path that a command line may name.
-fn word(path: &Subject) -> Option<String> {
-    for_command(path).map(quoted)
 }
