@@ -16,26 +16,28 @@ use crate::seen::{Place, Seen, Step};
 use crate::snapshots;
 
 pub(crate) fn draw(seen: &Seen) -> Vec<Block<'_>> {
-    if seen.actions.is_empty() {
+    let steps: Vec<&Step> = seen.actions.iter().filter(|step| step.due().is_none()).collect();
+    if steps.is_empty() {
         return Vec::new();
     }
     let several_hosts = seen.several_hosts();
-    let subjects = seen.actions.iter().filter_map(|step| step.place.as_ref()).map(|place| place.subject.as_path());
+    let subjects = steps.iter().filter_map(|step| step.place.as_ref()).map(|place| place.subject.as_path());
     let root = if several_hosts { None } else { common_root(subjects) };
     let under = root.as_ref().map_or_else(String::new, |root| format!(" under {}", root.to_string_lossy()));
-    let mut logs: Vec<&Subject> = seen.actions.iter().filter_map(|step| step.action.log.as_ref()).collect();
+    let counts = counts(steps.iter().copied(), "action");
+    let mut logs: Vec<&Subject> = steps.iter().filter_map(|step| step.action.log.as_ref()).collect();
     logs.dedup();
     let one_log = logs.len() == 1;
     let table = Table {
         columns: &[Column::Mark("outcome"), Column::Word("action"), Column::Path("subject")],
         below: Some("details"),
-        rows: seen.actions.len(),
+        rows: steps.len(),
         row: Box::new(move |i| {
-            let step = &seen.actions[i];
+            let step = steps[i];
             Row { command: undo(seen, step), ..row(step, root.as_deref(), several_hosts, one_log) }
         }),
     };
-    let mut blocks = vec![Block::Heading(format!("Actions{under}")), Block::Table(table), Block::Line(Tone::Strong, counts(&seen.actions))];
+    let mut blocks = vec![Block::Heading(format!("Actions{under}")), Block::Table(table), Block::Line(Tone::Strong, counts)];
     if let [log] = logs[..] {
         blocks.push(Block::Line(Tone::Faint, format!("Log: {}", text_of(log))));
     }
@@ -105,12 +107,15 @@ pub(crate) fn outcome(action: &Action) -> (Tone, &'static str) {
     }
 }
 
-fn counts(steps: &[Step]) -> String {
+/// How many of these there are, and how many ended how.
+pub(crate) fn counts<'a>(steps: impl Iterator<Item = &'a Step>, one: &str) -> String {
+    let mut all = 0;
     let mut by_word: BTreeMap<&str, u64> = BTreeMap::new();
     for step in steps {
         let (_, mark) = outcome(&step.action);
+        all += 1;
         *by_word.entry(mark.split_once(' ').map_or(mark, |(_, words)| words)).or_default() += 1;
     }
     let parts: Vec<String> = by_word.iter().map(|(word, n)| format!("{n} {word}")).collect();
-    format!("{}: {}", counted(steps.len() as u64, "action"), parts.join("; "))
+    format!("{}: {}", counted(all, one), parts.join("; "))
 }

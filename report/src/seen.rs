@@ -75,6 +75,13 @@ pub(crate) struct Step {
     pub(crate) detail: Option<snapshots::Detail>,
 }
 
+impl Step {
+    /// The snapshot that it removes, where a table of its own tells of it.
+    pub(crate) fn due(&self) -> Option<&snapshots::Due> {
+        self.detail.as_ref()?.due.as_ref()
+    }
+}
+
 /// One finding of any tool that explains.
 #[derive(Debug)]
 pub(crate) struct Diagnosis {
@@ -198,7 +205,7 @@ impl Seen {
             (VERSION, venv::ALIAS, _) => self.aliases += 1,
             (VERSION, action::KIND, Some(place)) if &*tool == snapshots::TOOL => {
                 if let Some(action) = self.snapshots.take_action(&id, &place, record.read()?) {
-                    let detail = Some(snapshots::Detail::of(&action));
+                    let detail = Some(snapshots::Detail::of(&action, &record.ts));
                     self.step(Step { tool, place: Some(place), action: clipped_action(action), detail });
                 }
             }

@@ -78,7 +78,7 @@ pub(crate) fn draw<'a>(changes: &'a [Change], seen: &Seen, all: bool) -> Vec<Blo
     }
     let root = root_of(seen, changes.iter().map(|change| &change.place));
     let several_hosts = seen.several_hosts();
-    let (rows, more) = listed(changes.len(), all);
+    let (rows, more) = listed(changes.len(), "path", all);
     let heading = Block::Heading(format!("Differences{}", under(root.as_ref())));
     let diffs = changes[..rows].iter().filter_map(|change| {
         let diff = change.diff.as_deref()?;

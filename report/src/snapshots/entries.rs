@@ -55,7 +55,7 @@ pub(crate) fn draw<'a>(entries: &'a [Entry], seen: &Seen, all: bool) -> Vec<Bloc
         return Vec::new();
     }
     let root = root_of(seen, entries.iter().map(|entry| &entry.place));
-    let (rows, more) = listed(entries.len(), all);
+    let (rows, more) = listed(entries.len(), "path", all);
     let heading = Block::Heading(format!("Paths{}", under(root.as_ref())));
     let several_hosts = seen.several_hosts();
     let table = Table {

@@ -147,6 +147,54 @@ Actions
     );
 }
 
+fn removal(number: u32, id: &str, outcome: &str, detail: &Value) -> String {
+    let done = outcome == "done";
+    let data =
+        json!({"verb": "delete", "outcome": outcome, "changed": done, "verified": done, "text": "of then, 74 paths", "detail": detail});
+    of(number, "action", id, data)
+}
+
+#[test]
+fn what_would_be_removed_is_told_as_in_the_list() {
+    let time = "2026-08-20T10:11:12.345Z";
+    let roots = json!(["/srv/agents/.mcp.json", {"hex": "2f7372762fff"}]);
+    let whole = json!({"label": "before-the-upgrade", "description": "of everything", "time": time, "roots": roots, "entries": 74, "size": 151_552});
+    let bare = json!({"time": time, "entries": 1, "size": 0});
+    let lines = |outcome: &str| {
+        [removal(1, "20260820_101112-00aa", outcome, &whole), removal(2, "20260822_101112-00bb", outcome, &bare), end("snapshot", true)]
+    };
+    assert_eq!(
+        screen(&lines("planned"), 100),
+        "\
+Snapshots that would be removed
+  - delete  20260820_101112-00aa  3 d ago  before-the-upgrade  74 paths  148 KiB  of everything
+    of: /srv/agents/.mcp.json, /srv/\u{fffd}
+  - delete  20260822_101112-00bb  3 d ago                      1 path    0 B
+
+2 snapshots: 2 planned
+
+Nothing has been changed: this was a dry run. The same command with --force does what is planned.
+"
+    );
+    assert_eq!(
+        screen(&lines("done"), 50),
+        "\
+Snapshots, removed
+  - delete  20260820_101112-00aa  3 d ago
+    before-the-upgrade  74 paths  148 KiB
+    of everything
+    of: /srv/agents/.mcp.json, /srv/\u{fffd}
+  - delete  20260822_101112-00bb  3 d ago
+    1 path  0 B
+
+2 snapshots: 2 done
+"
+    );
+    let audit = [removal(1, "20260820_101112-00aa", "started", &whole), lines("done")[0].clone(), lines("started")[1].clone()];
+    let text = screen(&audit, 100);
+    assert!(text.contains("  ? unfinished  20260822_101112-00bb") && text.contains("\n2 snapshots: 1 done; 1 unfinished\n"), "{text}");
+}
+
 #[test]
 fn what_prune_frees_is_told_in_sizes() {
     let action = |verb: &str, detail: Value| json!({"verb": verb, "outcome": "planned", "changed": false, "verified": false, "text": "of then", "detail": detail});

@@ -198,7 +198,7 @@ fn next<'a>(rows: &[(&Place, &Snapshot)]) -> Option<Block<'a>> {
     Some(Block::Commands("Later:".to_owned(), commands?))
 }
 
-fn few<T>(title: &str, all: &[T], text: impl Fn(&T) -> String) -> Option<String> {
+pub(crate) fn few<T>(title: &str, all: &[T], text: impl Fn(&T) -> String) -> Option<String> {
     let named: Vec<String> = all.iter().take(NAMED).map(text).collect();
     let more = if all.len() > NAMED { format!(" and {} more", all.len() - NAMED) } else { String::new() };
     (!all.is_empty()).then(|| clip::text(format!("{title}: {}{more}", named.join(", "))))

@@ -3,6 +3,7 @@
 mod asked;
 mod changes;
 mod detail;
+mod due;
 mod entries;
 #[cfg(test)]
 mod golden;
@@ -28,6 +29,7 @@ use crate::environments::common_root;
 use crate::seen::{Place, Seen, Step};
 
 pub(crate) use detail::Detail;
+pub(crate) use due::Due;
 
 /// The tool whose actions are drawn here.
 pub(crate) const TOOL: &str = "snapshot";
@@ -83,6 +85,7 @@ pub(crate) fn draw(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     blocks.extend(changes::draw(&kept.changes, seen, all));
     blocks.extend(kept.verdicts.draw(seen, all));
     blocks.extend(kept.restores.draw(seen, all));
+    blocks.extend(due::draw(seen, all));
     blocks
 }
 
@@ -108,11 +111,11 @@ fn named<'a>(place: &Place, root: Option<&Path>, several_hosts: bool) -> Cow<'a,
 }
 
 /// How many rows are drawn, and a line about those that are not.
-fn listed<'a>(rows: usize, all: bool) -> (usize, Option<Block<'a>>) {
+fn listed<'a>(rows: usize, one: &str, all: bool) -> (usize, Option<Block<'a>>) {
     if all || rows <= LISTED {
         return (rows, None);
     }
-    let more = counted((rows - LISTED) as u64, "more path");
+    let more = counted((rows - LISTED) as u64, &format!("more {one}"));
     (LISTED, Some(Block::Line(Tone::Faint, format!("{more}, not listed; report --all lists them"))))
 }
 

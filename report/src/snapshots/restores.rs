@@ -153,7 +153,7 @@ impl Restore {
         let several_hosts = seen.several_hosts();
         let mut steps: Vec<&Step> = self.steps.iter().collect();
         steps.sort_by_key(|step| step.change);
-        let (rows, more) = listed(steps.len(), all);
+        let (rows, more) = listed(steps.len(), "path", all);
         steps.truncate(rows);
         let diffs: Vec<Block<'_>> = steps
             .iter()
