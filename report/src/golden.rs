@@ -372,11 +372,16 @@ fn no_field_is_kept_at_any_length() {
         let data = json!({"verb": "restore", "outcome": "planned", "changed": true, "verified": true, "text": long, "undo": long, "detail": detail});
         record("snapshot", 1, "action", long.clone().into(), data)
     };
-    let asked = json!({"paths": vec![&long; 10], "to": long, "store": long, "exact": true});
+    let removal = || {
+        let detail = json!({"time": long, "label": long, "description": long, "roots": vec![&long; 20], "entries": 1, "size": 1});
+        restore(detail).replace("\"restore\"", "\"delete\"")
+    };
+    let asked = json!({"paths": vec![&long; 10], "to": long, "store": long, "identity": long, "exact": true});
     let lines = [
         lines,
         vec![
-            restore(json!({"change": "create", "diff": long})),
+            removal(),
+            restore(json!({"change": "create", "diff": long, "traits": {"before": {"mode": ""}, "after": {"mode": long}}})),
             restore(json!({"counts": {"create": 1}, "asked": asked, "reload": vec![&long; 10]})),
         ],
     ]
@@ -410,7 +415,7 @@ fn any_record() -> impl Strategy<Value = String> {
             data.as_object_mut().unwrap().extend(of_snapshot(&subject, &text, yes));
             let tool = if no { "snapshot" } else { &*text };
             if no {
-                data["verb"] = "restore".into();
+                data["verb"] = if text.len() % 2 == 0 { "restore" } else { "delete" }.into();
             }
             record(tool, 1, &kind, subject.into(), data)
         },
@@ -419,7 +424,11 @@ fn any_record() -> impl Strategy<Value = String> {
 
 /// What the records of `snapshot` have besides.
 fn of_snapshot(subject: &str, text: &str, step: bool) -> serde_json::Map<String, Value> {
-    let detail = if step { json!({"change": "create", "diff": text}) } else { json!({"counts": {"create": 1}, "reload": [text]}) };
+    let detail = if step {
+        json!({"change": "create", "diff": text, "traits": {"before": {"mode": ""}, "after": {"mode": text}}})
+    } else {
+        json!({"counts": {"create": 1}, "reload": [text], "time": text, "label": text, "description": text, "entries": 1, "size": 1, "roots": [subject]})
+    };
     let data = json!({
         "seq": 1, "time": text, "label": text, "description": text, "entries": 1, "size": 1, "added": 1, "partial": step, "pinned": step,
         "roots": [subject], "git": [{"path": subject, "commit": text}], "kind": text, "mode": text, "target": subject, "change": text,

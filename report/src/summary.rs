@@ -17,6 +17,7 @@ pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
         blocks.push(Block::Line(Tone::Plain, "There is nothing to report.".to_owned()));
     }
     blocks.extend(next::draw(seen));
+    blocks.extend(snapshots::draw_roll_backs(seen));
     blocks.extend(troubles::draw(seen));
     blocks
 }

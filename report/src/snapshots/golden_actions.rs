@@ -260,6 +260,37 @@ fn what_follows_names_the_store_and_the_keys_that_were_named() {
 }
 
 #[test]
+fn the_last_word_on_a_command_that_failed_is_whether_all_is_as_before() {
+    let run = |outcome: &str, rolled_back: bool| {
+        let text = "`x` ended with exit status: 3; everything was put back";
+        let detail = json!({"exit_status": 3, "rolled_back": rolled_back});
+        let data = json!({"verb": "run", "outcome": outcome, "changed": true, "verified": false, "text": text, "detail": detail});
+        of(9, "action", "20260820_101112-00aa", data)
+    };
+    let put_back = restore(6, "20260820_101112-00aa", "done", json!({"undo": "20260823_101112-00cc", "detail": {"counts": counts()}}));
+    let text = screen(&[steps("done"), vec![put_back, run("failed", true), end("snapshot", true)]].concat(), 50);
+    let last = "\
+Actions
+  ✗ failed  run  20260820_101112-00aa
+    `x` ended with exit status: 3; everything was
+    put back
+
+1 action: 1 failed
+
+✓ Everything was put back: the paths that were
+named are as they were before the command.
+";
+    assert!(text.starts_with("Restore of 20260820_101112-00aa") && text.ends_with(last), "{text}");
+
+    let failed = restore(6, "20260820_101112-00aa", "failed", json!({"text": "no space", "detail": {"counts": counts()}}));
+    let text = screen(&[steps("failed"), vec![failed, run("failed", false), end("snapshot", true)]].concat(), 100);
+    assert!(text.contains("    undo: snapshot restore 20260820_101112-00aa --exact --force\n"), "{text}");
+    assert!(text.ends_with("\n\n✗ Not everything was put back: the paths that were named may be as the command left them.\n"), "{text}");
+    assert!(!screen(&[run("done", false), end("snapshot", true)], 100).contains("put back:"));
+    assert!(!screen(&[run("failed", true), end("snapshot", true)], 100).contains("undo:"));
+}
+
+#[test]
 fn what_is_no_id_and_no_path_comes_into_no_command() {
     for id in ["--force", "a b", "$(x)", "", "ä", ".x", "/x"] {
         let whole = json!({"undo": id, "detail": {"counts": counts()}});

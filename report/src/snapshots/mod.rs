@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use contract::action::Action;
+use contract::action::{Action, Outcome};
 use contract::record::Record;
 
 use crate::actions::subject;
@@ -125,14 +125,30 @@ fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.as_bytes()[0].is_ascii_alphanumeric() && text.bytes().all(plain)
 }
 
+/// The last word on a command that failed.
+pub(crate) fn draw_roll_backs(seen: &Seen) -> Vec<Block<'_>> {
+    let all = seen.actions.iter().filter(|step| step.action.outcome != Outcome::Done);
+    all.filter_map(|step| step.detail.as_ref()?.rolled_back).map(roll_back).collect()
+}
+
+fn roll_back<'a>(done: bool) -> Block<'a> {
+    let (tone, text) = if done {
+        (Tone::Strong, "✓ Everything was put back: the paths that were named are as they were before the command.")
+    } else {
+        (Tone::Bad, "✗ Not everything was put back: the paths that were named may be as the command left them.")
+    };
+    Block::Line(tone, text.to_owned())
+}
+
 /// The command that takes a change back, where it is one of ours.
 pub(crate) fn undo(seen: &Seen, step: &Step) -> Option<String> {
+    let detail = step.detail.as_ref()?;
     let id = match step.action.verb.as_str() {
         "restore" => step.action.undo.as_ref()?,
-        "run" if !seen.snapshots.restores.has_done() => &step.place.as_ref()?.subject,
+        "run" if detail.rolled_back != Some(true) && !seen.snapshots.restores.has_done() => &step.place.as_ref()?.subject,
         _ => return None,
     };
-    step.detail.as_ref()?.asked.as_ref()?.also(way_back(id.as_path().to_str()?)?)
+    detail.asked.as_ref()?.also(way_back(id.as_path().to_str()?)?)
 }
 
 /// The command that restores a snapshot to the last bit, as far as its id is one.
