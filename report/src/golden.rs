@@ -237,6 +237,9 @@ Errors
 fn nothing_at_all_is_no_good_news() {
     assert_eq!(screen(&[], 100), "! Incomplete: no record came in, not even the end that every tool writes.\n");
     assert_eq!(screen(&[end("venv-probe", true)], 100), "There is nothing to report.\n");
+    assert_eq!(screen(&[end("venv-probe", true), end("snapshot", true)], 100), "There is nothing to report.\n");
+    assert_eq!(screen(&[end("snapshot", true)], 100), "");
+    assert!(screen(&[end("snapshot", false)], 100).starts_with("! Incomplete: snapshot could not see"));
 }
 
 #[test]

@@ -255,6 +255,11 @@ impl Seen {
         !self.runs.is_empty() && self.refused.count() == 0 && self.runs.values().all(|end| *end == Some(true))
     }
 
+    /// Whether nothing else wrote.
+    pub(crate) fn is_only_of(&self, tool: &str) -> bool {
+        self.runs.keys().all(|run| &*run.tool == tool)
+    }
+
     /// Whether a path alone does not say what is meant.
     pub(crate) fn several_hosts(&self) -> bool {
         let first = self.runs.keys().next();

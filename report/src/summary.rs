@@ -13,7 +13,8 @@ pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     blocks.extend(actions::draw(seen));
     blocks.extend(snapshots::draw_room(seen));
     blocks.extend(troubles::others(seen));
-    if blocks.is_empty() && seen.is_whole() {
+    // `snapshot` itself says what is not there, on stderr.
+    if blocks.is_empty() && seen.is_whole() && !seen.is_only_of(snapshots::TOOL) {
         blocks.push(Block::Line(Tone::Plain, "There is nothing to report.".to_owned()));
     }
     blocks.extend(next::draw(seen));
