@@ -111,6 +111,26 @@ What was replaced is in a snapshot of its own. The way back:
 }
 
 #[test]
+fn where_only_new_paths_were_made_it_is_said_why_there_is_no_way_back() {
+    let drawn = |counts: Value, more: Value| {
+        let mut whole = json!({"detail": {"counts": counts}});
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = step("/srv/a/gone", "done", json!({"change": "create", "size": 7}));
+        screen(&[made, restore(6, "20260820_101112-00aa", "done", whole), end("snapshot", true)], 100)
+    };
+    let said = "✓ done: 1 create, 4 unchanged; 7 B written\n\nWhat was created was not there before: nothing was replaced.\n";
+    let text = drawn(json!({"create": 1, "unchanged": 4}), json!({}));
+    assert!(text.ends_with(said), "{text}");
+    for (counts, more) in [
+        (json!({"create": 1, "traits": 1}), json!({})),
+        (json!({"create": 1}), json!({"undo": "20260823_101112-00cc"})),
+        (json!({"create": 1}), json!({"outcome": "planned"})),
+    ] {
+        assert!(!drawn(counts, more).contains("nothing was replaced"));
+    }
+}
+
+#[test]
 fn a_restore_that_failed_says_why_and_offers_no_way_back() {
     let mut lines = steps("failed");
     let whole = json!({"text": "nothing is restored: no space", "undo": "20260823_101112-00cc", "detail": {"counts": counts()}});

@@ -250,6 +250,10 @@ impl Whole {
             let lead = "What was replaced is in a snapshot of its own. The way back:".to_owned();
             blocks.push(Block::Commands(lead, vec![(back, "everything as it was before this restore")]));
         }
+        if self.action.outcome == Outcome::Done && self.action.changed && self.action.undo.is_none() && self.counts.only_creates() {
+            let text = "What was created was not there before: nothing was replaced.";
+            blocks.push(Block::Line(Tone::Strong, text.to_owned()));
+        }
         if matches!(self.action.outcome, Outcome::Planned | Outcome::Done) {
             blocks.extend(self.reload.iter().map(|advice| Block::Line(Tone::Strong, format!("Afterwards: {advice}"))));
         }
@@ -269,6 +273,10 @@ impl Whole {
 impl Counts {
     fn changes(self) -> u64 {
         [self.create, self.overwrite, self.retype, self.traits, self.delete].into_iter().fold(0, u64::saturating_add)
+    }
+
+    fn only_creates(self) -> bool {
+        self.create > 0 && self.create == self.changes()
     }
 
     fn told(self) -> String {
