@@ -52,7 +52,7 @@ impl Screen {
                 writeln!(out)?;
             }
             match block {
-                Block::Heading(text) => self.line(Tone::Strong, &fit::cut(&plain(text), self.width, Cut::Middle), out)?,
+                Block::Heading(text) => self.heading(text, out)?,
                 Block::Table(table) => self.table(table, out)?,
                 Block::Line(tone, text) => self.wrapped(*tone, text, if belongs_to_table(*tone) { INDENT } else { 0 }, out)?,
                 Block::Commands(lead, commands) => self.commands(lead, commands, out)?,
@@ -60,6 +60,10 @@ impl Screen {
             }
         }
         Ok(())
+    }
+
+    fn heading(&self, text: &str, out: &mut dyn Write) -> io::Result<()> {
+        fit::wrap(&plain(text), self.width).iter().try_for_each(|line| self.line(Tone::Strong, line, out))
     }
 
     fn diff(&self, of: &str, diff: &str, out: &mut dyn Write) -> io::Result<()> {

@@ -90,6 +90,13 @@ Nothing has been changed: this was a dry run.
 }
 
 #[test]
+fn a_heading_names_the_whole_id_and_the_whole_folder() {
+    let made = |name: &str| step(&format!("/srv/infrastructure/mcp-servers/{name}"), "done", json!({"change": "create"}));
+    let text = screen(&[made("a"), made("b"), restore(6, "20260820_101112-00aa", "done", json!({"detail": {"counts": counts()}}))], 50);
+    assert!(text.starts_with("Restore of 20260820_101112-00aa under\n/srv/infrastructure/mcp-servers\n  + create  a\n"), "{text}");
+}
+
+#[test]
 fn what_never_held_still_is_said_to_have_changed() {
     let torn = step("/srv/a/log", "planned", json!({"change": "create", "size": 7, "changed_while_read": true}));
     let text = screen(&[torn, end("snapshot", true)], 100);
