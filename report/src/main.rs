@@ -7,6 +7,8 @@ mod environments;
 mod fit;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod hostile;
 mod markdown;
 mod next;
 mod screen;
