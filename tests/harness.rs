@@ -16,7 +16,14 @@ use tempfile::TempDir;
 pub const TOOLS: [Tool; 4] = [
     Tool { name: "venv-probe", ways: &[Way { args: &["-"], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool { name: "venv-rebuild", ways: &[Way { args: &[], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
-    Tool { name: "snapshot", ways: &[Way { args: &["create", "-"], stdin: Stdin::Taken }, Way { args: &["list"], stdin: Stdin::Unread }] },
+    Tool {
+        name: "snapshot",
+        ways: &[
+            Way { args: &["create", "-"], stdin: Stdin::Taken },
+            Way { args: &["list"], stdin: Stdin::Unread },
+            Way { args: &["create", "/etc/passwd"], stdin: Stdin::Told },
+        ],
+    },
     Tool { name: "report", ways: &[Way { args: &[], stdin: Stdin::Drawn }] },
 ];
 
@@ -49,6 +56,8 @@ pub enum Stdin {
     Taken,
     /// Leaves it alone.
     Unread,
+    /// Leaves it alone, and has something to tell in an empty folder, too.
+    Told,
 }
 
 /// The path of a tool's binary, built once for the whole run.

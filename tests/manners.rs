@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tests::Stdin::{Drawn, Filtered, Taken, Unread};
+use tests::Stdin::{Drawn, Filtered, Taken, Told, Unread};
 use tests::{Ran, Sandbox, Stdin, TOOLS, Tool, Way, arg, binary, workspace};
 
 use crate::corpus;
@@ -101,7 +101,7 @@ fn no_variable_means_two_things() {
 #[test]
 fn an_empty_variable_is_named() {
     let sandbox = Sandbox::new();
-    for (tool, args) in ways(&[Filtered, Taken, Unread]) {
+    for (tool, args) in ways(&[Filtered, Taken, Unread, Told]) {
         let said = sandbox.tool(tool, args).env("MENDLINE_FORMAT", "").run().code(2).stderr;
         assert!(said.contains("MENDLINE_FORMAT is set and empty"), "{tool}: {said}");
     }
@@ -209,7 +209,7 @@ fn a_closed_pipe_is_a_quiet_end() {
 #[test]
 fn a_full_device_is_trouble_and_said_once_however_it_is_written_to() {
     let sandbox = Sandbox::new();
-    for (tool, args) in ways(&[Filtered, Drawn, Unread]) {
+    for (tool, args) in ways(&[Filtered, Drawn, Told]) {
         for format in [&[][..], &["--format", "text"], &["--format", "markdown"]] {
             let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
             let ran = sandbox.tool(tool, args.iter().chain(format)).input(format!("{UNKNOWN}\n")).run_into(full).code(2);
@@ -239,7 +239,7 @@ fn a_report_that_dies_is_trouble_and_said_once() {
 #[test]
 fn a_report_whose_reader_is_gone_is_none() {
     let sandbox = Sandbox::new();
-    for (tool, args) in ways(&[Filtered, Unread]) {
+    for (tool, args) in ways(&[Filtered, Told]) {
         let line = format!("{} {} --format text | true", binary(tool).display(), args.join(" "));
         let ran = sandbox.command("bash", ["-c", &format!("set -o pipefail; {line}")]).input(format!("{UNKNOWN}\n")).run().code(0);
         assert_eq!(ran.stderr, "", "{tool}");

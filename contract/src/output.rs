@@ -60,6 +60,8 @@ enum Sink {
     Report(Child, ChildStdin),
     /// `report` has failed. The work goes on: a repair is not stopped by its drawing.
     Undrawn,
+    /// The reader is gone, and the work goes on all the same.
+    Unheard,
 }
 
 /// The records of one run. There is one of these, owned by `main` and passed down.
@@ -76,6 +78,7 @@ pub struct Output {
     sink: Option<Sink>,
     /// The run answers a person in words: `--explain` and its like.
     prose: bool,
+    outlives_its_reader: bool,
 }
 
 /// A record that is ready to be written, possibly in two places.
@@ -102,7 +105,14 @@ impl Output {
             options,
             sink: None,
             prose: false,
+            outlives_its_reader: false,
         }
+    }
+
+    /// From here on the run goes on, and its exit status says how it went, whether or not anybody still reads what it writes: it changes
+    /// something, and half of that is worse than all of it.
+    pub fn outlive_its_reader(&mut self) {
+        self.outlives_its_reader = true;
     }
 
     /// Renders a record of this run without writing it.
@@ -199,14 +209,20 @@ impl Output {
                 is_drawn(self.tool, &mut report)
             }
             Some(Sink::Undrawn) => false,
-            None => true,
+            Some(Sink::Unheard) | None => true,
         };
         if drawn { Ok(()) } else { Err(Undrawn.into()) }
     }
 
-    /// Whether records are drawn in this run and none has been written yet.
+    /// Whether records are drawn for a person in this run.
+    #[must_use]
+    pub fn draws(&self) -> bool {
+        format(self.options) != Format::Json
+    }
+
+    /// The same, as long as none has been written.
     pub(crate) fn is_undrawn_page(&self) -> bool {
-        self.sink.is_none() && format(self.options) != Format::Json
+        self.sink.is_none() && self.draws()
     }
 
     fn sink(&mut self) -> &mut Sink {
@@ -214,6 +230,16 @@ impl Output {
     }
 
     fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        match self.try_put(bytes) {
+            Err(e) if self.outlives_its_reader && e.is::<Closed>() => {
+                self.sink = Some(Sink::Unheard);
+                Ok(())
+            }
+            put => put,
+        }
+    }
+
+    fn try_put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let tool = self.tool;
         let sink = self.sink();
         match sink {
@@ -226,7 +252,7 @@ impl Output {
                 *sink = Sink::Undrawn;
                 if drawn { Err(Closed.into()) } else { Ok(()) }
             }
-            Sink::Undrawn => Ok(()),
+            Sink::Undrawn | Sink::Unheard => Ok(()),
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::child;
 
 /// The number of the signal that came first; 0 while none has.
 static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+/// How many signals have come since the last was taken.
+static TIMES: AtomicUsize = AtomicUsize::new(0);
 /// Changes in hand. The lock is held while dying, so that none can begin meanwhile.
 static HELD: Mutex<usize> = Mutex::new(0);
 
@@ -22,9 +24,8 @@ fn received() -> i32 {
 /// Catches the three signals. The first one ends the process at once unless a [`Hold`] lives; the second always does.
 pub(crate) fn install() -> anyhow::Result<()> {
     let number = RECEIVED.get_or_init(Arc::default);
-    let mut times = 0;
     ctrlc::set_handler(move || {
-        times += 1;
+        let times = TIMES.fetch_add(1, Ordering::SeqCst) + 1;
         let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         if *held == 0 || times > 1 {
             die();
@@ -68,6 +69,19 @@ fn die() {
 /// While this lives a change is in hand: the first signal waits for it to finish or to be rolled back.
 #[derive(Debug)]
 pub struct Hold(());
+
+impl Hold {
+    /// Takes the signal that has come, if any, for whoever has an answer to it: a command that is run between two steps, say. As if it
+    /// had not come, what is in hand goes on.
+    #[must_use]
+    pub fn take_signal(&self) -> Option<i32> {
+        let number = RECEIVED.get().map_or(0, |number| number.swap(0, Ordering::SeqCst));
+        if number != 0 {
+            TIMES.store(0, Ordering::SeqCst);
+        }
+        i32::try_from(number).ok().filter(|number| *number != 0)
+    }
+}
 
 /// Begins a change.
 ///

@@ -49,6 +49,9 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     let options = args.options();
     let Arguments { command, paths, common, .. } = args;
     let force = common.force.then(|| Force::open(&common.state, common.log_dir.as_deref())).transpose()?;
+    if force.is_some() {
+        out.outlive_its_reader();
+    }
     let session = Session::new(out, &options, force);
     let settled = settle::all(&session)?;
     let exit = match command {
