@@ -33,7 +33,7 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 9] = [
     (
         "snapshot",
         &["seq", "time", "user", "roots", "entries", "size", "added", "partial", "pinned"],
-        &["description", "label", "git", "pythons", "sealed_to", "took_ms", "absent"],
+        &["description", "label", "git", "pythons", "sealed_to", "took_ms", "absent", "store", "identity"],
     ),
     (
         "snapshot.entry",

@@ -68,7 +68,9 @@ fn the_first_word_is_a_description_only_where_it_is_no_path() {
     assert_eq!(described(&[&"create", &"a", &"sub"]), (None, 2));
     assert_eq!(described(&[&"create", &"gone", &"sub"]), (Some("gone".to_owned()), 1));
     assert_eq!(described(&[&"create", &"./gone", &"sub"]), (None, 2));
-    assert_eq!(described(&[&"create", &"gone"]), (None, 1));
+    assert_eq!(described(&[&"create", &"--absent", &"gone"]), (None, 1));
+    let missing = snapshot(&sandbox, &[&"create", &"gone", &"./gone"]).within(&project).run().code(2);
+    assert!(missing.stderr.contains("nothing is there: ./gone") && missing.stderr.contains("--absent"), "{}", missing.stderr);
 }
 
 #[test]

@@ -320,10 +320,17 @@ fn sockets_and_pipes_are_left_alone() {
     assert_eq!(paths, [top.join("pipe"), top.join("sub/socket")]);
     drop(socket);
 
-    // In the place of a file one cannot be kept first, and so cannot be replaced.
+    // One in the place of a file holds nothing, and one in a folder that came since keeps that folder and no more of it.
     fs::remove_file(top.join("z/c")).unwrap();
     sandbox.command("mkfifo", [top.join("z/c")]).run().code(0).ok();
-    refused(&sandbox, 1, &[&id], "could not be kept first", &top).ok();
+    file(&top.join("came/deep/file"), "came");
+    sandbox.command("mkfifo", [top.join("came/deep/pipe")]).run().code(0).ok();
+    let done = restore(&sandbox, &[&id, &"--exact"]);
+    assert_eq!(fs::read_to_string(top.join("z/c")).unwrap(), "old z/c");
+    assert!(top.join("came/deep/pipe").exists() && !top.join("came/deep/file").exists());
+    let undo = done.of("action").pop().unwrap()["data"]["undo"].as_str().unwrap().to_owned();
+    restore(&sandbox, &[&undo, &"--exact"]).ok();
+    assert_eq!(fs::read_to_string(top.join("came/deep/file")).unwrap(), "came");
 }
 
 #[test]
@@ -365,7 +372,7 @@ fn a_folder_that_was_none_and_holds_the_store_now_stays() {
         if then == "file" {
             file(&thing, "content");
         }
-        let id = create(&sandbox, &[&thing]);
+        let id = create(&sandbox, &[&"--absent", &thing]);
         let _ = fs::remove_file(&thing);
         fs::create_dir(&thing).unwrap();
         fs::rename(sandbox.root().join("state"), thing.join("state")).unwrap();

@@ -178,6 +178,14 @@ pub(crate) fn file(path: &Path, content: impl AsRef<[u8]>) {
     fs::write(path, content).unwrap();
 }
 
+/// A key pair for sealed snapshots: the recipient, and the file of the key.
+pub(crate) fn key(sandbox: &Sandbox, name: &str) -> (String, PathBuf) {
+    use age::secrecy::ExposeSecret as _;
+    let (key, path) = (age::x25519::Identity::generate(), sandbox.root().join(name));
+    fs::write(&path, key.to_string().expose_secret()).unwrap();
+    (key.to_public().to_string(), path)
+}
+
 /// Gives a path another modification time, in seconds and nanoseconds, without following a link.
 pub(crate) fn touch(path: &Path, seconds: i64, nanos: i64) {
     let time = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanos };

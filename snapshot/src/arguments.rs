@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use contract::output;
+use contract::path::shown;
 use contract::record::Record;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::capture::roots::Request;
-use crate::create::Words;
+use crate::create::{Care, Words};
+use crate::store::names;
 use crate::store::seal::Recipients;
 use crate::{prune, restore, run, store};
 
@@ -156,11 +158,27 @@ impl Prune {
     }
 }
 
+/// To whom what is kept is encrypted.
+#[derive(Args)]
+pub(crate) struct Seal {
+    /// Encrypt what is kept to this age recipient (age1…), so that only the holder of the key can read or restore it
+    #[arg(long, value_name = "RECIPIENT", env = "MENDLINE_ENCRYPT_TO", value_delimiter = ',')]
+    encrypt_to: Vec<String>,
+}
+
+impl Seal {
+    pub(crate) fn recipients(&self) -> anyhow::Result<Recipients> {
+        Recipients::parse(&self.encrypt_to)
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct Run {
     /// What to keep
     #[arg(required = true)]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    seal: Seal,
     /// Put everything back if the command fails
     #[arg(long)]
     rollback_on_failure: bool,
@@ -171,13 +189,13 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn request(&self) -> anyhow::Result<Request> {
-        let mut request = Request::new()?;
+        let mut request = Request::default();
         self.paths.iter().try_for_each(|path| request.add(path))?;
         Ok(request)
     }
 
-    pub(crate) fn options(&self) -> run::Options {
-        run::Options { command: self.command.clone(), rollback: self.rollback_on_failure }
+    pub(crate) fn options(&self) -> anyhow::Result<run::Options> {
+        Ok(run::Options { command: self.command.clone(), rollback: self.rollback_on_failure, recipients: self.seal.recipients()? })
     }
 }
 
@@ -200,6 +218,8 @@ pub(crate) struct Restore {
     /// Plan only, which is the default
     #[arg(long, conflicts_with = "force")]
     dry_run: bool,
+    #[command(flatten)]
+    seal: Seal,
     /// As root, also bring set-user-ID and set-group-ID back
     #[arg(long)]
     keep_setuid: bool,
@@ -215,8 +235,8 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    pub(crate) fn options(&self) -> restore::Options {
-        restore::Options {
+    pub(crate) fn options(&self) -> anyhow::Result<restore::Options> {
+        Ok(restore::Options {
             paths: self.paths.clone(),
             to: self.to.clone(),
             exact: self.exact,
@@ -225,7 +245,8 @@ impl Restore {
             unchanged: self.unchanged,
             text: self.text,
             hooks: self.run_hooks.clone(),
-        }
+            recipients: self.seal.recipients()?,
+        })
     }
 }
 
@@ -237,8 +258,8 @@ pub(crate) struct Create {
     /// What it is for, whatever that looks like; then every word is a path
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) description: Option<String>,
-    /// A name to find it by
-    #[arg(long, value_name = "LABEL")]
+    /// A name to find it by: one word. Those that begin with `auto-` are pruned after a week
+    #[arg(long, value_name = "LABEL", value_parser = names::label)]
     pub(crate) label: Option<String>,
     /// Also the paths of this path set
     #[arg(long, value_name = "FILE")]
@@ -246,25 +267,55 @@ pub(crate) struct Create {
     /// Also the subjects of the diagnoses on standard input that have a remedy
     #[arg(long)]
     pub(crate) from_plan: bool,
-    /// Leave out what matches this glob
+    /// Leave out what matches this glob: a name wherever it is (`node_modules`, `*.log`), or with a slash a path below this folder
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
-    /// Encrypt it to this age recipient (age1…), so that only the holder of the key can read or restore it
-    #[arg(long, value_name = "RECIPIENT", env = "MENDLINE_ENCRYPT_TO", value_delimiter = ',')]
-    pub(crate) encrypt_to: Vec<String>,
+    #[command(flatten)]
+    pub(crate) seal: Seal,
     /// Read every file, even if it looks as it did the last time
     #[arg(long)]
     pub(crate) rehash: bool,
+    /// Keep that nothing is there, even at all of the paths: a restore with --exact then removes what has come
+    #[arg(long)]
+    pub(crate) absent: bool,
 }
 
 impl Create {
-    /// What is asked for. The first word is a description where it is no path that is there and other paths follow or come otherwise.
-    pub(crate) fn request(&self) -> anyhow::Result<(Request, Words)> {
-        let mut request = Request::new()?;
+    pub(crate) fn care(&self) -> Care {
+        if self.rehash { Care::Rehash } else { Care::Usual }
+    }
+
+    /// The description among the words, and the paths. The first word is a description where it is no path that is there and other paths
+    /// follow or come otherwise.
+    fn divided(&self) -> (&[PathBuf], &[PathBuf]) {
         let others = self.words.len() > 1 || !self.paths_from.is_empty() || self.from_plan;
         let described =
             others && self.description.is_none() && self.words.first().is_some_and(|word| word.as_os_str() != "-" && is_prose(word));
-        let (description, paths) = if described { self.words.split_at(1) } else { self.words.split_at(0) };
+        self.words.split_at(usize::from(described))
+    }
+
+    /// What may have been mistyped.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let (description, paths) = self.divided();
+        let is_one_word = |word: &&PathBuf| !word.as_os_str().as_encoded_bytes().contains(&b' ');
+        let taken = description.iter().filter(is_one_word).map(|word| {
+            format!("`{}` is taken for the description, since nothing here is called so; --description says it plainly", shown(word))
+        });
+        taken.chain(paths.iter().filter(|path| is_missing(path)).map(|path| format!("nothing is there: {}", shown(path)))).collect()
+    }
+
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// Nothing of it is there, or it cannot be read.
+    pub(crate) fn request(&self) -> anyhow::Result<(Request, Words)> {
+        let mut request = Request::default();
+        let (description, paths) = self.divided();
+        let only_words = self.paths_from.is_empty() && !self.from_plan && !paths.is_empty();
+        anyhow::ensure!(
+            self.absent || !only_words || !paths.iter().all(|path| is_missing(path)),
+            "nothing is there at any of these paths, so there is nothing to keep; --absent keeps that"
+        );
         for path in paths {
             if path.as_os_str() == "-" { request.add_stdin(|_| true)? } else { request.add(path)? }
         }
@@ -279,9 +330,13 @@ impl Create {
         }
         let word = description.first().map(|word| word.to_string_lossy().into_owned());
         let description = self.description.clone().or(word);
-        let recipients = Recipients::parse(&self.encrypt_to)?;
+        let recipients = self.seal.recipients()?;
         Ok((request, Words { description, label: self.label.clone(), recipients }))
     }
+}
+
+fn is_missing(path: &Path) -> bool {
+    path.as_os_str() != "-" && path.symlink_metadata().is_err()
 }
 
 /// A path has a slash, or is there.

@@ -8,6 +8,7 @@ use contract::path::{Subject, shown};
 use contract::record::About;
 use contract::run::Exit;
 
+pub(crate) use crate::capture::Care;
 use crate::capture::roots::Request;
 use crate::capture::{self, Captured, Trouble};
 use crate::store::Store;
@@ -28,13 +29,13 @@ pub(crate) struct Words {
 ///
 /// # Errors
 /// Nothing is named, or the store cannot be written; then it is as before.
-pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Words, rehash: bool) -> anyhow::Result<Exit> {
+pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Words, care: Care) -> anyhow::Result<Exit> {
     let start = Instant::now();
-    let (header, captured) = make(store, request, words, rehash)?;
+    let (header, captured) = make(store, request, words, care)?;
     report(out, &captured.troubles)?;
     warn_of_keys(out, &header, &captured);
     let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
-    summary::emit(out, &header, false, &Made { took_ms, absent: captured.absent })?;
+    summary::emit(out, store, &header, false, &Made { took_ms, absent: captured.absent })?;
     Ok(Exit::Done)
 }
 
@@ -42,14 +43,14 @@ pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Wor
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn make(store: &Store, request: &Request, words: Words, rehash: bool) -> anyhow::Result<(Header, Captured)> {
+pub(crate) fn make(store: &Store, request: &Request, words: Words, care: Care) -> anyhow::Result<(Header, Captured)> {
     anyhow::ensure!(!request.is_empty(), "nothing to hold: name paths, a path set with --paths-from, or `-` for standard input");
     store.make()?;
     store.sweep()?;
     let _lock = store.share()?;
     let now = Utc::now();
     let id = store.new_id(now);
-    let mut captured = capture::capture(request, store, &id, &words.recipients, rehash)?;
+    let mut captured = capture::capture(request, store, &id, &words.recipients, care)?;
     let header = Header {
         v: Header::VERSION,
         id,

@@ -50,17 +50,24 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: &str, other: Option<&st
     let before = named(store, name)?;
     let contents = store.contents()?;
     let texts = text.then_some(&contents);
-    if let Some(other) = other.filter(|other| *other != "now") {
-        return between(out, &before, &named(store, other)?, texts, |entry| text_diff::kept(entry, &contents));
+    let differ = if let Some(other) = other.filter(|other| *other != "now") {
+        between(out, &before, &named(store, other)?, texts, |entry| text_diff::kept(entry, &contents))?
+    } else {
+        let (after, mut troubles) = now(store, &before, &contents)?;
+        // What could not be kept then is no news.
+        troubles.retain(|trouble| before.at(&trouble.path).is_none_or(|entry| entry.kind != Kind::Special));
+        create::report(out, &troubles)?;
+        between(out, &before, &after, texts, |entry| text_diff::live(entry.path.as_path(), entry.size?))?
+    };
+    if !differ && out.draws() {
+        out.hint(&format!("nothing differs from {}, kept at {}", before.header.id, before.header.time));
     }
-    let (after, troubles) = now(store, &before, &contents)?;
-    create::report(out, &troubles)?;
-    between(out, &before, &after, texts, |entry| text_diff::live(entry.path.as_path(), entry.size?))
+    Ok(Exit::Done)
 }
 
 /// What is there now at the roots of a snapshot; nothing is written.
 fn now(store: &Store, before: &Manifest, contents: &Contents) -> anyhow::Result<(Manifest, Vec<capture::Trouble>)> {
-    let mut request = Request::new()?;
+    let mut request = Request::default();
     for root in &before.header.roots {
         request.add_exactly(root.path.as_path())?;
     }
@@ -69,18 +76,19 @@ fn now(store: &Store, before: &Manifest, contents: &Contents) -> anyhow::Result<
     Ok((Manifest { header: before.header.clone(), entries }, troubles))
 }
 
-/// Writes a record for each path that differs between two snapshots; `kept` reads what is on the other side.
+/// Writes a record for each path that differs between two snapshots, and says whether any does; `kept` reads what is on the other side.
 pub(crate) fn between(
     out: &mut Output,
     before: &Manifest,
     after: &Manifest,
     contents: Option<&Contents>,
     kept: impl Fn(&Entry) -> Option<Vec<u8>>,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<bool> {
+    let mut differ = false;
     let (mut old, mut new) = (before.entries.iter().peekable(), after.entries.iter().peekable());
     loop {
         let (was, is) = match (old.peek(), new.peek()) {
-            (None, None) => return Ok(Exit::Done),
+            (None, None) => return Ok(differ),
             (Some(_), None) => (old.next(), None),
             (None, Some(_)) => (None, new.next()),
             (Some(was), Some(is)) => match was.path.as_path().cmp(is.path.as_path()) {
@@ -98,6 +106,7 @@ pub(crate) fn between(
         let subject = was.or(is).map_or_else(|| Subject::from(Path::new("/")), |entry| entry.path.clone());
         let about = About { subject: Some(&subject), ..About::default() };
         out.emit(KIND, about, &Difference { change, before: was, after: is, diff })?;
+        differ = true;
     }
 }
 
@@ -111,7 +120,8 @@ fn change(was: Option<&Entry>, is: Option<&Entry>) -> Option<Change> {
     if was.kind != is.kind {
         return Some(Change::Retyped);
     }
-    if (was.sha256, &was.target) != (is.sha256, &is.target) {
+    // A large file has no hash of its own but those of its pieces.
+    if (was.sha256, &was.pieces, was.size, &was.target) != (is.sha256, &is.pieces, is.size, &is.target) {
         return Some(Change::Modified);
     }
     // The time of a folder only says that something in it changed, which is told anyway.

@@ -38,7 +38,8 @@ fn archive(manifest: &Manifest, contents: &Contents, stdout: impl Write) -> anyh
 
 fn append<W: Write>(archive: &mut Builder<W>, entry: &Entry, contents: &Contents) -> anyhow::Result<()> {
     let path = entry.path.as_path().strip_prefix("/").unwrap_or(entry.path.as_path());
-    let xattrs = entry.xattrs.iter().map(|attribute| Ok((format!("SCHILY.xattr.{}", attribute.name), STANDARD.decode(&attribute.value)?)));
+    let named = entry.xattrs.iter().filter_map(|attribute| Some((attribute.name.as_path().to_str()?, &attribute.value)));
+    let xattrs = named.map(|(name, value)| Ok((format!("SCHILY.xattr.{name}"), STANDARD.decode(value)?)));
     let xattrs = xattrs.collect::<anyhow::Result<Vec<_>>>()?;
     archive.append_pax_extensions(xattrs.iter().map(|(name, value)| (name.as_str(), value.as_slice()))).map_err(unwritable)?;
     let mut header = header(entry)?;
@@ -58,9 +59,14 @@ fn append<W: Write>(archive: &mut Builder<W>, entry: &Entry, contents: &Contents
         }
         _ => {
             header.set_size(entry.size.unwrap_or(0));
-            archive.append_data(&mut header, path, Stream::of(entry, contents)?).map_err(unwritable)
+            archive.append_data(&mut header, path, Stream::of(entry, contents)?).map_err(failed)
         }
     }
+}
+
+/// What cannot be read back says so itself.
+fn failed(e: io::Error) -> anyhow::Error {
+    if e.get_ref().is_some() { anyhow::Error::new(e) } else { unwritable(e) }
 }
 
 fn header(entry: &Entry) -> anyhow::Result<Header> {

@@ -122,7 +122,7 @@ fn one(out: &mut Output, store: &Store, folder: &Path) -> anyhow::Result<()> {
     entries.dedup_by(|a, b| a.path == b.path);
     let mut manifest = Manifest { header: header(&old, id, &entries, added, partial)?, entries };
     store.commit(&mut manifest, &Recipients::default())?;
-    summary::emit(out, &manifest.header, false, &summary::Made::default())
+    summary::emit(out, store, &manifest.header, false, &summary::Made::default())
 }
 
 fn header(old: &Old, id: &str, entries: &[Entry], added: u64, partial: bool) -> anyhow::Result<Header> {

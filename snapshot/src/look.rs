@@ -23,13 +23,16 @@ const ENTRY: &str = "snapshot.entry";
 /// # Errors
 /// The store cannot be listed.
 pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
-    if store.is_named && !store.exists() {
-        out.hint(&format!("there is no store at {}", shown(&store.folder)));
-    }
     let (headers, damaged) = store.headers()?;
+    let is_misnamed = !store.exists() && !store.asked().is_empty();
+    if headers.is_empty() && damaged.is_empty() && (out.draws() || is_misnamed) {
+        let place = shown(&store.folder);
+        let there = if store.exists() { "are no snapshots in" } else { "is no store at" };
+        out.hint(&format!("there {there} {place} yet; `snapshot create PATH` makes one"));
+    }
     let pinned = summary::pinned(store);
     for header in &headers {
-        summary::emit(out, header, pinned.contains(&header.id), &summary::Made::default())?;
+        summary::emit(out, store, header, pinned.contains(&header.id), &summary::Made::default())?;
     }
     for (id, why) in damaged {
         let subject = Subject::from(id.as_str());
@@ -44,7 +47,7 @@ pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
 /// There is no such snapshot, or it is damaged.
 pub(crate) fn show(out: &mut Output, store: &Store, name: &str) -> anyhow::Result<Exit> {
     let Manifest { header, entries } = named(store, name)?;
-    summary::emit(out, &header, summary::pinned(store).contains(&header.id), &summary::Made::default())?;
+    summary::emit(out, store, &header, summary::pinned(store).contains(&header.id), &summary::Made::default())?;
     for entry in &entries {
         let data = serde_json::to_value(entry).context("cannot render an entry")?;
         let mut data = if let serde_json::Value::Object(data) = data { data } else { serde_json::Map::new() };

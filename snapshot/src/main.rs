@@ -32,18 +32,24 @@ fn main() -> ExitCode {
 fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     let Arguments { command, store: options, .. } = args;
     let store = options.store()?;
-    let recovered = !command.acts() || recovered(out, &store, &options)?;
+    let acts = command.acts();
+    if acts {
+        store.is_private()?;
+        out.outlive_its_reader();
+    }
+    let recovered = recovered(out, &store, &options, acts)?;
     let exit = match command {
         Command::Create(create) => {
+            create.doubts().iter().for_each(|doubt| out.hint(doubt));
             let (request, words) = create.request()?;
-            create::run(out, &store, &request, words, create.rehash)
+            create::run(out, &store, &request, words, create.care())
         }
         Command::List => look::list(out, &store),
         Command::Show { id } => look::show(out, &store, &id),
         Command::Cat { id, path } => look::cat(out, &store, &id, &path),
         Command::Diff { id, other, text } => diff::run(out, &store, &id, other.as_deref(), text),
         Command::Verify { id, repair, .. } => verify::run(out, &store, id.as_deref(), repair),
-        Command::Restore(restore) => restore::run(out, &store, &options.state, &restore.id, &restore.options()),
+        Command::Restore(restore) => restore::run(out, &store, &options.state, &restore.id, &restore.options()?),
         Command::Recover => Ok(Exit::Done),
         Command::Delete { ids, force, .. } => prune::delete(out, &options, &store, &ids, force),
         Command::Prune(prune) => prune::prune(out, &options, &store, &prune.request()),
@@ -51,7 +57,7 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         Command::Unpin { id } => prune::pin(out, &store, &id, false),
         Command::Run(run) => {
             let request = run.request()?;
-            run::run(out, &store, &options.state, &request, &run.options())
+            run::run(out, &store, &options.state, &request, &run.options()?)
         }
         Command::Import { folder } => import::run(out, &store, &folder),
         Command::Export { id } => export::run(out, &store, &id),
@@ -59,7 +65,16 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     Ok(if recovered { exit } else { Exit::Bad })
 }
 
-/// The first thing of a run that may change something: a restore that a crash interrupted is ended.
-fn recovered(out: &mut Output, store: &Store, options: &store::Options) -> anyhow::Result<bool> {
-    if restore::is_interrupted(store)? { restore::recover(out, store, &options.state) } else { Ok(true) }
+/// The first thing of a run that may change something: a restore that a crash interrupted is ended. Any other run says that there is one.
+fn recovered(out: &mut Output, store: &Store, options: &store::Options, acts: bool) -> anyhow::Result<bool> {
+    if !restore::is_interrupted(store)? {
+        return Ok(true);
+    }
+    if acts {
+        return restore::recover(out, store, &options.state);
+    }
+    if !store.is_restoring() {
+        out.hint("a restore was interrupted, and is in the middle of its work; `snapshot recover` takes it back");
+    }
+    Ok(true)
 }

@@ -13,7 +13,7 @@ use contract::path::{Subject, shown};
 use contract::record::About;
 use contract::run::Exit;
 use contract::signal;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::store::address::Address;
 use crate::store::contents::{self, Contents, Pack};
@@ -64,10 +64,10 @@ impl Policy {
     }
 
     /// The ids that stay, of headers oldest first.
-    fn kept(&self, headers: &[Header], now: DateTime<Utc>) -> HashSet<String> {
-        let newest: Vec<(&Header, DateTime<Utc>)> = headers.iter().rev().map(|header| (header, time(header, now))).collect();
+    fn kept(&self, headers: &[&Header], now: DateTime<Utc>) -> HashSet<String> {
+        let newest: Vec<(&Header, DateTime<Utc>)> = headers.iter().rev().map(|header| (*header, time(header, now))).collect();
         let mut kept: HashSet<String> = newest.iter().take(self.last).map(|(header, _)| header.id.clone()).collect();
-        let within = |time: &DateTime<Utc>| self.within.is_some_and(|within| (now - *time).to_std().is_ok_and(|age| age <= within));
+        let within = |time: &DateTime<Utc>| self.within.is_some_and(|within| (now - *time).to_std().map_or(true, |age| age <= within));
         let labelled = |header: &Header| header.label.as_ref().is_some_and(|label| self.label.contains(label));
         kept.extend(newest.iter().filter(|(header, time)| within(time) || labelled(header)).map(|(header, _)| header.id.clone()));
         let buckets: [(usize, Bucket); 4] = [
@@ -83,6 +83,16 @@ impl Policy {
         }
         kept
     }
+}
+
+/// Each for itself, since one is no stand-in for another: what was kept of the same paths of one machine, oldest first.
+fn groups(headers: &[Header]) -> BTreeMap<(&str, Vec<&Subject>), Vec<&Header>> {
+    let mut groups: BTreeMap<_, Vec<&Header>> = BTreeMap::new();
+    for header in headers {
+        let roots = header.roots.iter().map(|root| &root.path).collect();
+        groups.entry((header.host.as_str(), roots)).or_default().push(header);
+    }
+    groups
 }
 
 /// One whose time cannot be read is of now: it does not go for being old.
@@ -109,7 +119,7 @@ pub(crate) fn prune(out: &mut Output, options: &Options, store: &Store, request:
     let pinned = summary::pinned(store);
     let (automatic, by_hand): (Vec<Header>, Vec<Header>) =
         headers.iter().cloned().partition(|header| header.label.as_ref().is_some_and(|label| label.starts_with(AUTOMATIC)));
-    let kept = request.policy.kept(&by_hand, now);
+    let kept: HashSet<String> = groups(&by_hand).values().flat_map(|group| request.policy.kept(group, now)).collect();
     let newest = headers.last().map(|header| header.id.clone());
     let old = |header: &Header| (now - time(header, now)).to_std().is_ok_and(|age| age >= request.automatic);
     let ruled = by_hand.iter().filter(|header| !request.policy.is_empty() && !kept.contains(&header.id));
@@ -139,7 +149,7 @@ pub(crate) fn delete(out: &mut Output, options: &Options, store: &Store, ids: &[
     let mut due = BTreeMap::new();
     for name in ids {
         let one = match damaged.iter().find(|(id, _)| id == name) {
-            Some((id, _)) => Due { id: id.clone(), text: "its manifest cannot be read".to_owned() },
+            Some((id, _)) => Due { id: id.clone(), text: "its manifest cannot be read".to_owned(), detail: None },
             None => Due::of(&names::find(store, name)?),
         };
         anyhow::ensure!(!pinned.contains(&one.id), "{0} is pinned; `snapshot unpin {0}` first", one.id);
@@ -152,18 +162,29 @@ pub(crate) fn delete(out: &mut Output, options: &Options, store: &Store, ids: &[
 struct Due {
     id: String,
     text: String,
+    detail: Option<Value>,
 }
 
 impl Due {
     fn of(header: &Header) -> Self {
-        Self { id: header.id.clone(), text: format!("of {}, {} paths", header.time, header.entries) }
+        let Header { id, label, description, time, roots, entries, size, .. } = header;
+        let roots: Vec<&Subject> = roots.iter().map(|root| &root.path).collect();
+        let noun = if *entries == 1 { "path" } else { "paths" };
+        let said = [label.clone(), description.clone(), Some(format!("of {time}, {entries} {noun}"))];
+        let text = said.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let words = [("label", label), ("description", description)];
+        let words = words.into_iter().filter_map(|(name, words)| Some((name.to_owned(), json!(words.as_ref()?))));
+        let mut detail: Map<String, Value> = words.collect();
+        let rest = [("time", json!(time)), ("roots", json!(roots)), ("entries", json!(entries)), ("size", json!(size))];
+        detail.extend(rest.map(|(name, value)| (name.to_owned(), value)));
+        Self { id: id.clone(), text, detail: Some(Value::Object(detail)) }
     }
 }
 
 fn remove(out: &mut Output, options: &Options, store: &Store, verb: &str, due: &[Due], force: bool) -> anyhow::Result<Exit> {
     let outcome = if force { Outcome::Done } else { Outcome::Planned };
     let mut audit = if force && !due.is_empty() { Some(Audit::open(&options.state.open()?)?) } else { None };
-    for Due { id, text } in due {
+    for Due { id, text, detail } in due {
         anyhow::ensure!(!signal::interrupted(), "interrupted");
         let subject = Subject::from(id.as_str());
         let about = About { subject: Some(&subject), ..About::default() };
@@ -173,6 +194,7 @@ fn remove(out: &mut Output, options: &Options, store: &Store, verb: &str, due: &
             changed,
             verified: changed,
             text: text.clone(),
+            detail: detail.clone(),
             ..Action::default()
         };
         if let Some(audit) = &mut audit {
@@ -211,7 +233,9 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: boo
     };
     let shares: Vec<u64> = contents.packs().iter().enumerate().map(share).collect();
     let whole = |pack: &Pack| pack.damage.is_none();
-    let little = |share: u64, pack: &Pack| share.saturating_mul(WORTH) < pack.stored();
+    // Of contents alone: what a pack holds besides, it would hold again.
+    let all = |pack: &Pack| pack.index.iter().map(|(_, place)| place.stored).sum::<u64>();
+    let little = |share: u64, pack: &Pack| share == 0 || share.saturating_mul(WORTH) < all(pack);
     let mut due: Vec<usize> = (0..shares.len())
         .filter(|number| whole(&contents.packs()[*number]) && little(shares[*number], &contents.packs()[*number]))
         .collect();
@@ -226,7 +250,7 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: boo
             out.hint(&format!("{} is damaged and stays as it is; `snapshot verify` names what it affects", shown(&pack.path)));
             continue;
         }
-        freed += pack.stored() - shares[*number].min(pack.stored());
+        freed += if keep.is_empty() { pack.stored() } else { all(pack) - shares[*number] };
         if force {
             pack.remove()?;
         }
@@ -288,7 +312,7 @@ pub(crate) fn pin(out: &mut Output, store: &Store, name: &str, pinned: bool) -> 
         _ => {}
     }
     contract::replace::sync_folder(&store.pins())?;
-    summary::emit(out, &header, pinned, &summary::Made::default())?;
+    summary::emit(out, store, &header, pinned, &summary::Made::default())?;
     Ok(Exit::Done)
 }
 
@@ -309,7 +333,7 @@ mod tests {
 
     fn kept(policy: &Policy, times: &[&str]) -> Vec<String> {
         let now = "2026-11-24T12:00:00Z".parse().unwrap();
-        let mut kept: Vec<String> = policy.kept(&headers(times), now).into_iter().collect();
+        let mut kept: Vec<String> = policy.kept(&headers(times).iter().collect::<Vec<_>>(), now).into_iter().collect();
         kept.sort();
         kept
     }

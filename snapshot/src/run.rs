@@ -1,8 +1,11 @@
 //! `snapshot run`: a risky command between two snapshots, and the way back if it fails.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use contract::action::{Action, KIND, Outcome};
@@ -10,74 +13,141 @@ use contract::output::Output;
 use contract::path::Subject;
 use contract::record::About;
 use contract::run::Exit;
-use contract::signal;
+use contract::signal::{self, Hold};
 use contract::state;
-use serde_json::json;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Map, Value, json};
 
+use crate::capture::Captured;
 use crate::capture::roots::Request;
 use crate::create::{self, Words};
 use crate::store::Store;
+use crate::store::manifest::Header;
+use crate::store::seal::Recipients;
 use crate::{diff, restore, summary};
+
+/// The label of the snapshots that are made before a command.
+const BEFORE: &str = "auto-before-run";
+/// The label of those that are made after it, of what it left.
+pub(crate) const AFTER: &str = "auto-after-run";
+/// How often it is looked whether the command is over.
+const TICK: Duration = Duration::from_millis(20);
 
 /// What is asked for.
 pub(crate) struct Options {
-    pub(crate) command: Vec<std::ffi::OsString>,
+    pub(crate) command: Vec<OsString>,
     pub(crate) rollback: bool,
+    /// Who alone may read what is kept.
+    pub(crate) recipients: Recipients,
 }
 
 /// Runs the command between two snapshots of what is asked for, and tells what it changed.
 ///
 /// # Errors
-/// A snapshot cannot be made, or the command cannot be started; nothing is run without a whole snapshot before it.
+/// The snapshot before it cannot be made whole; then nothing is run.
 pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, request: &Request, options: &Options) -> anyhow::Result<Exit> {
-    let (program, args) = options.command.split_first().context("name a command behind `--`")?;
     let shown = options.command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let words = |when: &str, label: &str| Words {
         description: Some(format!("{when} `{shown}`")),
         label: Some(label.to_owned()),
-        ..Words::default()
+        recipients: options.recipients.clone(),
     };
-    let (before, captured) = create::make(store, request, words("before", "auto-before-run"), false)?;
+    let (before, captured) = create::make(store, request, words("before", BEFORE), create::Care::Proof)?;
     create::report(out, &captured.troubles)?;
-    summary::emit(out, &before, false, &summary::Made::default())?;
+    summary::emit(out, store, &before, false, &summary::Made::default())?;
     anyhow::ensure!(!before.partial || !options.rollback, "not everything could be kept, so it could not be put back; nothing was run");
-
-    // Ctrl-C is for the command, which shares our terminal; what comes after it is still to be done.
-    let hold = signal::hold()?;
-    // The command's words are no records.
-    let words_go_to = io::stderr().as_fd().try_clone_to_owned().context("cannot use standard error")?;
-    let status = Command::new(program).args(args).stdout(Stdio::from(words_go_to)).status();
-    let failed = !status.as_ref().is_ok_and(std::process::ExitStatus::success);
-    let ran = status.is_ok();
-    if ran {
-        let (after, captured) = create::make(store, request, words("after", "auto-after-run"), false)?;
-        create::report(out, &captured.troubles)?;
-        summary::emit(out, &after, false, &summary::Made::default())?;
-        diff::between(out, &store.read(&before.id)?, &store.read(&after.id)?, None, |_| None)?;
+    if options.rollback {
+        store.read(&before.id).context("what was kept could not be put back; nothing was run")?;
     }
 
-    let subject = Subject::from(before.id.as_str());
-    let about = About { subject: Some(&subject), ..About::default() };
-    let text = match &status {
+    let hold = signal::hold()?;
+    let ended = ended(&options.command, &hold);
+    let failed = !ended.as_ref().is_ok_and(ExitStatus::success);
+    let after = ended.is_ok().then(|| create::make(store, request, words("after", AFTER), create::Care::Usual));
+    // Before anything is told of it, since that may fail, too.
+    let back = (after.is_some() && failed && options.rollback).then(|| {
+        // What ran as somebody else a moment ago may do so again.
+        let all = restore::Options { exact: true, force: true, keep_setuid: true, ..restore::Options::default() };
+        restore::run(out, store, state, &before.id, &all)
+    });
+    drop(hold);
+    if let Some(after) = after {
+        tell_changes(out, store, &before, after)?;
+    }
+    let rolled_back = back.map(|back| back.or_else(|e| failure(out, &before, "rollback.failed", &e).map(|()| Exit::Bad))).transpose()?;
+    let rolled_back = rolled_back.map(|exit| exit == Exit::Done);
+    let ending = match &ended {
         Ok(status) => format!("`{shown}` ended with {status}"),
         Err(e) => format!("`{shown}` could not be started: {e}"),
     };
-    let outcome = if failed { Outcome::Failed } else { Outcome::Done };
-    let code = status.ok().and_then(|status| status.code());
+    let fate = match rolled_back {
+        Some(true) => "; everything is as it was before",
+        Some(false) => "; and what it changed could NOT be put back",
+        None => "",
+    };
     let action = Action {
         verb: "run".to_owned(),
-        outcome,
-        changed: ran,
+        outcome: if failed { Outcome::Failed } else { Outcome::Done },
+        changed: ended.is_ok() && rolled_back != Some(true),
         verified: !failed,
-        text,
-        detail: Some(json!({ "exit_status": code })),
+        text: format!("{ending}{fate}"),
+        undo: ended.is_ok().then(|| Subject::from(before.id.as_str())),
+        detail: Some(Value::Object(detail(&ended, rolled_back, store))),
         ..Action::default()
     };
-    out.emit(KIND, about, &action)?;
-    drop(hold);
-    if ran && failed && options.rollback {
-        let back = restore::Options { exact: true, force: true, ..restore::Options::default() };
-        restore::run(out, store, state, &before.id, &back)?;
-    }
+    let subject = Subject::from(before.id.as_str());
+    out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
     Ok(if failed { Exit::Bad } else { Exit::Done })
+}
+
+fn detail(ended: &io::Result<ExitStatus>, rolled_back: Option<bool>, store: &Store) -> Map<String, Value> {
+    let code = ended.as_ref().ok().and_then(ExitStatus::code);
+    let asked = store.asked();
+    let known = [
+        ("exit_status", Some(json!(code))),
+        ("rolled_back", rolled_back.map(|rolled_back| json!(rolled_back))),
+        ("asked", (!asked.is_empty()).then(|| json!(asked))),
+    ];
+    known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Runs the command to its end. What it writes goes to stderr, since it is no records.
+fn ended(command: &[OsString], hold: &Hold) -> io::Result<ExitStatus> {
+    let (program, args) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let words_go_to = io::stderr().as_fd().try_clone_to_owned()?;
+    let mut child = Command::new(program).args(args).stdout(Stdio::from(words_go_to)).spawn()?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            // Ctrl-C was for the command, which shares our terminal; what comes after it is still to be done.
+            let _ = hold.take_signal();
+            return Ok(status);
+        }
+        pass_on(&child, hold.take_signal());
+        thread::sleep(TICK);
+    }
+}
+
+/// Whoever ends us means the command. Ctrl-C it has had from the terminal.
+fn pass_on(child: &Child, signal: Option<i32>) {
+    let signal = [Signal::TERM, Signal::HUP].into_iter().find(|known| Some(known.as_raw()) == signal);
+    if let Some((signal, pid)) = signal.zip(i32::try_from(child.id()).ok().and_then(Pid::from_raw)) {
+        // It may be over by now.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// What the command changed; where that cannot be seen, that.
+fn tell_changes(out: &mut Output, store: &Store, before: &Header, after: anyhow::Result<(Header, Captured)>) -> anyhow::Result<()> {
+    let (after, captured) = match after {
+        Ok(made) => made,
+        Err(e) => return failure(out, before, "after.failed", &e.context("what the command left could not be kept")),
+    };
+    create::report(out, &captured.troubles)?;
+    summary::emit(out, store, &after, false, &summary::Made::default())?;
+    diff::between(out, &store.read(&before.id)?, &store.read(&after.id)?, None, |_| None).map(drop)
+}
+
+fn failure(out: &mut Output, before: &Header, code: &str, why: &anyhow::Error) -> anyhow::Result<()> {
+    let subject = Subject::from(before.id.as_str());
+    out.error(code, About { subject: Some(&subject), ..About::default() }, None, &format!("{why:#}"))
 }

@@ -6,6 +6,7 @@ use contract::output::Output;
 use contract::path::Subject;
 use contract::record::About;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::store::Store;
 use crate::store::manifest::{Header, Python, WorkTree};
@@ -38,6 +39,8 @@ struct Summary<'a> {
     took_ms: Option<u64>,
     #[serde(skip_serializing_if = "<[Subject]>::is_empty")]
     absent: &'a [Subject],
+    #[serde(flatten)]
+    asked: Map<String, Value>,
 }
 
 /// What is told of a snapshot that was just made.
@@ -49,7 +52,7 @@ pub(crate) struct Made {
 }
 
 /// Writes the record of one snapshot.
-pub(crate) fn emit(out: &mut Output, header: &Header, pinned: bool, made: &Made) -> anyhow::Result<()> {
+pub(crate) fn emit(out: &mut Output, store: &Store, header: &Header, pinned: bool, made: &Made) -> anyhow::Result<()> {
     let summary = Summary {
         seq: header.seq,
         time: &header.time,
@@ -67,6 +70,7 @@ pub(crate) fn emit(out: &mut Output, header: &Header, pinned: bool, made: &Made)
         pythons: &header.pythons,
         took_ms: made.took_ms,
         absent: &made.absent,
+        asked: store.asked(),
     };
     let subject = Subject::from(header.id.as_str());
     out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &summary)?;

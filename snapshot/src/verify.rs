@@ -13,6 +13,7 @@ use crate::repair;
 use crate::store::address::Address;
 use crate::store::contents::Contents;
 use crate::store::manifest::{Entry, Manifest};
+use crate::store::seal::Locked;
 use crate::store::{Store, names};
 
 /// The type of the record.
@@ -67,26 +68,13 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: boo
             bad.remove(&address);
         }
     }
-    let mut verdict = Exit::Done;
+    let (mut verdict, mut locked) = (Exit::Done, 0);
     for (id, read) in &manifests {
-        let faults = match read {
-            Err(e) => vec![Fault {
-                code: if store.is_closed(id) { "encrypted" } else { "manifest-damaged" },
-                sha256: None,
-                text: format!("{e:#}"),
-                files: Vec::new(),
-            }],
-            Ok(manifest) => faults(manifest, &bad),
-        };
-        let status = if store.is_closed(id) {
-            Status::Unknown
-        } else if faults.is_empty() {
-            Status::Healthy
-        } else {
-            Status::Broken
-        };
-        if status == Status::Broken {
-            verdict = Exit::Bad;
+        let (status, faults) = judged(store, id, read, &bad);
+        match status {
+            Status::Broken => verdict = Exit::Bad,
+            Status::Unknown => locked += 1,
+            _ => {}
         }
         let count = read.as_ref().map_or(0, |manifest| manifest.entries.iter().flat_map(Entry::contents).collect::<HashSet<_>>().len());
         let subject = Subject::from(id.as_str());
@@ -96,10 +84,30 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: boo
             &Verdict { status, contents: count as u64, faults: &faults },
         )?;
     }
+    if locked > 0 {
+        out.hint(&format!("what is encrypted was not read back (snapshots: {locked}); --identity names the file of your key"));
+    }
     for pack in contents.packs().iter().filter(|pack| pack.damage.is_some()) {
         out.hint(&format!("{}: {}", contract::path::shown(&pack.path), pack.damage.as_deref().unwrap_or_default()));
     }
     Ok(verdict)
+}
+
+fn judged(store: &Store, id: &str, read: &anyhow::Result<Manifest>, bad: &BTreeMap<Address, String>) -> (Status, Vec<Fault>) {
+    let fault = |code, text| Fault { code, sha256: None, text, files: Vec::new() };
+    let header = store.header(id);
+    let faults = match (read, &header) {
+        (Err(e), Ok(header)) if e.is::<Locked>() && store.has_sealed_pack(header) => {
+            return (Status::Unknown, vec![fault("encrypted", format!("{e:#}"))]);
+        }
+        (Err(e), Ok(_)) if e.is::<Locked>() => {
+            vec![fault("pack-missing", "it is encrypted, and the pack of its contents is gone".to_owned())]
+        }
+        // Without its header, which is not encrypted, nothing else finds it.
+        (Err(e), _) | (_, Err(e)) => vec![fault("manifest-damaged", format!("{e:#}"))],
+        (Ok(manifest), _) => faults(manifest, bad),
+    };
+    (if faults.is_empty() { Status::Healthy } else { Status::Broken }, faults)
 }
 
 /// A snapshot whose manifest is damaged goes by its whole id alone.

@@ -1,11 +1,14 @@
 //! What a path has besides its content: mode, owner, times, extended attributes.
 
+use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use contract::path::Subject;
 use rustix::fs::{lgetxattr, lgetxattr_query, llistxattr, llistxattr_query};
 use rustix::io::Errno;
 
@@ -37,7 +40,7 @@ pub(crate) fn xattrs(path: &Path) -> std::io::Result<Vec<Attribute>> {
     let mut attributes = Vec::new();
     for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         match value(path, name) {
-            Ok(value) => attributes.push(Attribute { name: String::from_utf8_lossy(name).into_owned(), value: STANDARD.encode(value) }),
+            Ok(value) => attributes.push(Attribute { name: Subject::from(OsStr::from_bytes(name)), value: STANDARD.encode(value) }),
             // Removed since they were listed.
             Err(Errno::NODATA) => {}
             Err(e) => return Err(e.into()),

@@ -34,6 +34,18 @@ use crate::store::manifest::{Entry, Kind, Piece, Python, Root, WorkTree};
 use crate::store::pack::Writer;
 use crate::store::seal::Recipients;
 
+/// How little is taken on trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// A file that looks as it did is not read again, and what the store has is not added again.
+    Usual,
+    /// Every file is read.
+    Rehash,
+    /// What the store has is read back first, and added again where it is damaged: something is about to be replaced for which this
+    /// snapshot is the only way back.
+    Proof,
+}
+
 /// What could not be held as it should be.
 #[derive(Debug)]
 pub(crate) struct Trouble {
@@ -74,7 +86,7 @@ struct Content {
 ///
 /// # Errors
 /// The store cannot be written, or has too little room. What of the files cannot be read is a trouble in the result.
-pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &Recipients, rehash: bool) -> anyhow::Result<Captured> {
+pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &Recipients, care: Care) -> anyhow::Result<Captured> {
     let progress = Progress::start(env!("CARGO_PKG_NAME"), "files");
     let roots = request.roots();
     if let Some(root) = roots.iter().find(|root| store.holds(root.real.as_path())) {
@@ -84,11 +96,12 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &R
     let walk = Walk::new(request, store, &progress);
     let ((found, mut troubles), (contents, mut cache)) = rayon::join(
         || walk.run(&paths),
-        || rayon::join(|| store.open_contents(), || if rehash { Cache::default() } else { Cache::load(&store.cache()) }),
+        || rayon::join(|| store.open_contents(), || if care == Care::Rehash { Cache::default() } else { Cache::load(&store.cache()) }),
     );
     // What is sealed shares nothing with what is not, and leaves no hash outside.
     let open = recipients.is_empty();
     let contents = if open { contents? } else { Contents::none() };
+    let contents = if care == Care::Proof { contents.proving() } else { contents };
     anyhow::ensure!(!signal::interrupted(), "interrupted");
     room(store, &found, &cache, &contents)?;
 

@@ -16,14 +16,9 @@ use crate::store::manifest::Root;
 pub(crate) struct Request {
     roots: BTreeMap<PathBuf, PathBuf>,
     excluded: Vec<Pattern>,
-    here: PathBuf,
 }
 
 impl Request {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        Ok(Self { here: std::env::current_dir().context("the current folder is gone")?, ..Self::default() })
-    }
-
     /// Adds one path, which may not be there: then a snapshot says so.
     pub(crate) fn add(&mut self, path: &Path) -> anyhow::Result<()> {
         let path = absolute(path)?;
@@ -65,11 +60,19 @@ impl Request {
         set.excluded.iter().try_for_each(|glob| self.exclude(glob.as_str()))
     }
 
-    /// Leaves out what matches a glob, as it is or below the current folder.
+    /// Leaves out what matches a glob: one without a slash is of names, wherever they are; another one of paths below the current folder.
     pub(crate) fn exclude(&mut self, pattern: &str) -> anyhow::Result<()> {
-        let here = self.here.to_str().filter(|_| !pattern.starts_with('/'));
-        let below = here.map(|here| format!("{}/{pattern}", Pattern::escape(here.trim_end_matches('/'))));
-        [pattern.to_owned()].iter().chain(&below).try_for_each(|pattern| self.exclude_exactly(pattern))
+        let pattern = pattern.trim_end_matches('/');
+        anyhow::ensure!(!pattern.is_empty(), "an empty glob leaves nothing out");
+        if pattern.starts_with('/') {
+            return self.exclude_exactly(pattern);
+        }
+        if !pattern.contains('/') {
+            return self.exclude_exactly(&format!("*/{pattern}"));
+        }
+        let here = std::env::current_dir().context("the current folder is gone")?;
+        let here = here.to_str().with_context(|| format!("`{pattern}` is below {}, which no glob can name", shown(&here)))?;
+        self.exclude_exactly(&format!("{}/{pattern}", Pattern::escape(here.trim_end_matches('/'))))
     }
 
     /// Leaves out what matches a glob as it is.
@@ -178,7 +181,7 @@ mod tests {
         fs::create_dir_all(top.join("elsewhere")).unwrap();
         symlink(top.join("a"), top.join("link")).unwrap();
         symlink(top.join("a"), top.join("elsewhere/way")).unwrap();
-        let mut request = Request::new().unwrap();
+        let mut request = Request::default();
         for path in ["a", "a/b", "a/gone", "a/z", "link", "link/b", "elsewhere/way/b"] {
             request.add(&top.join(path)).unwrap();
         }
@@ -190,7 +193,7 @@ mod tests {
         assert_eq!(roots(&request), ["a", "a/b", "a/gone", "link"].map(PathBuf::from));
 
         // A link within a root leads out of it, and the root does not go there.
-        let mut request = Request::new().unwrap();
+        let mut request = Request::default();
         for path in ["elsewhere", "elsewhere/way/b"] {
             request.add(&top.join(path)).unwrap();
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::path::shown;
@@ -11,7 +11,8 @@ use contract::signal;
 use rustix::fs::{AtFlags, utimensat};
 
 use crate::restore::ground::{self, Ground, Live};
-use crate::restore::journal::{Journal, Swap};
+use crate::restore::journal::{Journal, Stage, Swap};
+use crate::restore::spared;
 use crate::restore::traits::{self, Power, Traits};
 
 /// Exchanges everything that the journal names. `before` is what the plan saw at each name.
@@ -113,7 +114,10 @@ pub(crate) fn sync(journal: &Journal, ground: &Ground) -> anyhow::Result<()> {
     let many = folders.len() > 64;
     let mut devices = BTreeSet::new();
     for folder in folders {
-        let open = ground.folder(folder).with_context(|| format!("cannot reach {}", shown(folder)))?;
+        let open = match ground.folder(folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            open => open.with_context(|| format!("cannot reach {}", shown(folder)))?,
+        };
         if !many {
             ground::sync(&open)?;
         } else if devices.insert(rustix::fs::fstat(&*open)?.st_dev) {
@@ -137,13 +141,17 @@ pub(crate) fn verify(journal: &Journal) -> anyhow::Result<()> {
 /// Takes everything back that was exchanged, last first, and removes what was made. May be done again after a crash at any point.
 /// Folders that `ground` holds open are worked in wherever they are by now.
 ///
+/// Returns where what somebody wrote meanwhile to what had been put in place is now.
+///
 /// # Errors
 /// Something cannot be put back; the journal must stay. The rest is back.
-pub(crate) fn undo(journal: &Journal, ground: &Ground, power: Power) -> anyhow::Result<()> {
-    let mut first = Ok(());
+pub(crate) fn undo(journal: &Journal, ground: &Ground, power: Power) -> anyhow::Result<Vec<PathBuf>> {
+    let (mut first, mut spared) = (Ok(()), Vec::new());
     for (number, swap) in journal.swaps.iter().enumerate().rev() {
-        let back = back(journal, number, swap, ground).with_context(|| format!("cannot put {} back", path(swap)));
-        first = first.and(back);
+        match back(journal, number, swap, ground).with_context(|| format!("cannot put {} back", path(swap))) {
+            Ok(kept) => spared.extend(kept),
+            Err(e) => first = first.and(Err(e)),
+        }
     }
     for touch in journal.touches.iter().rev().chain(&journal.around) {
         let give = || {
@@ -158,14 +166,15 @@ pub(crate) fn undo(journal: &Journal, ground: &Ground, power: Power) -> anyhow::
         };
         first = first.and(give().with_context(|| format!("cannot put the mode and times of {} back", shown(touch.path.as_path()))));
     }
-    first.and_then(|()| sync(journal, ground))
+    first.and_then(|()| sync(journal, ground)).map(|()| spared)
 }
 
-fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyhow::Result<()> {
+fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyhow::Result<Option<PathBuf>> {
     let folder = match ground.folder(swap.folder.as_path()) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         folder => folder?,
     };
+    let spare = &journal.parked(number + journal.swaps.len());
     let (name, aside, parked) = (swap.name.as_path().as_os_str(), &journal.aside(number), &journal.parked(number));
     let now = identity(&folder, name)?;
     if let Some(old) = swap.old {
@@ -181,24 +190,35 @@ fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyho
                     shown(&swap.folder.as_path().join(kept))
                 );
                 if !ground::exchange(&folder, kept, name)? {
-                    let spare = journal.parked(number + journal.swaps.len());
-                    ground::rename(&folder, name, &spare)?;
+                    ground::rename(&folder, name, spare)?;
                     ground::rename(&folder, kept, name)?;
-                    ground::remove(&folder, &spare)?;
                 }
             }
         }
     } else if swap.new.is_some() && now == swap.new {
         ground::rename(&folder, name, aside)?;
     }
-    discard(&folder, aside, swap)
+    let mut kept = None;
+    for place in [aside, parked, spare] {
+        kept = kept.or(discard(journal, &folder, place, swap)?);
+    }
+    Ok(kept)
 }
 
-/// Removes what was made, and never what was there before.
-fn discard(folder: &OwnedFd, aside: &OsStr, swap: &Swap) -> anyhow::Result<()> {
-    let found = identity(folder, aside)?;
+/// Removes what was made, and never what was there before, nor what somebody has written to it since it was in place.
+fn discard(journal: &Journal, folder: &OwnedFd, place: &OsStr, swap: &Swap) -> anyhow::Result<Option<PathBuf>> {
+    let found = identity(folder, place)?;
     anyhow::ensure!(found.is_none() || found != swap.old, "what was there before is still aside");
-    Ok(ground::remove(folder, aside)?)
+    let was_in_place = journal.stage == Stage::Committing && found.is_some() && found == swap.new;
+    if let Some(made) = swap.made.as_ref().filter(|_| was_in_place)
+        && !spared::is_as_made(folder, place, made).unwrap_or(false)
+    {
+        let kept = journal.kept(swap.name.as_path().as_os_str());
+        ground::rename(folder, place, &kept)?;
+        return Ok(Some(swap.folder.as_path().join(kept)));
+    }
+    ground::remove(folder, place)?;
+    Ok(None)
 }
 
 fn identity(folder: &OwnedFd, name: &OsStr) -> std::io::Result<Option<ground::Identity>> {

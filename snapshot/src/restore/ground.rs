@@ -14,6 +14,7 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, chmodat, fstat, fsync, openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
 use crate::store::manifest::Kind;
@@ -97,7 +98,7 @@ impl Ground {
 /// A file or folder behind its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Identity {
-    dev: u64,
+    pub(crate) dev: u64,
     ino: u64,
 }
 
@@ -114,7 +115,7 @@ pub(crate) struct Live {
     pub(crate) gid: u32,
     /// Seconds since 1970 and nanoseconds.
     pub(crate) mtime: (i64, i64),
-    ctime: (i64, i64),
+    pub(crate) ctime: (i64, i64),
 }
 
 impl Live {
@@ -235,9 +236,10 @@ fn unlink(folder: &OwnedFd, name: &OsStr, flags: AtFlags) -> io::Result<()> {
     }
 }
 
-/// Opens a folder that is to go, after its owner has got every right to it back.
+/// Opens a folder that is to go, after its owner has got every right to it back; root needs none, and must not give a folder that
+/// somebody puts a link to another mode.
 fn opened_up(folder: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
-    if at(folder, name)?.is_some_and(|live| live.kind == Kind::Folder && live.mode & 0o700 != 0o700) {
+    if !geteuid().is_root() && at(folder, name)?.is_some_and(|live| live.kind == Kind::Folder && live.mode & 0o700 != 0o700) {
         chmodat(folder, name, Mode::RWXU, AtFlags::empty())?;
     }
     Ok(openat(folder, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
@@ -258,7 +260,11 @@ pub(crate) fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
 
 /// Makes the names of a folder durable.
 pub(crate) fn sync(folder: &OwnedFd) -> io::Result<()> {
-    Ok(fsync(&reopened(folder)?)?)
+    match fsync(&reopened(folder)?) {
+        // A file system that keeps nothing has nothing to make durable.
+        Err(Errno::INVAL) => Ok(()),
+        synced => Ok(synced?),
+    }
 }
 
 /// Makes everything durable that was written to the file system of a folder.

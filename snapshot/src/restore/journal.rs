@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::path::{Subject, shown};
-use contract::replace;
+use contract::{replace, state};
 use serde::{Deserialize, Serialize};
 
 use crate::restore::ground::Identity;
@@ -43,6 +43,20 @@ pub(crate) struct Swap {
     /// What shall stand there; `None` for nothing, or while it is not made yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) new: Option<Identity>,
+    /// What that looked like when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) made: Option<Made>,
+}
+
+/// What tells whether somebody wrote to what was put in place: that a crash came, nobody need have noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Made {
+    /// Bytes.
+    pub(crate) size: u64,
+    /// Seconds since 1970 and nanoseconds.
+    pub(crate) mtime: (i64, i64),
+    /// The same; of a folder it is not before that of anything in it.
+    pub(crate) ctime: (i64, i64),
 }
 
 /// Traits that are given in place.
@@ -88,6 +102,13 @@ impl Journal {
         format!("{ASIDE}{}-{number}-old", self.id).into()
     }
 
+    /// The name of what was put in place and written to since, when the old file is back.
+    pub(crate) fn kept(&self, name: &OsStr) -> OsString {
+        let mut kept = name.to_owned();
+        kept.push(format!(".kept-{}", self.id));
+        kept
+    }
+
     /// Puts it on the disk.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         replace::write(&self.path(folder), &serde_json::to_vec(self).context("cannot render a journal")?)
@@ -129,7 +150,7 @@ pub(crate) fn all(folder: &Path) -> anyhow::Result<Vec<Journal>> {
 }
 
 fn read(path: &Path) -> anyhow::Result<Journal> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", shown(path)))?;
+    let bytes = state::read(path).with_context(|| format!("cannot read {}", shown(path)))?;
     let journal: Journal = serde_json::from_slice(&bytes).with_context(|| format!("cannot understand the journal {}", shown(path)))?;
     anyhow::ensure!(journal.v <= VERSION, "the journal {} is of a newer snapshot; use that one", shown(path));
     Ok(journal)

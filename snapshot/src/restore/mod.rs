@@ -8,6 +8,8 @@ mod hooks;
 mod journal;
 mod plan;
 mod reload;
+mod removal;
+mod spared;
 mod stage;
 mod tell;
 mod traits;
@@ -26,9 +28,11 @@ use contract::record::About;
 use contract::run::Exit;
 use contract::signal;
 use contract::state;
+use glob::Pattern;
 
+use crate::capture::Trouble;
 use crate::capture::roots::{Request, real};
-use crate::create::{self, Words};
+use crate::create::{self, Care, Words};
 use crate::restore::ground::{Ground, Identity, Live};
 use crate::restore::journal::{Journal, Stage, Touch};
 use crate::restore::plan::{Change, Plan, Step, Wish};
@@ -46,7 +50,7 @@ pub(crate) const SAFETY: &str = "auto-before-restore";
 const NAMED: usize = 1000;
 
 /// What a person asks for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Options {
     pub(crate) paths: Vec<PathBuf>,
@@ -60,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) text: bool,
     /// A folder of programs to run afterwards.
     pub(crate) hooks: Option<PathBuf>,
+    /// Who alone may read what is replaced.
+    pub(crate) recipients: Recipients,
 }
 
 /// Restores a snapshot, or says what that would change.
@@ -76,8 +82,10 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
     let wish = Wish {
         manifest: &manifest,
         paths: options.paths.iter().map(|path| crate::look::held(&manifest, path)).collect::<anyhow::Result<_>>()?,
-        to: options.to.as_deref().map(destination).transpose()?,
+        to: options.to.as_deref().map(|to| destination(to, store)).transpose()?,
         exact: options.exact,
+        // A glob that nobody can read any more leaves out nothing.
+        excluded: manifest.header.excluded.iter().filter_map(|glob| Pattern::new(glob).ok()).collect(),
         power: Power::ours(options.keep_setuid),
     };
     let plan = plan::plan(&wish, &ground, store)?;
@@ -87,7 +95,10 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
         let summary = teller.summary(&Ending { outcome: Outcome::Planned, ..Ending::default() });
         return teller.put(&Subject::from(header.id.as_str()), &summary).map(|()| Exit::Done);
     }
-    let mut restore = Restore { store, manifest: &manifest, ground: &ground, power: wish.power, plan: &plan, safety: None };
+    // What was a secret then may be one now.
+    let recipients = options.recipients.and(&Recipients::parse(&manifest.header.sealed_to)?);
+    let power = wish.power;
+    let mut restore = Restore { store, manifest: &manifest, ground: &ground, power, plan: &plan, recipients, safety: None, untidy: None };
     let outcome = act(&mut teller, &mut restore, &mut Audit::open(&state.open()?)?)?;
     let told = teller.told;
     let well = outcome != Outcome::Done || hooks::run(out, &hooks, &told)?;
@@ -95,9 +106,15 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
 }
 
 /// A folder that is named, its links followed: whoever names it knows it.
-fn destination(to: &Path) -> anyhow::Result<PathBuf> {
+fn destination(to: &Path, store: &Store) -> anyhow::Result<PathBuf> {
     let to = contract::path::absolute(to)?;
-    Ok(to.canonicalize().unwrap_or_else(|_| real(&to)))
+    let to = to.canonicalize().unwrap_or_else(|_| real(&to));
+    let first = to.ancestors().find_map(|above| above.metadata().ok().map(|meta| (above, meta)));
+    if let Some((above, _)) = first.filter(|(_, meta)| !meta.is_dir()) {
+        anyhow::bail!("{} is no folder; name another one with --to", shown(above));
+    }
+    anyhow::ensure!(!store.holds(&to), "{} is in the store itself; name another folder with --to", shown(&to));
+    Ok(to)
 }
 
 /// Makes the restore, on record before and after.
@@ -113,14 +130,20 @@ fn act(teller: &mut Teller<'_>, restore: &mut Restore<'_>, audit: &mut Audit) ->
         Err(_) if signal::interrupted() => Outcome::Cancelled,
         Err(_) => Outcome::Failed,
     };
-    teller.steps(outcome)?;
+    // A reader that cannot be told of the paths is no reason to leave the record of the whole out.
+    let told = teller.steps(outcome);
     let why = result.err().map(|e| format!("{e:#}"));
     let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
     let summary = teller.summary(&Ending { outcome, why, safety: restore.safety.clone(), took_ms });
     let rendered = teller.out.render(KIND, about, &summary)?;
     audit.append(&rendered.line)?;
+    told?;
     teller.told.extend_from_slice(&rendered.line);
     teller.out.write(&rendered)?;
+    if let Some(why) = restore.untidy.take() {
+        let text = format!("what was replaced could not be removed, and the next run tries again: {why}");
+        teller.out.error("restore.untidy", about, None, &text)?;
+    }
     Ok(outcome)
 }
 
@@ -135,8 +158,15 @@ pub(crate) fn recover(out: &mut Output, store: &Store, state: &state::Options) -
         let ground = Ground::default();
         let ended = end(&journal, &ground, store);
         let (outcome, text) = match (&ended, journal.stage) {
-            (Ok(()), Stage::Committed) => (Outcome::Done, "a run died at the end of this restore; it is complete".to_owned()),
-            (Ok(()), _) => (Outcome::Undone, "a run died in the middle of this restore; everything is as it was before".to_owned()),
+            (Ok(_), Stage::Committed) => (Outcome::Done, "a run died at the end of this restore; it is complete".to_owned()),
+            (Err(e), Stage::Committed) => {
+                out.hint(&format!("the restore of {} is complete, and what it replaced cannot be removed yet: {e:#}", journal.snapshot));
+                continue;
+            }
+            (Ok(kept), _) => (
+                Outcome::Undone,
+                format!("a run died in the middle of this restore; everything is as it was before{}", spared::words(kept)),
+            ),
             (Err(e), _) => (Outcome::Failed, format!("a run died in the middle of this restore, and it cannot be taken back yet: {e:#}")),
         };
         over &= ended.is_ok();
@@ -149,6 +179,7 @@ pub(crate) fn recover(out: &mut Output, store: &Store, state: &state::Options) -
             verified: ended.is_ok(),
             text,
             undo,
+            detail: ended.ok().and_then(|kept| spared::detail(&kept)),
             ..Action::default()
         };
         let rendered = out.render(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
@@ -158,12 +189,12 @@ pub(crate) fn recover(out: &mut Output, store: &Store, state: &state::Options) -
     Ok(over)
 }
 
-fn end(journal: &Journal, ground: &Ground, store: &Store) -> anyhow::Result<()> {
-    match journal.stage {
-        Stage::Committed => commit::tidy(journal, ground)?,
+fn end(journal: &Journal, ground: &Ground, store: &Store) -> anyhow::Result<Vec<PathBuf>> {
+    let spared = match journal.stage {
+        Stage::Committed => commit::tidy(journal, ground).map(|()| Vec::new())?,
         Stage::Staging | Stage::Committing => commit::undo(journal, ground, Power::ours(false))?,
-    }
-    journal.end(&store.journal())
+    };
+    journal.end(&store.journal()).map(|()| spared)
 }
 
 /// Whether a restore was interrupted.
@@ -178,7 +209,10 @@ struct Restore<'a> {
     ground: &'a Ground,
     power: Power,
     plan: &'a Plan<'a>,
+    recipients: Recipients,
     safety: Option<String>,
+    /// Why what was replaced is still aside.
+    untidy: Option<String>,
 }
 
 impl Restore<'_> {
@@ -197,11 +231,15 @@ impl Restore<'_> {
         journal.write(&self.store.journal())?;
         match self.go(&mut journal, &aside) {
             Ok(()) => {
-                commit::tidy(&journal, self.ground)?;
-                journal.end(&self.store.journal())
+                let tidied = commit::tidy(&journal, self.ground).and_then(|()| journal.end(&self.store.journal()));
+                self.untidy = tidied.err().map(|e| format!("{e:#}"));
+                Ok(())
             }
             Err(e) => match commit::undo(&journal, self.ground, self.power) {
-                Ok(()) => journal.end(&self.store.journal()).and(Err(e.context("nothing is restored, and everything is as before"))),
+                Ok(kept) => {
+                    let text = format!("nothing is restored, and everything is as before{}", spared::words(&kept));
+                    journal.end(&self.store.journal()).and(Err(e.context(text)))
+                }
                 Err(stuck) => Err(e.context(format!("{stuck:#}; the next run, or `snapshot recover`, tries again"))),
             },
         }
@@ -238,7 +276,7 @@ impl Restore<'_> {
         if touched.iter().all(|step| step.before.is_none()) {
             return Ok(());
         }
-        let mut request = Request::new()?;
+        let mut request = Request::default();
         if touched.len() <= NAMED {
             // With the other names of what goes, so that they can be names of one file again.
             let of_many =
@@ -250,15 +288,16 @@ impl Restore<'_> {
             let tops = self.tops();
             tops.iter().try_for_each(|top| request.add_exactly(top))?;
         }
-        // What was a secret then may be one now.
-        let recipients = Recipients::parse(&self.manifest.header.sealed_to)?;
         let description = Some(format!("before restoring {}", self.manifest.header.id));
-        let words = Words { description, label: Some(SAFETY.to_owned()), recipients };
-        let (header, captured) = create::make(self.store, &request, words, false)?;
+        let words = Words { description, label: Some(SAFETY.to_owned()), recipients: self.recipients.clone() };
+        let (header, captured) = create::make(self.store, &request, words, Care::Proof)?;
         // Of a folder that only gets another mode or time, what is in it stays.
         let goes =
             |step: &Step<'_>, path: &Path| if step.change == Change::Traits { path == step.path } else { path.starts_with(&step.path) };
-        if let Some(trouble) = captured.troubles.iter().find(|trouble| touched.iter().any(|step| goes(step, &trouble.path))) {
+        // A socket or pipe that stands where a file was holds nothing that could be lost.
+        let is_empty = |step: &Step<'_>| step.entry.is_some() && step.before.as_ref().is_some_and(|live| live.kind == Kind::Special);
+        let loses = |trouble: &Trouble| touched.iter().any(|step| goes(step, &trouble.path) && !is_empty(step));
+        if let Some(trouble) = captured.troubles.iter().find(|trouble| loses(trouble)) {
             anyhow::bail!("what would be replaced could not be kept first: {}", trouble.text);
         }
         self.safety = Some(header.id);

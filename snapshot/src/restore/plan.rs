@@ -6,14 +6,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use contract::mounts;
 use contract::path::shown;
+use glob::Pattern;
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use serde::{Deserialize, Serialize};
 
 use crate::restore::ground::{Ground, Identity, Live};
-use crate::restore::journal::is_ours;
 use crate::restore::traits::{Power, Traits};
 use crate::restore::{content, ground};
 use crate::store::Store;
@@ -28,6 +27,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) to: Option<PathBuf>,
     /// What was not there then goes.
     pub(crate) exact: bool,
+    /// What the snapshot was told to leave out: none of it goes.
+    pub(crate) excluded: Vec<Pattern>,
     pub(crate) power: Power,
 }
 
@@ -74,6 +75,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) steps: Vec<Step<'a>>,
     /// What was not there and stays all the same: a socket, device or pipe cannot be kept first.
     pub(crate) left: Vec<PathBuf>,
+    /// What was there and could not be kept, so that it cannot come back.
+    pub(crate) special: Vec<&'a Entry>,
 }
 
 impl<'a> Plan<'a> {
@@ -101,11 +104,15 @@ pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyho
     link_hard(&mut steps);
     let mut left = Vec::new();
     if wish.exact {
-        let extra = wish.extra(&entries, ground, store, &none)?;
-        let (special, extra): (Vec<Step<'_>>, Vec<Step<'_>>) =
-            extra.into_iter().partition(|step| step.before.as_ref().is_some_and(|live| live.kind == Kind::Special));
-        steps.extend(extra);
-        left.extend(special.into_iter().map(|step| step.path));
+        for entry in entries.iter().filter(|entry| entry.kind == Kind::Absent) {
+            let place = wish.place(entry.path.as_path())?;
+            if !is_below(&none, &place) {
+                wish.going(place, ground, &mut steps, &mut left)?;
+            }
+        }
+        for path in wish.extra(&entries, ground, store, &none)? {
+            wish.going(path, ground, &mut steps, &mut left)?;
+        }
     }
     let above = wish.missing_above(&steps, ground)?;
     steps.extend(above);
@@ -113,7 +120,8 @@ pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyho
     folded(&steps)?;
     nest(&mut steps);
     wish.nothing_is_lost(&steps, ground, store)?;
-    Ok(Plan { steps, left })
+    let special = entries.into_iter().filter(|entry| entry.kind == Kind::Special).collect();
+    Ok(Plan { steps, left, special })
 }
 
 /// What were two files and have become one must be two again.
@@ -188,13 +196,11 @@ impl<'a> Wish<'a> {
     }
 
     /// Where an entry goes: where its root really was, or below the folder that was named.
-    fn place(&self, path: &Path) -> anyhow::Result<PathBuf> {
+    pub(super) fn place(&self, path: &Path) -> anyhow::Result<PathBuf> {
         if self.to.is_some() {
             return Ok(moved(self.to.as_deref(), path));
         }
-        let roots = self.manifest.header.roots.iter();
-        let root = roots.filter(|root| path.starts_with(root.path.as_path())).max_by_key(|root| root.path.as_path().as_os_str().len());
-        let root = root.with_context(|| format!("{} is beneath no root", shown(path)))?;
+        let root = self.manifest.header.root_of(path).with_context(|| format!("{} is beneath no root", shown(path)))?;
         let below = path.strip_prefix(root.path.as_path()).unwrap_or(path);
         Ok(if below == Path::new("") { root.real.as_path().to_owned() } else { root.real.as_path().join(below) })
     }
@@ -216,14 +222,12 @@ impl<'a> Wish<'a> {
         let before = if is_below(none, &path) { None } else { ground.live(&path)? };
         let change = match (entry.kind, &before) {
             (Kind::Unknown, _) => anyhow::bail!("{} is of a kind that this version does not know; use a newer snapshot", entry.path),
-            (Kind::Absent, Some(_)) if self.exact => Change::Delete,
             (Kind::Special | Kind::Absent, _) => return Ok(None),
             (_, None) => Change::Create,
             (kind, Some(live)) if live.kind != kind => Change::Retype,
             (_, Some(live)) => self.compare(entry, live, &path, ground).with_context(|| format!("cannot compare {}", shown(&path)))?,
         };
-        let entry = (entry.kind != Kind::Absent).then_some(entry);
-        Ok(Some(Step { path, entry, change, before, within: false }))
+        Ok(Some(Step { path, entry: Some(entry), change, before, within: false }))
     }
 
     fn compare(&self, entry: &Entry, live: &Live, path: &Path, ground: &Ground) -> anyhow::Result<Change> {
@@ -266,60 +270,20 @@ impl<'a> Wish<'a> {
                 missing.insert(above.to_owned());
             }
         }
-        let known = &self.manifest.header.above;
-        let entry = |path: &Path| known.iter().find(|entry| moved(self.to.as_deref(), entry.path.as_path()) == path);
-        Ok(missing
-            .into_iter()
-            .map(|path| Step { entry: entry(&path), path, change: Change::Create, before: None, within: false })
-            .collect())
-    }
-
-    /// What is there and was not, in folders of which everything was seen.
-    fn extra(&self, entries: &[&'a Entry], ground: &Ground, store: &Store, none: &HashSet<PathBuf>) -> anyhow::Result<Vec<Step<'a>>> {
-        let known: HashSet<&Path> = self.manifest.entries.iter().map(|entry| entry.path.as_path()).collect();
-        let folders = entries.iter().filter(|entry| entry.kind == Kind::Folder && entry.complete);
-        let mut extra = Vec::new();
-        for entry in folders {
-            let place = self.place(entry.path.as_path())?;
-            if is_below(none, &place) || ground.live(&place)?.is_none_or(|live| live.kind != Kind::Folder) {
-                continue;
-            }
-            for name in names(&place, ground)? {
-                let path = place.join(&name);
-                let ours = is_ours(&name) || store.touches(&path);
-                if !ours && !known.contains(entry.path.as_path().join(&name).as_path()) {
-                    let before = ground.live(&path)?;
-                    extra.push(Step { path, entry: None, change: Change::Delete, before, within: false });
-                }
+        let mut known: HashMap<PathBuf, &'a Entry> = HashMap::new();
+        if !missing.is_empty() {
+            known.extend(self.manifest.header.above.iter().map(|entry| (moved(self.to.as_deref(), entry.path.as_path()), entry)));
+            for entry in self.manifest.entries.iter().filter(|entry| entry.kind == Kind::Folder) {
+                known.insert(self.place(entry.path.as_path())?, entry);
             }
         }
-        Ok(extra)
+        let step = |path: PathBuf| Step { entry: known.get(&path).copied(), path, change: Change::Create, before: None, within: false };
+        Ok(missing.into_iter().map(step).collect())
     }
 
-    /// A folder with something in it that stands where a file was goes only if that is asked for.
-    fn nothing_is_lost(&self, steps: &[Step<'_>], ground: &Ground, store: &Store) -> anyhow::Result<()> {
-        let goes = |step: &&Step<'_>| matches!(step.change, Change::Retype | Change::Delete);
-        if let Some(step) = steps.iter().filter(goes).find(|step| store.touches(&step.path)) {
-            anyhow::bail!("the store is in {}, which would be removed; choose another place with --store first", shown(&step.path));
-        }
-        let is_folder = |step: &&Step<'_>| step.before.as_ref().is_some_and(|live| live.kind == Kind::Folder);
-        for step in steps.iter().filter(goes).filter(is_folder) {
-            let mounts = mounts::below(&step.path).context("cannot see which file systems are mounted")?;
-            let first = mounts.first().map_or_else(String::new, |mount| shown(mount));
-            anyhow::ensure!(mounts.is_empty(), "a file system is mounted at {first}, in what would be removed; unmount it first");
-        }
-        for step in steps.iter().filter(|step| step.change == Change::Retype && !self.exact).filter(is_folder) {
-            anyhow::ensure!(
-                names(&step.path, ground)?.is_empty(),
-                "{} is a folder now and was none; --exact removes what is in it, and keeps it in a snapshot",
-                shown(&step.path)
-            );
-        }
-        Ok(())
-    }
 }
 
-fn is_below(folders: &HashSet<PathBuf>, path: &Path) -> bool {
+pub(super) fn is_below(folders: &HashSet<PathBuf>, path: &Path) -> bool {
     !folders.is_empty() && path.ancestors().skip(1).any(|above| folders.contains(above))
 }
 

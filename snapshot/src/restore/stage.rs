@@ -18,6 +18,7 @@ use crate::restore::content;
 use crate::restore::ground::{self, Ground, Live};
 use crate::restore::journal::Swap;
 use crate::restore::plan::{Change, Plan, Step};
+use crate::restore::spared;
 use crate::restore::traits::{Power, Traits};
 use crate::store::contents::Contents;
 use crate::store::manifest::{Entry, Kind};
@@ -42,7 +43,7 @@ impl Aside {
             let (Some(folder), Some(name)) = (step.path.parent(), step.path.file_name()) else { continue };
             aside.numbers.insert(step.path.clone(), aside.swaps.len());
             let old = step.before.as_ref().map(|live| live.identity);
-            aside.swaps.push(Swap { folder: Subject::from(folder), name: Subject::from(name), old, new: None });
+            aside.swaps.push(Swap { folder: Subject::from(folder), name: Subject::from(name), old, new: None, made: None });
         }
         aside
     }
@@ -204,8 +205,10 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
     pub(crate) fn identities(&self, swaps: &mut [Swap], plan: &Plan<'_>) -> anyhow::Result<()> {
         for step in plan.changes().filter(|step| !step.within && !matches!(step.change, Change::Delete | Change::Traits)) {
             let Some(number) = self.aside.numbers.get(&step.path) else { continue };
-            let live: Option<Live> = self.ground.live(&self.place(&step.path)?)?;
-            swaps[*number].new = Some(live.with_context(|| format!("what was made for {} is gone", shown(&step.path)))?.identity);
+            let place = self.place(&step.path)?;
+            let live: Live = self.ground.live(&place)?.with_context(|| format!("what was made for {} is gone", shown(&step.path)))?;
+            swaps[*number].new = Some(live.identity);
+            swaps[*number].made = Some(spared::made(&live));
         }
         Ok(())
     }

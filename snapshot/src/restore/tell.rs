@@ -8,7 +8,9 @@ use contract::path::{Subject, absolute};
 use contract::record::About;
 use serde_json::{Map, Value, json};
 
+use crate::capture::mtime;
 use crate::restore::plan::{Change, Plan, Step};
+use crate::restore::traits::{Power, Traits};
 use crate::restore::{Options, VERB, reload};
 use crate::store::Store;
 use crate::store::contents::Contents;
@@ -25,6 +27,8 @@ const CHANGES: [(&str, Change); 6] = [
     ("unchanged", Change::Unchanged),
 ];
 
+/// Up to so many paths are named in the record of the whole.
+const SOME: usize = 10;
 /// What is said of a file that never held still while it was kept.
 const TORN: &str = "it changed while it was kept, so that this may be of no one moment";
 
@@ -58,7 +62,9 @@ impl Teller<'_> {
                 continue;
             }
             let done = outcome == Outcome::Done && step.change != Change::Unchanged;
-            let detail = Some(Value::Object(detail(step, contents.as_ref())));
+            let mut detail = detail(step, contents.as_ref());
+            detail.extend(traits(step, Power::ours(self.options.keep_setuid)).map(|traits| ("traits".to_owned(), traits)));
+            let detail = Some(Value::Object(detail));
             let text = if is_torn(step) { TORN.to_owned() } else { String::new() };
             let action = Action { verb: VERB.to_owned(), outcome, changed: done, verified: done, text, detail, ..Action::default() };
             self.put(&Subject::from(&step.path), &action)?;
@@ -82,12 +88,20 @@ impl Teller<'_> {
         self.plan.changes().map(|step| step.path.as_path())
     }
 
+    /// What was there when the snapshot was made, and is not in it.
+    fn not_kept(&self) -> Vec<&Path> {
+        let special = self.plan.special.iter();
+        special.map(|entry| entry.path.as_path()).collect()
+    }
+
     /// All of it in one.
     pub(crate) fn summary(&self, ending: &Ending) -> Action {
         let counts = CHANGES.map(|(name, change)| (name, self.plan.steps.iter().filter(|step| step.change == change).count()));
         let mut words: Vec<String> = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
         let torn = self.plan.steps.iter().filter(|step| is_torn(step)).count();
         words.extend((torn > 0).then(|| format!("{torn} that changed while kept")));
+        let not_kept = self.not_kept();
+        words.extend((!not_kept.is_empty()).then(|| format!("{} that could not be kept then", not_kept.len())));
         let words = if words.is_empty() { "there is nothing in it".to_owned() } else { words.join(", ") };
         let done = ending.outcome == Outcome::Done;
         let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
@@ -95,6 +109,10 @@ impl Teller<'_> {
         let asked = asked(self.options, self.store);
         if !asked.is_empty() {
             detail.insert("asked".to_owned(), Value::Object(asked));
+        }
+        if !not_kept.is_empty() {
+            let first: Vec<Subject> = not_kept.iter().take(SOME).map(|path| Subject::from(*path)).collect();
+            detail.insert("not_kept".to_owned(), json!({ "count": not_kept.len(), "paths": first }));
         }
         let advice = reload::advice(self.changed());
         if !advice.is_empty() && ending.why.is_none() {
@@ -129,9 +147,26 @@ fn asked(options: &Options, store: &Store) -> Map<String, Value> {
         ("paths", (!paths.is_empty()).then(|| json!(paths))),
         ("to", options.to.as_deref().map(subject)),
         ("run_hooks", options.hooks.as_deref().map(subject)),
-        ("store", store.is_named.then(|| subject(&store.folder))),
     ];
-    said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).chain(store.asked()).collect()
+}
+
+/// What of a path is given in place, where that is all that changes.
+fn traits(step: &Step<'_>, power: Power) -> Option<Value> {
+    let (entry, live) = step.entry.zip(step.before.as_ref()).filter(|_| step.change == Change::Traits)?;
+    let wanted = Traits::wanted(entry, power).ok()?;
+    let time = |time: (i64, i64)| json!(mtime(time.0, time.1));
+    let mode = |mode: u32| json!(format!("{mode:04o}"));
+    let pairs = [
+        ("mode", mode(live.mode), mode(wanted.mode)),
+        ("uid", json!(live.uid), json!(wanted.uid)),
+        ("gid", json!(live.gid), json!(wanted.gid)),
+        ("mtime", time(live.mtime), time(wanted.mtime)),
+    ];
+    let differ = || pairs.iter().filter(|(_, before, after)| before != after);
+    let before: Map<String, Value> = differ().map(|(name, before, _)| ((*name).to_owned(), before.clone())).collect();
+    let after: Map<String, Value> = differ().map(|(name, _, after)| ((*name).to_owned(), after.clone())).collect();
+    Some(json!({ "before": before, "after": after }))
 }
 
 fn detail(step: &Step<'_>, contents: Option<&Contents>) -> Map<String, Value> {

@@ -1,12 +1,15 @@
 //! What a restore gives a path besides its content: owner, mode, extended attributes, times.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use contract::path::shown;
 use rustix::fs::{
     Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, openat,
 };
@@ -18,6 +21,8 @@ use crate::store::manifest::{Attribute, Entry, Kind};
 
 /// Set-user-ID and set-group-ID: a file with them runs as somebody else.
 const SETUID: u32 = 0o6000;
+/// What a file may do that runs, be its user who it may.
+const CAPABILITIES: &str = "security.capability";
 /// Extended attributes that only root may give, or that the system itself gives.
 const PRIVILEGED: [&str; 3] = ["security.", "trusted.", "system.nfs4_acl"];
 
@@ -45,6 +50,12 @@ impl Power {
         let root = rustix::process::geteuid().is_root();
         Self { root, setuid: keep_setuid && root }
     }
+
+    /// Whether an extended attribute of this name is given or taken. Capabilities make a file run as somebody else, too.
+    fn allows(self, name: &OsStr) -> bool {
+        let starts_with = |prefix: &str| name.as_bytes().starts_with(prefix.as_bytes());
+        if name == CAPABILITIES { self.setuid } else { self.root || !PRIVILEGED.iter().any(|prefix| starts_with(prefix)) }
+    }
 }
 
 impl Traits {
@@ -58,7 +69,7 @@ impl Traits {
         };
         let mode = if entry.kind == Kind::File && !power.setuid { mode & !SETUID } else { mode };
         let mut xattrs = entry.xattrs.clone();
-        xattrs.retain(|attribute| power.root || !is_privileged(&attribute.name));
+        xattrs.retain(|attribute| power.allows(attribute.name.as_path().as_os_str()));
         Ok(Self { mode, uid, gid, mtime, xattrs })
     }
 
@@ -74,7 +85,7 @@ impl Traits {
         let mode = kind == Kind::Link || self.mode == wanted.mode;
         let time = kind == Kind::Folder || self.mtime == wanted.mtime;
         let mut xattrs = self.xattrs.clone();
-        xattrs.retain(|attribute| power.root || !is_privileged(&attribute.name));
+        xattrs.retain(|attribute| power.allows(attribute.name.as_path().as_os_str()));
         owner && mode && time && xattrs == wanted.xattrs
     }
 
@@ -91,14 +102,15 @@ impl Traits {
 
     fn give_xattrs(&self, file: impl AsFd, power: Power) -> anyhow::Result<()> {
         let has = names(&file)?;
-        for name in has.iter().filter(|name| power.root || !is_privileged(name)) {
-            if !self.xattrs.iter().any(|attribute| attribute.name == *name) && !name.starts_with("security.selinux") {
-                fremovexattr(&file, name.as_str()).with_context(|| format!("cannot take away its extended attribute {name}"))?;
+        for name in has.iter().filter(|name| power.allows(name)) {
+            let is_wanted = self.xattrs.iter().any(|attribute| attribute.name.as_path() == *name);
+            if !is_wanted && name != "security.selinux" {
+                fremovexattr(&file, name).with_context(|| format!("cannot take away its extended attribute {}", shown(Path::new(name))))?;
             }
         }
         for Attribute { name, value } in &self.xattrs {
             let value = STANDARD.decode(value).with_context(|| format!("the manifest has no base64 for the extended attribute {name}"))?;
-            fsetxattr(&file, name.as_str(), &value, XattrFlags::empty())
+            fsetxattr(&file, name.as_path(), &value, XattrFlags::empty())
                 .with_context(|| format!("cannot give it its extended attribute {name}"))?;
         }
         Ok(())
@@ -111,16 +123,12 @@ impl Traits {
     }
 }
 
-fn is_privileged(name: &str) -> bool {
-    PRIVILEGED.iter().any(|prefix| name.starts_with(prefix))
-}
-
-fn names(file: impl AsFd) -> anyhow::Result<Vec<String>> {
+fn names(file: impl AsFd) -> anyhow::Result<Vec<OsString>> {
     let mut buffer = vec![0_u8; 64 << 10];
     match flistxattr(&file, &mut buffer[..]) {
         Ok(length) => {
             let names = buffer[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
-            Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+            Ok(names.map(|name| OsStr::from_bytes(name).to_owned()).collect())
         }
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(Vec::new()),
         Err(e) => Err(e).context("cannot list its extended attributes"),
@@ -128,6 +136,6 @@ fn names(file: impl AsFd) -> anyhow::Result<Vec<String>> {
 }
 
 /// Opens what is to be given other traits in place, a link not followed.
-pub(crate) fn open(folder: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<OwnedFd> {
+pub(crate) fn open(folder: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
     Ok(openat(folder, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
 }

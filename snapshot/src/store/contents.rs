@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::Context as _;
 use contract::path::shown;
@@ -23,6 +23,8 @@ pub(crate) struct Contents {
     places: HashMap<Address, (usize, Place)>,
     /// Where else a content is: what was put back after damage, or added by two runs at once.
     spares: HashMap<Address, Vec<(usize, Place)>>,
+    /// What was read back, and whether it is as it was written; kept only where nothing is taken on trust.
+    proofs: Option<Mutex<HashMap<Address, bool>>>,
 }
 
 /// One pack.
@@ -44,7 +46,7 @@ enum Bytes {
 impl Contents {
     /// Nothing at all.
     pub(crate) fn none() -> Self {
-        Self { packs: Vec::new(), places: HashMap::new(), spares: HashMap::new() }
+        Self { packs: Vec::new(), places: HashMap::new(), spares: HashMap::new(), proofs: None }
     }
 
     /// Reads the indexes of all packs in a folder that `identities` open, and of all that are not sealed.
@@ -66,11 +68,25 @@ impl Contents {
                 }
             }
         }
-        Ok(Self { packs, places, spares })
+        Ok(Self { packs, places, spares, proofs: None })
+    }
+
+    /// The same, where a content is there only if it can be read back.
+    pub(crate) fn proving(self) -> Self {
+        Self { proofs: Some(Mutex::default()), ..self }
     }
 
     pub(crate) fn has(&self, address: &Address) -> bool {
-        self.places.contains_key(address)
+        self.places.contains_key(address) && self.proofs.as_ref().is_none_or(|proofs| self.is_proven(address, proofs))
+    }
+
+    fn is_proven(&self, address: &Address, proofs: &Mutex<HashMap<Address, bool>>) -> bool {
+        if let Some(known) = proofs.lock().unwrap_or_else(PoisonError::into_inner).get(address) {
+            return *known;
+        }
+        let proven = self.read(address).is_ok();
+        proofs.lock().unwrap_or_else(PoisonError::into_inner).insert(*address, proven);
+        proven
     }
 
     pub(crate) fn packs(&self) -> &[Pack] {
@@ -126,7 +142,7 @@ impl Pack {
     fn open(path: PathBuf) -> Self {
         let index = fs::read(index_of(&path)).ok().and_then(|bytes| pack::parse_index(&bytes));
         let (index, damage) = match index {
-            Some(index) => (index, None),
+            Some(index) => without_what_is_cut_off(index, &path),
             None => match File::open(&path).map_err(anyhow::Error::from).and_then(|file| pack::scan(&file)) {
                 Ok((index, true)) => (index, None),
                 Ok((index, false)) => (index, Some("it has no index that can be read, and a part of it cannot be read either".to_owned())),
@@ -173,6 +189,15 @@ impl Pack {
     pub(crate) fn remove(&self) -> anyhow::Result<()> {
         remove(&self.path)
     }
+}
+
+/// What of an index the pack is long enough for, and what is wrong if that is not all: then new snapshots share none of the rest.
+fn without_what_is_cut_off(mut index: Vec<(Address, Place)>, pack: &Path) -> (Vec<(Address, Place)>, Option<String>) {
+    let length = pack.metadata().map_or(0, |meta| meta.len());
+    let all = index.len();
+    index.retain(|(_, place)| place.offset.saturating_add(place.stored) <= length);
+    let damage = (index.len() < all).then(|| "it is shorter than its index says".to_owned());
+    (index, damage)
 }
 
 /// Removes a pack, with its index.

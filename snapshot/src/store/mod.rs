@@ -21,7 +21,7 @@ pub(crate) mod pack;
 pub(crate) mod seal;
 mod secrecy;
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -30,8 +30,9 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use contract::duration;
 use contract::lock::{self, Held, Lock, Mode};
-use contract::path::{absolute, shown};
+use contract::path::{Subject, absolute, shown};
 use contract::state;
+use serde_json::{Map, Value, json};
 
 use crate::capture::roots::real;
 use crate::store::contents::Contents;
@@ -71,7 +72,10 @@ impl Options {
         let identities = self.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
         let folder = physical(&folder);
         let ours = [folder.clone()].into_iter().chain(self.state.folder().ok().map(|folder| physical(&folder))).collect();
-        Ok(Store { folder, is_named: self.store.is_some(), ours, patience: self.wait, identities })
+        let named =
+            [("store", self.store.as_ref().map(|_| folder.clone())), ("identity", self.identity.as_deref().map(absolute).transpose()?)];
+        let asked = named.into_iter().filter_map(|(name, path)| Some((name.to_owned(), json!(Subject::from(&path?))))).collect();
+        Ok(Store { folder, asked, ours, patience: self.wait, identities })
     }
 }
 
@@ -87,8 +91,8 @@ pub(crate) type Damaged = (String, anyhow::Error);
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) folder: PathBuf,
-    /// It is not the default one: who wants it again must name it again.
-    pub(crate) is_named: bool,
+    /// What was named and is no default: who wants this store again must name it again.
+    asked: Map<String, Value>,
     /// What no snapshot holds and no restore touches: the store, and the state folder with the audit log, which grows with every restore.
     ours: Vec<PathBuf>,
     patience: Duration,
@@ -96,6 +100,11 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// The options that a command needs to come to this store again, by their names.
+    pub(crate) fn asked(&self) -> Map<String, Value> {
+        self.asked.clone()
+    }
+
     pub(crate) fn packs(&self) -> PathBuf {
         self.folder.join("packs")
     }
@@ -124,31 +133,35 @@ impl Store {
     }
 
     pub(crate) fn exists(&self) -> bool {
-        self.manifests().is_dir()
+        self.packs().is_dir() && self.manifests().is_dir()
     }
 
     /// Makes the store where it is missing.
     ///
     /// # Errors
-    /// It cannot be made, others could read it, or git would track it.
+    /// It cannot be made, others could read it, git would track it, or something else is in the folder.
     pub(crate) fn make(&self) -> anyhow::Result<()> {
-        let is_new = !self.exists();
-        state::private_folder(&self.folder)?;
-        secrecy::ignored(&self.folder)?;
-        if is_new {
-            secrecy::untracked(&self.folder)?;
-            for folder in [self.packs(), self.pins(), self.cache(), self.journal(), self.manifests()] {
-                state::private_folder(&folder)?;
-            }
-            contract::replace::write(&self.folder.join("README"), README.as_bytes())?;
+        if self.exists() {
+            return secrecy::private(&self.folder);
         }
-        let mode = self.folder.metadata().with_context(|| format!("cannot look at {}", shown(&self.folder)))?.permissions().mode();
-        anyhow::ensure!(
-            mode.trailing_zeros() >= 6,
-            "others may read the store {0}, which holds secrets; chmod 700 {0}",
-            shown(&self.folder)
-        );
-        Ok(())
+        // Another run may make it at the same time.
+        secrecy::free(&self.folder, README).or_else(|e| if self.exists() { Ok(()) } else { Err(e) })?;
+        state::private_folder(&self.folder)?;
+        secrecy::private(&self.folder)?;
+        secrecy::ignored(&self.folder)?;
+        secrecy::untracked(&self.folder)?;
+        contract::replace::write(&self.folder.join("README"), README.as_bytes())?;
+        [self.pins(), self.cache(), self.journal(), self.manifests(), self.packs()]
+            .iter()
+            .try_for_each(|folder| state::private_folder(folder))
+    }
+
+    /// Insists that what is there already, if anything, is nobody else's: what its journal says is done.
+    ///
+    /// # Errors
+    /// It is.
+    pub(crate) fn is_private(&self) -> anyhow::Result<()> {
+        if self.exists() { secrecy::private(&self.folder) } else { Ok(()) }
     }
 
     /// For those who read or add. Where there is no store there is nobody to keep out, and a reader makes none.
@@ -168,7 +181,14 @@ impl Store {
     }
 
     fn lock(&self, mode: Mode) -> anyhow::Result<Option<Lock>> {
-        if self.exists() { lock::wait(&self.folder.join("lock"), mode, self.patience).map(Some) } else { Ok(None) }
+        if !self.exists() {
+            return Ok(None);
+        }
+        match lock::wait(&self.folder.join("lock"), mode, self.patience) {
+            // Where nothing can be written nothing can be removed either.
+            Err(e) if mode == Mode::Shared && is_read_only(&e) => Ok(None),
+            lock => lock.map(Some),
+        }
     }
 
     /// For whoever restores: two at once would take each other's files for changes of a stranger.
@@ -177,6 +197,11 @@ impl Store {
     /// Another restore goes on for longer than the caller wants to wait.
     pub(crate) fn restore_alone(&self) -> anyhow::Result<Lock> {
         lock::wait(&self.folder.join("restore.lock"), Mode::Exclusive, self.patience)
+    }
+
+    /// Whether a restore is in hand at this moment.
+    pub(crate) fn is_restoring(&self) -> bool {
+        lock::take(&self.folder.join("restore.lock")).is_err_and(|e| e.is::<Held>())
     }
 
     /// Removes what runs that died left unfinished, where nobody is at work.
@@ -191,7 +216,7 @@ impl Store {
                 let name = entry.file_name();
                 let name = name.to_string_lossy();
                 // An index comes before its pack and goes after it.
-                let alone = name.contains(INDEX) && !folder.join(name.replace(INDEX, PACK)).exists();
+                let alone = folder == self.packs() && pack_of(&name).is_some_and(|pack| !folder.join(pack).exists());
                 if alone || name.ends_with(UNFINISHED) || name.starts_with(TEMPORARY) {
                     fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", shown(&entry.path())))?;
                 }
@@ -213,17 +238,22 @@ impl Store {
     pub(crate) fn headers(&self) -> anyhow::Result<(Vec<Header>, Vec<Damaged>)> {
         let (mut headers, mut damaged) = (Vec::new(), Vec::new());
         for id in manifest::ids(&self.manifests())? {
-            let path = self.manifest(&id);
-            match manifest::read_header(&path).and_then(|header| is_of(&id, &header).map(|()| header)) {
+            match self.header(&id) {
                 Ok(header) => headers.push(header),
                 // Removed since the folder was listed.
-                Err(_) if path.symlink_metadata().is_err() => {}
+                Err(_) if self.manifest(&id).symlink_metadata().is_err() => {}
                 Err(e) => damaged.push((id, e)),
             }
         }
         headers.sort_by(|a, b| (a.seq, &a.id).cmp(&(b.seq, &b.id)));
         damaged.sort_by(|a, b| a.0.cmp(&b.0));
         Ok((headers, damaged))
+    }
+
+    /// The header of a snapshot, which is never sealed.
+    pub(crate) fn header(&self, id: &str) -> anyhow::Result<Header> {
+        let header = manifest::read_header(&self.manifest(id))?;
+        is_of(id, &header).map(|()| header)
     }
 
     pub(crate) fn read(&self, id: &str) -> anyhow::Result<Manifest> {
@@ -270,9 +300,9 @@ impl Store {
         }
     }
 
-    /// Whether a snapshot is sealed, and no key was named that could open it.
-    pub(crate) fn is_closed(&self, id: &str) -> bool {
-        self.identities.is_empty() && self.manifests().join(format!("{id}{SUFFIX}{SEALED}")).exists()
+    /// Whether the pack of a sealed snapshot is there, as far as can be told without a key.
+    pub(crate) fn has_sealed_pack(&self, header: &Header) -> bool {
+        header.added == 0 || self.packs().join(format!("{}{PACK}{SEALED}", header.id)).exists()
     }
 
     /// Removes a manifest: the snapshot is no more.
@@ -301,6 +331,17 @@ impl Store {
     pub(crate) fn touches(&self, path: &Path) -> bool {
         self.ours.iter().any(|folder| path.starts_with(folder) || folder.starts_with(path))
     }
+}
+
+/// The name of the pack that an index of this name is of.
+fn pack_of(index: &str) -> Option<String> {
+    let (name, sealed) = index.strip_suffix(SEALED).map_or((index, ""), |name| (name, SEALED));
+    Some(format!("{}{PACK}{sealed}", name.strip_suffix(INDEX)?))
+}
+
+fn is_read_only(e: &anyhow::Error) -> bool {
+    let kind = e.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied))
 }
 
 /// The id in a manifest becomes the name of files: one that is not that of its own file could lead anywhere.

@@ -1,4 +1,5 @@
-//! What a person calls a snapshot: `latest` (the newest but for those that a restore makes of what it replaces), an id or the unique beginning of one, or a label.
+//! What a person calls a snapshot: an id or the unique beginning of one, a label, or `latest`: the newest but for those that a restore makes of
+//! what it replaces and `run` of what a command left.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -7,6 +8,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
 use crate::restore::SAFETY;
+use crate::run::AFTER;
 use crate::store::Store;
 use crate::store::manifest::Header;
 
@@ -20,6 +22,21 @@ pub(crate) fn id(now: DateTime<Utc>) -> String {
 pub(crate) fn is_id(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     (1..=64).contains(&text.len()) && !text.starts_with('.') && text.chars().all(plain)
+}
+
+/// Reads a label: a word that is no other name of a snapshot.
+///
+/// # Errors
+/// It is empty, or could be taken for an id, or is a word with a meaning.
+pub(crate) fn label(text: &str) -> Result<String, String> {
+    let is_like_an_id = text.chars().all(|c| c.is_ascii_digit() || c == '_' || c == '-');
+    if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
+        return Err("a label is one word, without a slash".to_owned());
+    }
+    if is_like_an_id || ["latest", "now"].contains(&text) || text.starts_with('-') {
+        return Err("it would be taken for something else; begin it with a letter, and not `latest` or `now`".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Finds the snapshot that is meant.
@@ -36,18 +53,19 @@ pub(crate) fn find(store: &Store, name: &str) -> anyhow::Result<Header> {
 
 fn choose(mut headers: Vec<Header>, name: &str) -> anyhow::Result<Header> {
     if name == "latest" {
-        // Else the same restore twice would take itself back.
-        let is_meant = |header: &Header| header.label.as_deref() != Some(SAFETY);
+        // Else the same restore twice would take itself back, and one after a command that failed would bring the damage again.
+        let is_meant = |header: &Header| header.label.as_deref().is_none_or(|label| ![SAFETY, AFTER].contains(&label));
         let at = headers.iter().rposition(is_meant).or(headers.len().checked_sub(1));
         return at.map(|at| headers.swap_remove(at)).context("there is no snapshot yet; `snapshot create PATH…` makes one");
     }
+    anyhow::ensure!(!name.is_empty(), "the name of a snapshot is empty");
     if let Some(at) = headers.iter().position(|header| header.id == name) {
         return Ok(headers.swap_remove(at));
     }
     if let Some(at) = headers.iter().rposition(|header| header.label.as_deref() == Some(name)) {
         return Ok(headers.swap_remove(at));
     }
-    headers.retain(|header| !name.is_empty() && header.id.starts_with(name));
+    headers.retain(|header| header.id.starts_with(name));
     let ids = headers.iter().map(|header| header.id.clone()).collect::<Vec<_>>().join(", ");
     anyhow::ensure!(headers.len() <= 1, "`{name}` could be any of {ids}");
     headers.pop().with_context(|| format!("no snapshot is called `{name}`; `snapshot list` shows them"))
@@ -83,7 +101,15 @@ mod tests {
         assert_eq!(chosen("20261102_000000-bbbb"), "20261102_000000-bbbb");
         assert_eq!(chosen("before"), "20261102_000000-bbbb");
         assert_eq!(chosen("20261102"), "`20261102` could be any of 20261102_000000-bbbb, 20261102_000000-cccc");
-        assert_eq!(chosen(""), "no snapshot is called ``; `snapshot list` shows them");
+        assert_eq!(chosen(""), "the name of a snapshot is empty");
+    }
+
+    #[test]
+    fn a_label_is_no_other_name() {
+        assert!(["upgrade", "v2.1", "auto-nightly", "über"].iter().all(|text| label(text).is_ok()));
+        for bad in ["", "a b", "a\nb", "a/b", "latest", "now", "2026", "20261124_1", "-x"] {
+            assert!(label(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

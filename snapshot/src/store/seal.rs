@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Seek as _, SeekFrom, Write};
 use std::path::Path;
 
 use age::x25519::{Identity, Recipient};
-use age::{Decryptor, Encryptor};
+use age::{DecryptError, Decryptor, Encryptor};
 use anyhow::Context as _;
 use contract::path::shown;
 
@@ -24,6 +24,13 @@ impl Recipients {
     pub(crate) fn parse<S: AsRef<str>>(texts: &[S]) -> anyhow::Result<Self> {
         let one = |text: &S| text.as_ref().parse().map_err(|why| anyhow::anyhow!("`{}` is no age recipient (age1…): {why}", text.as_ref()));
         texts.iter().map(one).collect::<anyhow::Result<_>>().map(Self)
+    }
+
+    /// These and those, each once.
+    pub(crate) fn and(&self, others: &Self) -> Self {
+        let mut all = self.0.clone();
+        all.extend(others.0.iter().filter(|other| !self.names().contains(&other.to_string())).cloned());
+        Self(all)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -53,6 +60,18 @@ impl Recipients {
 #[derive(Clone, Default)]
 pub(crate) struct Identities(Vec<Identity>);
 
+/// What is encrypted, and opened by none of the keys that were named.
+#[derive(Debug)]
+pub(crate) struct Locked;
+
+impl std::fmt::Display for Locked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it is encrypted, and no key was named that opens it; name the file of yours with --identity")
+    }
+}
+
+impl std::error::Error for Locked {}
+
 impl Identities {
     /// Reads a file of keys as `age-keygen` writes it.
     ///
@@ -67,21 +86,17 @@ impl Identities {
         lines.map(key).collect::<anyhow::Result<_>>().map(Self)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Opens a sealed file.
     ///
     /// # Errors
-    /// No key fits, or the file is damaged.
+    /// No key fits ([`Locked`]), or the file is damaged.
     pub(crate) fn open(&self, path: &Path) -> anyhow::Result<age::stream::StreamReader<BufReader<File>>> {
-        let open = || {
-            anyhow::ensure!(!self.is_empty(), "it is encrypted; name the file of your key with --identity");
-            let decryptor = Decryptor::new_buffered(BufReader::new(File::open(path)?))?;
-            Ok(decryptor.decrypt(self.0.iter().map(|key| key as &dyn age::Identity))?)
-        };
-        open().with_context(|| format!("cannot open {}", shown(path)))
+        let file = File::open(path).with_context(|| format!("cannot open {}", shown(path)))?;
+        let decryptor = Decryptor::new_buffered(BufReader::new(file)).with_context(|| format!("cannot decrypt {}", shown(path)))?;
+        match decryptor.decrypt(self.0.iter().map(|key| key as &dyn age::Identity)) {
+            Err(DecryptError::NoMatchingKeys) => Err(Locked.into()),
+            opened => opened.with_context(|| format!("cannot decrypt {}", shown(path))),
+        }
     }
 
     /// All of a sealed file, up to `most` bytes.

@@ -165,7 +165,7 @@ pub(crate) struct Piece {
 /// An extended attribute (xattr(7)); POSIX ACLs are those named `system.posix_acl_access` and `system.posix_acl_default`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attribute {
-    pub(crate) name: String,
+    pub(crate) name: Subject,
     /// Base64 (RFC 4648) of the value.
     pub(crate) value: String,
 }
@@ -226,6 +226,12 @@ impl Manifest {
 impl Header {
     /// The version that is written. Readers refuse a newer one: what they do not know they would not restore.
     pub(crate) const VERSION: u64 = 1;
+
+    /// The root that a path is in; of several the innermost.
+    pub(crate) fn root_of(&self, path: &Path) -> Option<&Root> {
+        let around = self.roots.iter().filter(|root| path.starts_with(root.path.as_path()));
+        around.max_by_key(|root| root.path.as_path().as_os_str().len())
+    }
 
     /// What anybody may know of a sealed snapshot.
     pub(crate) fn opened(&self) -> Self {
