@@ -157,6 +157,22 @@ fn without_a_new_one_no_old_one_goes() {
 }
 
 #[test]
+fn on_a_day_on_which_nothing_is_there_no_old_one_goes() {
+    let sandbox = Sandbox::new();
+    let (project, data) = (project(&sandbox), sandbox.work("data"));
+    file(&data.join("precious"), "content");
+    age(&sandbox, &create(&sandbox, &[&"--label", &"auto-daily", &data]), "2026-01-01T00:00:00.000Z");
+    create(&sandbox, &[&"--label", &"auto-daily", &project]);
+    fs::rename(&data, sandbox.work("away")).unwrap();
+    let text = day(&sandbox, &[], &[&data.display().to_string()]).code(2).text();
+    assert!(text.contains(&format!("nothing is there: {}; what should be there is not, so no old", data.display())), "{text}");
+    assert_eq!(snapshots(&sandbox).len(), 3);
+    fs::rename(sandbox.work("away"), &data).unwrap();
+    day(&sandbox, &[], &[&data.display().to_string()]).code(0).ok();
+    assert_eq!(snapshots(&sandbox).len(), 3, "the old one has gone, and a new one has come");
+}
+
+#[test]
 fn trouble_is_mailed_where_that_is_asked_for() {
     let sandbox = Sandbox::new();
     let project = project(&sandbox);

@@ -74,6 +74,26 @@ fn the_first_word_is_a_description_only_where_it_is_no_path() {
 }
 
 #[test]
+fn a_look_can_be_at_some_paths_alone() {
+    let sandbox = Sandbox::new();
+    let project = project(&sandbox);
+    let id = create(&sandbox, &[&project]);
+    for name in ["a", "sub/b"] {
+        fs::write(project.join(name), "other").unwrap();
+    }
+    let after = create(&sandbox, &[&project]);
+    for words in [
+        &[&"diff" as &dyn AsRef<std::ffi::OsStr>, &id, &"--", &project.join("sub")][..],
+        &[&"diff", &id, &after, &"--", &project.join("sub")],
+    ] {
+        let subjects: Vec<_> = ran(&sandbox, 0, words).of("snapshot.change").iter().map(|change| change["subject"].clone()).collect();
+        assert_eq!(subjects, [json!(project.join("sub/b"))]);
+    }
+    assert_eq!(ran(&sandbox, 0, &[&"show", &id, &project.join("sub")]).of("snapshot.entry").len(), 2);
+    assert!(ran(&sandbox, 2, &[&"show", &id, &project.join("gone")]).stderr.contains("holds nothing at"));
+}
+
+#[test]
 fn a_snapshot_is_found_by_its_id_the_beginning_of_it_its_label_and_as_the_latest() {
     let sandbox = Sandbox::new();
     let project = project(&sandbox);

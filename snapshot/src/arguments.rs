@@ -15,42 +15,40 @@ use crate::capture::roots::Request;
 use crate::create::{Care, Words};
 use crate::store::names;
 use crate::store::seal::Recipients;
-use crate::{prune, restore, run, store};
+use crate::{examples, prune, restore, run, store};
 
-const EXAMPLES: &str = "\
-Examples:
-  snapshot create 'before the upgrade' --label upgrade ~/.mcp.json ~/agents
-  snapshot list
-  snapshot diff latest                  what has changed since
-  snapshot restore upgrade              what a restore would do
-  snapshot restore upgrade --force      do it: all of it or nothing, and keep what it replaces
-  snapshot cat upgrade ~/.mcp.json
-  venv-probe ~/agents | snapshot create --label venvs -";
+const GLOBAL: &str = "Options of all commands";
 
 /// Keeps files as they are now, and brings them back exactly.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+#[command(version, after_help = examples::ALL, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = GLOBAL)]
     pub(crate) store: store::Options,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = GLOBAL)]
     pub(crate) output: output::Options,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Keep everything at and below some paths
+    #[command(after_help = examples::CREATE)]
     Create(Create),
     /// Show all snapshots
+    #[command(after_help = examples::LIST)]
     List,
     /// Show one snapshot and every path in it
+    #[command(after_help = examples::SHOW)]
     Show {
         /// Its id, the beginning of it, its label, or `latest`
         id: String,
+        /// Only these paths and what is below them
+        paths: Vec<PathBuf>,
     },
     /// Write what was in a file to standard output
+    #[command(after_help = examples::CAT)]
     Cat {
         /// The snapshot
         id: String,
@@ -58,6 +56,7 @@ pub(crate) enum Command {
         path: PathBuf,
     },
     /// Tell what differs between a snapshot and what is there now, or another snapshot
+    #[command(after_help = examples::DIFF)]
     Diff {
         /// The snapshot
         id: String,
@@ -67,8 +66,12 @@ pub(crate) enum Command {
         /// Show what changes in text files
         #[arg(long)]
         text: bool,
+        /// Only these paths and what is below them
+        #[arg(last = true)]
+        paths: Vec<PathBuf>,
     },
     /// Read everything back and name what is damaged; exit status 1 where something is
+    #[command(after_help = examples::VERIFY)]
     Verify {
         /// The snapshot; all where none is named
         id: Option<String>,
@@ -80,10 +83,12 @@ pub(crate) enum Command {
         repair: bool,
     },
     /// Bring files back as they were: all of it or nothing
+    #[command(after_help = examples::RESTORE)]
     Restore(Restore),
     /// Take back what an interrupted restore did
     Recover,
     /// Remove snapshots
+    #[command(after_help = examples::DELETE)]
     Delete {
         /// Which
         #[arg(required = true)]
@@ -98,8 +103,10 @@ pub(crate) enum Command {
     /// Remove old snapshots by rule, and the contents that none needs any more
     ///
     /// Without a rule only automatic ones go, whose label begins with `auto-`. Pinned ones and the newest one stay.
+    #[command(after_help = examples::PRUNE)]
     Prune(Prune),
     /// Never remove a snapshot
+    #[command(after_help = examples::PIN)]
     Pin {
         /// Which
         id: String,
@@ -110,13 +117,16 @@ pub(crate) enum Command {
         id: String,
     },
     /// Run a risky command between two snapshots, and tell what it changed
+    #[command(after_help = examples::RUN)]
     Run(Run),
     /// Take over snapshots of the old rollback manager
+    #[command(after_help = examples::IMPORT)]
     Import {
         /// A folder with a manifest.json, or the folder of such folders
         folder: PathBuf,
     },
     /// Write a snapshot as a tar archive to standard output
+    #[command(after_help = examples::EXPORT)]
     Export {
         /// Which
         id: String,

@@ -1,6 +1,6 @@
 //! `snapshot diff`: what is different between a snapshot and what is there now, or another snapshot.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use contract::output::Output;
 use contract::path::Subject;
@@ -9,7 +9,7 @@ use contract::run::Exit;
 use serde::Serialize;
 
 use crate::capture::roots::Request;
-use crate::look::named;
+use crate::look::{held, named};
 use crate::store::Store;
 use crate::store::contents::Contents;
 use crate::store::manifest::{Entry, Kind, Manifest};
@@ -41,19 +41,33 @@ struct Difference<'a> {
     diff: Option<String>,
 }
 
-/// Compares the snapshot `name` with `other`, where that is `now` or absent with what is there.
+/// How it is compared.
+pub(crate) struct Options {
+    /// Show what changes in text files.
+    pub(crate) text: bool,
+    /// Only these paths and what is below them; all where there is none.
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// Compares the snapshot `name` with `other`, where that is absent with what is there.
 ///
 /// # Errors
 /// There is no such snapshot, or what is there cannot be looked at.
-pub(crate) fn run(out: &mut Output, store: &Store, name: &str, other: Option<&str>, text: bool) -> anyhow::Result<Exit> {
+pub(crate) fn run(out: &mut Output, store: &Store, name: &str, other: Option<&str>, options: &Options) -> anyhow::Result<Exit> {
     let _lock = store.share()?;
-    let before = named(store, name)?;
+    let mut before = named(store, name)?;
     let contents = store.contents()?;
-    let texts = text.then_some(&contents);
-    let differ = if let Some(other) = other.filter(|other| *other != "now") {
-        between(out, &before, &named(store, other)?, texts, |entry| text_diff::kept(entry, &contents))?
+    let texts = options.text.then_some(&contents);
+    let paths = options.paths.iter().map(|path| held(&before, path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let differ = if let Some(other) = other {
+        let mut after = named(store, other)?;
+        after.narrow(&paths);
+        before.narrow(&paths);
+        between(out, &before, &after, texts, |entry| text_diff::kept(entry, &contents))?
     } else {
-        let (after, mut troubles) = now(store, &before, &contents)?;
+        let (mut after, mut troubles) = now(store, &before, &contents)?;
+        after.narrow(&paths);
+        before.narrow(&paths);
         // What could not be kept then is no news.
         troubles.retain(|trouble| before.at(&trouble.path).is_none_or(|entry| entry.kind != Kind::Special));
         create::report(out, &troubles)?;

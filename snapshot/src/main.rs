@@ -4,6 +4,7 @@ mod arguments;
 mod capture;
 mod create;
 mod diff;
+mod examples;
 mod export;
 mod import;
 mod look;
@@ -45,9 +46,12 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
             create::run(out, &store, &request, words, create.care())
         }
         Command::List => look::list(out, &store),
-        Command::Show { id } => look::show(out, &store, &id),
+        Command::Show { id, paths } => look::show(out, &store, &id, &paths),
         Command::Cat { id, path } => look::cat(out, &store, &id, &path),
-        Command::Diff { id, other, text } => diff::run(out, &store, &id, other.as_deref(), text),
+        Command::Diff { id, other, text, paths } => {
+            let other = other.as_deref().filter(|other| *other != "now");
+            diff::run(out, &store, &id, other, &diff::Options { text, paths })
+        }
         Command::Verify { id, repair, .. } => verify::run(out, &store, id.as_deref(), repair),
         Command::Restore(restore) => restore::run(out, &store, &options.state, &restore.id, &restore.options()?),
         Command::Recover => Ok(Exit::Done),

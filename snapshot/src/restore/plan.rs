@@ -280,7 +280,6 @@ impl<'a> Wish<'a> {
         let step = |path: PathBuf| Step { entry: known.get(&path).copied(), path, change: Change::Create, before: None, within: false };
         Ok(missing.into_iter().map(step).collect())
     }
-
 }
 
 pub(super) fn is_below(folders: &HashSet<PathBuf>, path: &Path) -> bool {

@@ -15,7 +15,13 @@ use crate::store::manifest::{Entry, Kind};
 
 impl<'a> Wish<'a> {
     /// What is there and was not, in folders of which everything was seen.
-    pub(super) fn extra(&self, entries: &[&'a Entry], ground: &Ground, store: &Store, none: &HashSet<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
+    pub(super) fn extra(
+        &self,
+        entries: &[&'a Entry],
+        ground: &Ground,
+        store: &Store,
+        none: &HashSet<PathBuf>,
+    ) -> anyhow::Result<Vec<PathBuf>> {
         let known: HashSet<&Path> = self.manifest.entries.iter().map(|entry| entry.path.as_path()).collect();
         let folders = entries.iter().filter(|entry| entry.kind == Kind::Folder && entry.complete);
         let mut extra = Vec::new();

@@ -3,7 +3,7 @@
 mod check;
 mod file;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use contract::path::Subject;
 use serde::{Deserialize, Serialize};
@@ -220,6 +220,13 @@ impl Manifest {
     /// The entry of a path.
     pub(crate) fn at(&self, path: &Path) -> Option<&Entry> {
         self.entries.binary_search_by(|entry| entry.path.as_path().cmp(path)).ok().map(|at| &self.entries[at])
+    }
+}
+
+impl Manifest {
+    /// Leaves only what is at and below these paths; all where there is none.
+    pub(crate) fn narrow(&mut self, paths: &[PathBuf]) {
+        self.entries.retain(|entry| paths.is_empty() || paths.iter().any(|path| entry.path.as_path().starts_with(path)));
     }
 }
 
