@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::build::Untrusted;
 use crate::journal::{Journal, Step, Tree};
 use crate::ladder::{self, Case, Reason, Rungs, Verdict, is_patch, judge};
+use crate::links::Linked;
 use crate::means::{Means, ladder_detail, verb};
 use crate::patch::Patch;
 use crate::patient::{self, Patient};
@@ -104,7 +105,10 @@ impl<'a, 's> Change<'a, 's> {
                 }
                 // No higher rung gets round that.
                 Err(e) if e.is::<Untrusted>() => return self.refused(&rungs, &Refusal::Untrusted(format!("{e:#}"))),
-                Err(e) => (format!("{e:#}"), false),
+                Err(e) => match e.downcast::<Linked>() {
+                    Ok(Linked(link)) => return self.refused(&rungs, &Refusal::Linked(link)),
+                    Err(e) => (format!("{e:#}"), false),
+                },
             };
             if signal::interrupted() {
                 return self.failed(&rungs, Outcome::Cancelled, "a signal came first; everything is as before");
@@ -143,7 +147,7 @@ impl<'a, 's> Change<'a, 's> {
         if is_patch(rungs) {
             return self.patch(rungs);
         }
-        if let Some(refusal) = self.means.refusal(rungs)? {
+        if let Some(refusal) = self.means.refusal(rungs, &self.case.targets)? {
             return Ok(Attempt::Refused(refusal));
         }
         self.swap(rungs, fresh)

@@ -13,6 +13,7 @@ mod in_use;
 mod journal;
 mod ladder;
 mod layout;
+mod links;
 mod log;
 mod means;
 mod mend;

@@ -171,7 +171,7 @@ impl<'a> Means<'a> {
 
     fn planned_refusal(&self, rungs: &Rungs, targets: &[Finding]) -> anyhow::Result<Option<Refusal>> {
         if !is_patch(rungs) {
-            return self.refusal(rungs);
+            return self.refusal(rungs, targets);
         }
         let edits = rungs.iter().map(|rung| self.edits(*rung, targets)).collect::<anyhow::Result<Vec<_>>>()?;
         if edits.iter().all(Vec::is_empty) { self.nothing(targets).map(Some) } else { Ok(None) }
@@ -190,8 +190,10 @@ impl<'a> Means<'a> {
     ///
     /// # Errors
     /// What is in the old one cannot be seen.
-    pub(crate) fn refusal(&self, rungs: &Rungs) -> anyhow::Result<Option<Refusal>> {
-        let refusal = refuse::swap(&self.patient.root, self.options.even_in_use, self.options.even_project);
+    pub(crate) fn refusal(&self, rungs: &Rungs, targets: &[Finding]) -> anyhow::Result<Option<Refusal>> {
+        let root = &self.patient.root;
+        let refusal = refuse::swap(root, self.options.even_in_use, self.options.even_project);
+        let refusal = refusal.or_else(|| refuse::linked(root, rungs, targets));
         if refusal.is_some() || !rungs.contains(&Repair::Rebuild) || self.options.leave_behind {
             return Ok(refusal);
         }

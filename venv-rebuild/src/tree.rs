@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::build::{self, Built, PackageSet, Pin, Spec};
 use crate::ladder::{Case, Rungs};
+use crate::links::TakenOut;
 use crate::means::{Means, damaged, litter};
 use crate::patient::Patient;
 use crate::session::Force;
@@ -48,6 +49,7 @@ pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs,
     for path in litter(&case.targets) {
         discard(&patient.root, aside, path.as_path())?;
     }
+    let taken_out = TakenOut::of(aside)?;
     if rungs.contains(&Repair::Pip) {
         build::seed_pip(aside, &patient.root, &spec, &mut run)?;
     }
@@ -60,6 +62,7 @@ pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs,
         let still = missing::read(aside)?.into_iter().filter(|missing| packages.iter().all(|package| package.name != missing.name));
         missing::write(aside, still.collect())?;
     }
+    taken_out.put_back(&patient.root, aside)?;
     Ok(Filled::default())
 }
 
@@ -116,6 +119,12 @@ fn discard(root: &Path, aside: &Path, path: &Path) -> anyhow::Result<()> {
     let inside =
         inside.with_context(|| format!("{} does not lie in the packages of {}; nothing is removed there", shown(path), shown(root)))?;
     let target = aside.join(inside);
+    let real = target.parent().and_then(|folder| folder.canonicalize().ok()).zip(aside.canonicalize().ok());
+    anyhow::ensure!(
+        real.is_none_or(|(folder, aside)| folder.starts_with(aside)),
+        "{} lies behind a link; nothing is removed there",
+        shown(path)
+    );
     if target.is_symlink() || target.is_file() {
         return std::fs::remove_file(&target).with_context(|| format!("cannot remove {}", shown(&target)));
     }

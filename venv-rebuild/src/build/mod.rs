@@ -45,7 +45,7 @@ pub(crate) use makers::hides_all;
 pub(crate) use options::{Installer, Options};
 pub(crate) use ours::{Untrusted, breach_of_environment};
 pub(crate) use pin::Pin;
-pub(crate) use reinstall::reinstall;
+pub(crate) use reinstall::{reinstall, replaced};
 pub(crate) use seed::seed_pip;
 pub(crate) use set::{PackageSet, Source, package_set};
 pub(crate) use spec::{Spec, spec};
