@@ -198,6 +198,20 @@ fn a_backup_that_was_renamed_into_place_is_mended() {
     ward::is_healthy(&sandbox, &venv);
 }
 
+/// Which git reads as it reads any other.
+#[test]
+fn what_somebody_wrote_over_the_gitignore_of_a_backup_stays() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000"]);
+    fs::remove_dir_all(&venv).unwrap();
+    fs::rename(venv.with_file_name(".venv.backup_20200101_000000"), &venv).unwrap();
+    let lines = "secret.env\n!keep\n";
+    fs::write(venv.join(".gitignore"), lines).unwrap();
+    ward::told(&ward::force(&sandbox, &[], &venv).code(0), "relink", "done");
+    assert!(!venv.join("mendline-backup.json").exists());
+    assert_eq!(fs::read_to_string(venv.join(".gitignore")).unwrap(), lines);
+}
+
 #[test]
 fn the_newest_backup_stays_by_whatever_path_it_is_met() {
     let sandbox = Sandbox::new();
