@@ -31,6 +31,7 @@ mod shebang;
 mod stamp;
 mod stream;
 mod swap;
+mod traces;
 mod tree;
 mod undo;
 

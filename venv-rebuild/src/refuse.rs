@@ -56,6 +56,8 @@ pub(crate) enum Refusal {
     Project(Vec<PathBuf>),
     /// These processes use it.
     InUse(Vec<User>),
+    /// Somebody has changed this in it while a new one was built.
+    Changed(Vec<PathBuf>),
     /// It cannot be seen whether somebody uses it.
     Unseen(String),
     /// Nothing can be made beside it.
@@ -148,6 +150,9 @@ impl Refusal {
             Self::InUse(users) => Some(("in_use".to_owned(), json!(users))),
             Self::Project(names) => Some(("unexplained".to_owned(), json!(names.iter().map(Subject::from).collect::<Vec<_>>()))),
             Self::Mounted(points) => Some(("mounted".to_owned(), json!(points.iter().map(Subject::from).collect::<Vec<_>>()))),
+            Self::Changed(paths) => {
+                Some(("changed_meanwhile".to_owned(), json!(paths.iter().take(10).map(Subject::from).collect::<Vec<_>>())))
+            }
             Self::Linked(Link { path, target }) => {
                 Some(("linked".to_owned(), json!({"path": Subject::from(path), "target": Subject::from(target)})))
             }
@@ -177,6 +182,10 @@ impl Refusal {
             Self::InUse(users) => format!(
                 "in use by {}; stop it, or pass --in-use=replace",
                 list(users.iter().map(|user| format!("process {} ({})", user.pid, user.by)))
+            ),
+            Self::Changed(paths) => format!(
+                "somebody has changed it while a new one was built ({}), which would be in the backup alone; run it again",
+                list(paths.iter().map(|path| shown(path)))
             ),
             Self::Unseen(why) => why.clone(),
             Self::Unwritable(folder) => {
