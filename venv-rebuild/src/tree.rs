@@ -84,6 +84,8 @@ fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &m
     say("carried", format!("carried over {}", unexplained(carried.files)), carried.files, &carried.paths);
     let (restored, litter) = (carried.restored, &belongings.litter);
     say("restored", "made as packaged again what somebody had changed".to_owned(), restored.len() as u64, &restored);
+    let dropped = carried.dropped;
+    say("dropped", "left in the backup alone what its package does not bring any more".to_owned(), dropped.len() as u64, &dropped);
     say("litter", "left out what nothing can use".to_owned(), litter.len() as u64, litter);
     let stuck: Vec<PathBuf> = filled.stuck.iter().map(|(path, _)| path.clone()).collect();
     say("left_behind", "left in the backup alone what cannot be carried over".to_owned(), stuck.len() as u64, &stuck);
