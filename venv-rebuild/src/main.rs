@@ -52,7 +52,7 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     let Arguments { command, paths, common, .. } = args;
     let force = common.force.then(|| Force::open(&common.state, common.log_dir.as_deref())).transpose()?;
     let session = Session::new(out, &options, force);
-    let settled = settle::all(&session)?;
+    let settled = settle::all(&session, matches!(command, Some(Command::Prune { .. })))?;
     let exit = match command {
         None => stream::run(&session, &paths),
         Some(Command::Undo { venvs, to }) => undo::run(&session, &common.state.folder()?, &venvs, to.as_deref()),
