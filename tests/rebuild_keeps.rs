@@ -330,3 +330,17 @@ fn what_a_package_does_not_bring_any_more_is_carried_over_or_named() {
     assert!(data["text"].as_str().unwrap().contains("left in the backup alone what its package does not bring any more"), "{data}");
     assert_eq!(data["detail"]["carried"]["paths"], json!([below("gadget/local.cfg"), "share/rows.txt"]), "{data}");
 }
+
+/// A clone has none of it, and whoever listens there would be listening in the backup.
+#[test]
+fn a_clone_that_would_lack_a_socket_is_not_swapped_in() {
+    let sandbox = Sandbox::new();
+    let venv = environment(&sandbox);
+    fs::remove_file(ward::packages(&venv).join("gadget-1.0.dist-info/METADATA")).unwrap();
+    fs::create_dir(venv.join("share")).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(venv.join("share/app.sock")).unwrap();
+    let data = ward::told(&ward::force(&sandbox, &[], &venv).code(1), "packages", "skipped");
+    assert_eq!(data["detail"]["stuck"][0]["path"], "share/app.sock", "{data}");
+    ward::told(&ward::force(&sandbox, &["--leave-behind"], &venv).code(0), "packages", "done");
+    assert!(!venv.join("share/app.sock").exists() && ward::backups(&venv)[0].join("share/app.sock").exists());
+}

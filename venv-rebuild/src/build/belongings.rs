@@ -20,6 +20,9 @@ use super::spec::Spec;
 use super::trust::{Entry, record};
 use crate::layout::{normal, site_packages};
 
+/// Why what is neither a file nor a link stays behind.
+pub(crate) const SPECIAL: &str = "a socket, pipe or device cannot be copied";
+
 /// A person's own in one environment. All paths are relative to it; a folder stands for all that is in it.
 #[derive(Debug, Default)]
 pub(crate) struct Belongings {
@@ -182,7 +185,7 @@ impl Search<'_> {
     fn own(&mut self, path: PathBuf, meta: &Metadata) -> anyhow::Result<()> {
         let contents = contents(&self.venv.join(&path), meta)?;
         let special = contents.special.iter().filter_map(|path| path.strip_prefix(self.venv).ok());
-        self.found.stuck.extend(special.map(|path| (path.to_owned(), "a socket, pipe or device cannot be copied")));
+        self.found.stuck.extend(special.map(|path| (path.to_owned(), SPECIAL)));
         let in_site = path.iter().any(|name| name == "site-packages");
         let is_nothing = meta.is_dir() && (contents.is_derived || in_site && contents.files == 0);
         if is_nothing || !meta.is_dir() && contents.files == 0 {

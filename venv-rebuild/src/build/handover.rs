@@ -112,6 +112,9 @@ impl Handover<'_> {
     /// What the package of today does not bring: of the same version its changed files are carried over, and the others named; of another
     /// version, or none, the changed ones are named.
     fn claimed(&mut self, claimed: &Claimed) -> anyhow::Result<()> {
+        if self.new.join(&claimed.path).symlink_metadata().is_ok() {
+            return Ok(());
+        }
         let (old, new) = (site_packages(self.old), site_packages(self.new));
         let inside = old.first().zip(new.first()).and_then(|(old, new)| Some(new.join(claimed.path.strip_prefix(old).ok()?)));
         let to = inside.unwrap_or_else(|| claimed.path.clone());

@@ -37,7 +37,7 @@ use std::process::Command;
 
 use contract::child::Finished;
 
-pub(crate) use belongings::{Belongings, belongings};
+pub(crate) use belongings::{Belongings, SPECIAL, belongings};
 pub(crate) use create::{Built, create};
 pub(crate) use handover::hand_over;
 pub(crate) use interpreter::Interpreter;
