@@ -17,7 +17,7 @@ use crate::journal::{Journal, Step, Tree};
 use crate::ladder::{self, Case, Reason, Rungs, Verdict, is_patch, judge};
 use crate::links::Linked;
 use crate::means::{Means, ladder_detail, verb};
-use crate::patch::Patch;
+use crate::patch::{Patch, Unsaved};
 use crate::patient::{self, Patient};
 use crate::refuse::Refusal;
 use crate::session::{Force, Session, Standing, Told, took};
@@ -104,6 +104,7 @@ impl<'a, 's> Change<'a, 's> {
                     self.stuck = true;
                     return self.failed(&rungs, Outcome::Failed, &format!("{e:#}"));
                 }
+                Err(e) if e.is::<Unsaved>() && !signal::interrupted() => return self.failed(&rungs, Outcome::Failed, &format!("{e:#}")),
                 // No higher rung gets round that.
                 Err(e) if e.is::<Untrusted>() => return self.refused(&rungs, &Refusal::Untrusted(format!("{e:#}"))),
                 Err(e) => match e.downcast::<Linked>() {
