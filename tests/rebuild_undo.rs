@@ -299,6 +299,21 @@ fn what_is_left_of_a_backup_is_no_concern_of_other_environments() {
     assert!(!ward::names(venv.parent().unwrap()).iter().any(|name| name.contains(".mendline-")));
 }
 
+#[test]
+fn what_is_mounted_in_a_backup_is_not_taken_along() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000"]);
+    let (data, point) = (sandbox.work("data"), venv.with_file_name(".venv.backup_20200101_000000/share/models"));
+    fs::create_dir_all(&data).unwrap();
+    fs::create_dir_all(&point).unwrap();
+    let as_root = ["--map-root-user"].into_iter().filter(|_| !rustix::process::geteuid().is_root()).map(arg);
+    let script = "mount --bind \"$1\" \"$2\" && venv-rebuild undo --force \"$3\"";
+    let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(&data), arg(&point), arg(&venv)];
+    let ran = sandbox.command("unshare", as_root.chain(words)).run().code(1);
+    let data = ward::told(&ran, "undo", "skipped");
+    assert!(data["text"].as_str().unwrap().contains("is mounted inside it"), "{data}");
+}
+
 /// An environment with backups of these times, the newest last.
 fn with_backups(sandbox: &Sandbox, stamps: &[&str]) -> PathBuf {
     let venv = dead(sandbox);
