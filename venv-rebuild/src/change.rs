@@ -234,7 +234,11 @@ impl<'a, 's> Change<'a, 's> {
         match swap::exchange(root, &aside).and_then(|()| self.verified(rungs, &before, &missing, &aside)) {
             Ok(Ok(after)) => {
                 self.journal.step(state, Step::Keeping { aside: Subject::from(&aside), old, new }).map_err(|e| e.context(Stuck))?;
-                let undo = Subject::from(&backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
+                let kept = backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?;
+                if let Some(advice) = swap::advice_within(&kept) {
+                    words.past(advice);
+                }
+                let undo = Subject::from(&kept);
                 Ok(Attempt::Kept(Box::new(Kept { undo, after, text: words.past, detail, missing })))
             }
             Ok(Err(not)) => put_back().map(|()| not),

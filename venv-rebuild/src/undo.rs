@@ -121,7 +121,10 @@ struct Back {
 /// What was there before is back whatever it is worth: that is what was asked for. How it is judged now is told all the same.
 fn outcome(root: &Path, way: &Way, back: &Back) -> Action {
     let (status, now) = judged(root);
-    let done = way.text().replacen("exchange ", "exchanged ", 1);
+    let mut done = way.text().replacen("exchange ", "exchanged ", 1);
+    if let (Way::Backup(_), Some(advice)) = (way, swap::advice_within(back.undo.as_path())) {
+        done = format!("{done}; {advice}");
+    }
     let (outcome, text) = if back.verified {
         (Outcome::Done, format!("{done}; {now}"))
     } else {
