@@ -21,6 +21,7 @@ mod rebuild_full;
 mod rebuild_hostile;
 mod rebuild_interrupted;
 mod rebuild_keeps;
+mod rebuild_links;
 mod rebuild_places;
 mod rebuild_poison;
 mod rebuild_rungs;

@@ -211,6 +211,76 @@ fn a_stranger_has_no_part_in_what_a_start_reaches() {
     assert!(!started(&compiled));
 }
 
+/// Code that finds what it executes by a name that stands nowhere, in a folder that does.
+#[test]
+fn a_stranger_has_no_part_in_what_start_up_code_reaches_by_detours() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let witness = sandbox.work("witness");
+    let payload = format!("import os; open({:?}, 'w').close()\n", witness.display().to_string());
+    let started = |root: &Path| {
+        let record = sandbox.tool("venv-probe", [root]).run().code(0).of("venv.probe").remove(0);
+        assert_eq!(fs::remove_file(&witness).is_ok(), record["data"]["proof"]["by"] == "start", "{record}");
+        record["data"]["proof"]["by"] == "start"
+    };
+    let other = sandbox.work("other");
+    let lines = [
+        ("put-together", format!("{}\nimport os; __import__('o'+'m')\n", other.display())),
+        ("inserted", format!("import sys; sys.path.insert(0, '{}'); import om\n", other.display())),
+        ("site", format!("import site; site.addsitedir('{}')\n", other.display())),
+        ("read", format!("import sys; exec(open('{}/om.py').read())\n", other.display())),
+        ("joined", format!("import os; exec(open(os.path.join('{}', 'o' + 'm.py')).read())\n", other.display())),
+    ];
+    for (name, line) in lines {
+        let root = sandbox.work(name);
+        bare(&root);
+        install(&root, "x.pth", &line);
+        fs::create_dir_all(&other).unwrap();
+        fs::write(other.join("om.py"), &payload).unwrap();
+        fs::write(other.join("z.pth"), "import om\n").unwrap();
+        assert!(started(&root), "{name}: one's own code is started");
+        rustix::fs::chown(other.join("om.py"), Some(rustix::fs::Uid::from_raw(4242)), None).unwrap();
+        assert!(!started(&root), "{name}: a stranger's is not");
+        fs::remove_dir_all(&other).unwrap();
+    }
+}
+
+#[test]
+fn start_up_code_that_everybody_has_is_no_reason_to_look_away() {
+    let sandbox = Sandbox::new();
+    let (root, source) = (sandbox.work("v"), sandbox.work("src"));
+    bare(&root);
+    fs::create_dir_all(source.join("widget")).unwrap();
+    let finder = format!(
+        "import sys\nfrom importlib.machinery import ModuleSpec, PathFinder\nMAPPING = {{'widget': '{}/widget'}}\ndef install():\n    sys.path_hooks.append('/'.join([]))\n    sys.path_hooks.pop()\n",
+        source.display()
+    );
+    for (name, text) in [
+        (
+            "distutils-precedence.pth",
+            "import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, 'local') == 'local'; enabled and __import__('_distutils_hack')\n",
+        ),
+        ("_distutils_hack.py", ""),
+        ("_virtualenv.pth", "import _virtualenv\n"),
+        ("_virtualenv.py", "import sys\n"),
+        ("__editable__.widget-1.0.pth", "import __editable___widget_1_0_finder; __editable___widget_1_0_finder.install()\n"),
+        ("__editable___widget_1_0_finder.py", finder.as_str()),
+        (
+            "zope-nspkg.pth",
+            "import sys, types, os;has_mfs = sys.version_info > (3, 5);p = os.path.join(sys._getframe(1).f_locals['sitedir'], *('zope',));importlib = has_mfs and __import__('importlib.util');has_mfs and __import__('importlib.machinery')\n",
+        ),
+        ("cov.pth", "import os; 'COV_CORE_SOURCE' in os.environ and exec('import pytest_cov.embed')\n"),
+        ("more.pth", &format!("import site; site.addsitedir('{}')\n", source.display())),
+    ] {
+        install(&root, name, text);
+    }
+    let record = sandbox.tool("venv-probe", [&root]).run().code(0).of("venv.probe").remove(0);
+    assert_eq!((&record["data"]["proof"]["by"], &record["data"]["status"]), (&"start".into(), &"healthy".into()), "{record}");
+    assert!(!record["data"]["notes"].to_string().contains("not-trusted"), "{record}");
+}
+
 #[test]
 fn a_stranger_has_no_part_in_the_base() {
     if !rustix::process::geteuid().is_root() {

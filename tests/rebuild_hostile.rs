@@ -105,6 +105,28 @@ fn an_installer_that_lies_is_found_out() {
     assert_eq!((&data["partial"], &data["detail"]["missing"]), (&json!(true), &missing), "{data}");
 }
 
+/// What no originals can be saved of is not built anew for that.
+#[test]
+fn a_full_disk_under_the_state_folder_makes_no_rebuild_of_a_few_lines() {
+    let sandbox = Sandbox::new();
+    let (first, state) = (whole(&sandbox), sandbox.work("state"));
+    let activate = first.join("bin/activate");
+    let long = fs::read_to_string(&activate).unwrap() + &"# and so on\n".repeat(50_000);
+    fs::write(activate, long).unwrap();
+    let venv = sandbox.work("moved/.venv");
+    fs::rename(first.parent().unwrap(), venv.parent().unwrap()).unwrap();
+    fs::create_dir(&state).unwrap();
+    let old = ward::contents(&venv);
+    // The mount goes with the shell that made it.
+    let script = "mount -t tmpfs -o size=200k,mode=700 none \"$1\" && venv-rebuild --force --state-dir \"$1\" \"$2\"";
+    let as_root = ["--map-root-user"].into_iter().filter(|_| !rustix::process::geteuid().is_root()).map(arg);
+    let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(&state), arg(&venv)];
+    let ran = ward::at_wheels(&sandbox, sandbox.command("unshare", as_root.chain(words))).run().code(1);
+    let data = ward::told(&ran, "relocate", "failed");
+    assert!(data["text"].as_str().unwrap().starts_with("nothing was changed, since the originals could not be saved"), "{data}");
+    nothing_happened(&venv, &old);
+}
+
 #[test]
 fn a_full_disk_under_the_project_leaves_the_old_environment() {
     let sandbox = Sandbox::new();

@@ -1,9 +1,12 @@
-//! A signal, a kill or another run while an installer is at work.
+//! A signal, a kill, another run or a person at work while an installer is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
@@ -174,4 +177,74 @@ fn a_reader_that_goes_away_does_not_stop_a_change_in_hand() {
     ward::is_healthy(&scene.sandbox, &scene.venv);
     assert_eq!(scene.audited(), ["started", "done"]);
     assert_eq!(ward::backups(&scene.venv).len(), 1);
+}
+
+/// A process that stands in a folder until it is dropped, in a group of its own, since who shares ours is one of us.
+struct Standing(Child);
+
+impl Standing {
+    fn within(folder: &Path) -> Self {
+        Self(Command::new("sleep").arg("600").current_dir(folder).process_group(0).spawn().unwrap())
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn who_came_while_a_new_one_was_built_keeps_the_old_one() {
+    let scene = Scene::new();
+    let (child, _) = scene.begin();
+    let user = Standing::within(&scene.venv);
+    let _pipe = scene.go_on();
+    let data = ward::told(&ended(child).code(1), "rebuild", "skipped");
+    assert_eq!(data["detail"]["in_use"], json!([{"pid": user.0.id(), "by": "cwd"}]), "{data}");
+    scene.is_as_before();
+}
+
+#[test]
+fn what_was_written_while_a_new_one_was_built_is_not_swapped_away() {
+    for (name, text) in [("new.py", "x = 1\n"), ("gadget/__init__.py", "version = 'mine'\n")] {
+        let scene = Scene::new();
+        let (child, _) = scene.begin();
+        let file = ward::packages(&scene.venv).join(name);
+        // Not into the file itself, which uv's cache has as well.
+        drop(fs::remove_file(&file));
+        fs::write(&file, text).unwrap();
+        let _pipe = scene.go_on();
+        let data = ward::told(&ended(child).code(1), "rebuild", "skipped");
+        let path = file.strip_prefix(&scene.venv).unwrap().to_str().unwrap();
+        assert_eq!(data["detail"]["changed_meanwhile"], json!([path]), "{data}");
+        assert_eq!(
+            (fs::read_to_string(&file).unwrap().as_str(), ward::names(scene.venv.parent().unwrap())),
+            (text, vec![".venv".to_owned()])
+        );
+        ward::told(&scene.again().code(0), "rebuild", "done");
+    }
+}
+
+/// Between the last look and the exchange: the run is stopped right behind that.
+#[test]
+fn who_came_in_the_very_last_moment_gets_the_old_one_back() {
+    let scene = Scene::new();
+    let old = fs::metadata(&scene.venv).unwrap().ino();
+    let words = ["-f", "-qq", "-b", "execve", "-e", "inject=renameat2:signal=SIGSTOP:when=1", "-o", "/dev/null"].map(arg);
+    let rest = [arg(tests::binary("venv-rebuild")), arg("--force"), arg("--full"), arg(&scene.venv)];
+    let child = ward::at_wheels(&scene.sandbox, scene.sandbox.command("strace", words.into_iter().chain(rest))).start();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while fs::metadata(&scene.venv).unwrap().ino() == old {
+        assert!(Instant::now() < deadline, "nothing was exchanged");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let aside = ward::names(scene.venv.parent().unwrap()).into_iter().find(|name| name.contains(".mendline-")).unwrap();
+    let user = Standing::within(&scene.venv.with_file_name(aside));
+    let tool = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+    send("-CONT", tool.trim());
+    let data = ward::told(&ended(child).code(1), "rebuild", "skipped");
+    assert_eq!(data["detail"]["in_use"], json!([{"pid": user.0.id(), "by": "cwd"}]), "{data}");
+    scene.is_as_before();
 }

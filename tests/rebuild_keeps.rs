@@ -308,3 +308,39 @@ fn the_one_key_that_nothing_tells_any_more_is_called_a_guess() {
     assert_eq!(data["detail"]["guessed"], json!({"include-system-site-packages": false}), "{data}");
     assert!(data["text"].as_str().unwrap().contains("; guessed that "), "{data}");
 }
+
+/// The same version, built again without them: one that somebody has changed, one of which no hash tells, one as packaged.
+#[test]
+fn what_a_package_does_not_bring_any_more_is_carried_over_or_named() {
+    let sandbox = Sandbox::new();
+    let venv = environment(&sandbox);
+    let site = ward::packages(&venv);
+    let info = site.join("gadget-1.0.dist-info/RECORD");
+    let digest = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+    let record = fs::read_to_string(&info).unwrap();
+    fs::write(&info, format!("{record}gadget/extra.py,{digest},0\n../../../share/rows.txt,{digest},0\ngadget/local.cfg,,\n")).unwrap();
+    write(&site.join("gadget/extra.py"), "");
+    write(&venv.join("share/rows.txt"), "user rows\n");
+    write(&site.join("gadget/local.cfg"), "mine\n");
+    let data = rebuild(&sandbox, &[], &venv);
+    assert_eq!(fs::read_to_string(venv.join("share/rows.txt")).unwrap(), "user rows\n");
+    assert_eq!(fs::read_to_string(site.join("gadget/local.cfg")).unwrap(), "mine\n");
+    let below = |name: &str| site.strip_prefix(&venv).unwrap().join(name).to_str().unwrap().to_owned();
+    assert_eq!(data["detail"]["dropped"], json!({"count": 1, "paths": [below("gadget/extra.py")]}), "{data}");
+    assert!(data["text"].as_str().unwrap().contains("left in the backup alone what its package does not bring any more"), "{data}");
+    assert_eq!(data["detail"]["carried"]["paths"], json!([below("gadget/local.cfg"), "share/rows.txt"]), "{data}");
+}
+
+/// A clone has none of it, and whoever listens there would be listening in the backup.
+#[test]
+fn a_clone_that_would_lack_a_socket_is_not_swapped_in() {
+    let sandbox = Sandbox::new();
+    let venv = environment(&sandbox);
+    fs::remove_file(ward::packages(&venv).join("gadget-1.0.dist-info/METADATA")).unwrap();
+    fs::create_dir(venv.join("share")).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(venv.join("share/app.sock")).unwrap();
+    let data = ward::told(&ward::force(&sandbox, &[], &venv).code(1), "packages", "skipped");
+    assert_eq!(data["detail"]["stuck"][0]["path"], "share/app.sock", "{data}");
+    ward::told(&ward::force(&sandbox, &["--leave-behind"], &venv).code(0), "packages", "done");
+    assert!(!venv.join("share/app.sock").exists() && ward::backups(&venv)[0].join("share/app.sock").exists());
+}

@@ -251,7 +251,8 @@ fn who_stands_in_an_environment_may_mend_it_from_there() {
     ward::kill(&venv);
     let line = "cd \"$1/lib\" && export VIRTUAL_ENV=\"$1\" && venv-rebuild --force --full \"$1\"";
     let ran = ward::at_wheels(&sandbox, sandbox.command("bash", [arg("-c"), arg(line), arg("-"), arg(&venv)])).run().code(0);
-    ward::told(&ran, "rebuild", "done");
+    let data = ward::told(&ran, "rebuild", "done");
+    assert!(data["text"].as_str().unwrap().contains("the folder that you stand in is in the backup now"), "{data}");
     ward::is_healthy(&sandbox, &venv);
 }
 

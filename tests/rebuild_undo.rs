@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -198,6 +198,20 @@ fn a_backup_that_was_renamed_into_place_is_mended() {
     ward::is_healthy(&sandbox, &venv);
 }
 
+/// Which git reads as it reads any other.
+#[test]
+fn what_somebody_wrote_over_the_gitignore_of_a_backup_stays() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000"]);
+    fs::remove_dir_all(&venv).unwrap();
+    fs::rename(venv.with_file_name(".venv.backup_20200101_000000"), &venv).unwrap();
+    let lines = "secret.env\n!keep\n";
+    fs::write(venv.join(".gitignore"), lines).unwrap();
+    ward::told(&ward::force(&sandbox, &[], &venv).code(0), "relink", "done");
+    assert!(!venv.join("mendline-backup.json").exists());
+    assert_eq!(fs::read_to_string(venv.join(".gitignore")).unwrap(), lines);
+}
+
 #[test]
 fn the_newest_backup_stays_by_whatever_path_it_is_met() {
     let sandbox = Sandbox::new();
@@ -240,6 +254,64 @@ fn what_is_mounted_in_a_backup_is_not_deleted() {
     assert!(ran.text().contains("is mounted inside it"), "{}", ran.text());
     assert_eq!(fs::read_to_string(data.join("model")).unwrap(), "precious");
     assert_eq!(ward::backups(&venv).len(), 2);
+}
+
+#[test]
+fn a_backup_that_was_moved_and_has_a_link_in_its_place_stays() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000", "20210101_000000"]);
+    let (link, far) = (venv.with_file_name(".venv.backup_20200101_000000"), sandbox.work("far"));
+    fs::rename(&link, &far).unwrap();
+    symlink(&far, &link).unwrap();
+    let old = ward::contents(&far);
+    for (args, code) in [(&["prune"][..], 0), (&["prune", "--force"], 0)] {
+        let ran = ward::rebuild(&sandbox, args.iter().map(arg).chain([arg(&venv)])).run().code(code);
+        let data = ward::told(&ran, "prune", "skipped");
+        assert!(data["text"].as_str().unwrap().starts_with(&format!("it is a link to {}", far.display())), "{data}");
+    }
+    ward::same(&old, &ward::contents(&far));
+    assert_eq!(fs::read_link(&link).unwrap(), far);
+}
+
+/// Where the tests may not make a file immutable, they pass by themselves.
+#[test]
+fn what_is_left_of_a_backup_is_no_concern_of_other_environments() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000", "20210101_000000"]);
+    let kept = venv.with_file_name(".venv.backup_20200101_000000/lib/kept");
+    fs::write(&kept, "").unwrap();
+    let change = |flag: &str, file: &Path| Command::new("chattr").arg(flag).arg(file).status().is_ok_and(|status| status.success());
+    if !change("+i", &kept) {
+        return;
+    }
+    let pruned = || ward::rebuild(&sandbox, [arg("prune"), arg("--force"), arg(&venv)]).run();
+    ward::told(&pruned().code(1), "prune", "failed");
+    let other = sandbox.work("other/.venv");
+    ward::by_uv(&sandbox, &other, &[]);
+    ward::kill(&other);
+    let ran = ward::force(&sandbox, &[], &other).code(0);
+    let outcomes: Vec<_> = ran.of("action").iter().map(|action| action["data"]["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["failed", "done"], "what is left is said, {}", ran.text());
+    drop(pruned().code(1));
+    let left = ward::names(venv.parent().unwrap()).into_iter().find(|name| name.contains(".mendline-")).unwrap();
+    assert!(change("-i", &venv.with_file_name(left).join("lib/kept")));
+    drop(pruned().code(0));
+    assert!(!ward::names(venv.parent().unwrap()).iter().any(|name| name.contains(".mendline-")));
+}
+
+#[test]
+fn what_is_mounted_in_a_backup_is_not_taken_along() {
+    let sandbox = Sandbox::new();
+    let venv = with_backups(&sandbox, &["20200101_000000"]);
+    let (data, point) = (sandbox.work("data"), venv.with_file_name(".venv.backup_20200101_000000/share/models"));
+    fs::create_dir_all(&data).unwrap();
+    fs::create_dir_all(&point).unwrap();
+    let as_root = ["--map-root-user"].into_iter().filter(|_| !rustix::process::geteuid().is_root()).map(arg);
+    let script = "mount --bind \"$1\" \"$2\" && venv-rebuild undo --force \"$3\"";
+    let words = [arg("--mount"), arg("bash"), arg("-c"), arg(script), arg("-"), arg(&data), arg(&point), arg(&venv)];
+    let ran = sandbox.command("unshare", as_root.chain(words)).run().code(1);
+    let data = ward::told(&ran, "undo", "skipped");
+    assert!(data["text"].as_str().unwrap().contains("is mounted inside it"), "{data}");
 }
 
 /// An environment with backups of these times, the newest last.

@@ -10,6 +10,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::io::Errno;
+
 use crate::path::shown;
 
 /// As many links on one way as a kernel follows (path_resolution(7)).
@@ -17,6 +19,9 @@ const LINKS: u8 = 40;
 
 /// No tree that an interpreter or an installer reads has as many entries; whoever piles up more only wants to keep us busy.
 const ENTRIES: usize = 500_000;
+
+/// As long as an extended attribute can be (xattr(7)), in bytes.
+const LONGEST_LIST: usize = 64 << 10;
 
 /// What is known of folders on the way to what is executed, and of whole trees; most paths share theirs.
 #[derive(Debug, Default)]
@@ -63,7 +68,7 @@ impl Trust {
                 let meta = entry.metadata().map_err(unknown)?;
                 if meta.is_dir() || meta.is_symlink() {
                     left.push(entry.path());
-                } else if !is_owned(&meta) || !is_private(&meta) {
+                } else if !is_owned(&meta) || !is_private(&entry.path(), &meta) {
                     return Err(entry.path());
                 }
             }
@@ -105,7 +110,7 @@ fn walk(mut at: PathBuf, path: &Path, to_its_end: bool) -> Way {
         let meta = match next.symlink_metadata() {
             Ok(meta) => meta,
             Err(error) if is_absence(error.kind()) => {
-                return if at.symlink_metadata().is_ok_and(|meta| is_private(&meta)) { Ok(None) } else { Err(next) };
+                return if at.symlink_metadata().is_ok_and(|meta| is_private(&at, &meta)) { Ok(None) } else { Err(next) };
             }
             Err(_) => return Err(next),
         };
@@ -124,7 +129,7 @@ fn walk(mut at: PathBuf, path: &Path, to_its_end: bool) -> Way {
             continue;
         }
         let is_kept = meta.is_dir() && meta.mode() & 0o1000 != 0 && !(to_its_end && left.is_empty());
-        if !is_kept && !is_private(&meta) {
+        if !is_kept && !is_private(&next, &meta) {
             return Err(next);
         }
         at = next;
@@ -155,10 +160,53 @@ fn is_owned(meta: &Metadata) -> bool {
 
 /// A group may write where it is root's, or the owner's private one (the same number, as Debian, Fedora and Ubuntu make it).
 /// On macOS the group `admin` (80), to which Homebrew's folders belong, may become root anyway.
-fn is_private(meta: &Metadata) -> bool {
-    let is_roots = meta.gid() == 0 || cfg!(target_os = "macos") && meta.gid() == 80;
-    let by_group = meta.mode() & 0o020 != 0 && !is_roots && meta.gid() != meta.uid();
-    !by_group && meta.mode() & 0o002 == 0
+fn is_private(path: &Path, meta: &Metadata) -> bool {
+    let is_harmless = |group: u32| group == 0 || cfg!(target_os = "macos") && group == 80 || group == meta.uid();
+    if meta.mode() & 0o002 != 0 {
+        return false;
+    }
+    let is_ours = |writer: Writer| match writer {
+        Writer::User(user) => [0, rustix::process::geteuid().as_raw()].contains(&user),
+        Writer::Group(group) => is_harmless(group),
+        Writer::OwningGroup => is_harmless(meta.gid()),
+    };
+    // Where there is a list, these bits say what the most is that anybody on it may do (acl(5)).
+    meta.mode() & 0o020 == 0 || writers(path).is_some_and(|writers| writers.into_iter().all(is_ours))
+}
+
+/// Who may write besides the owner.
+enum Writer {
+    User(u32),
+    Group(u32),
+    OwningGroup,
+}
+
+/// Those who may write to what its group may write to, or its list says who; `None` where that cannot be told.
+fn writers(path: &Path) -> Option<Vec<Writer>> {
+    let mut list = vec![0; LONGEST_LIST];
+    match rustix::fs::lgetxattr(path, "system.posix_acl_access", &mut list[..]) {
+        Ok(length) => parse(&list[..length]),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Some(vec![Writer::OwningGroup]),
+        Err(_) if !cfg!(target_os = "linux") => Some(vec![Writer::OwningGroup]),
+        Err(_) => None,
+    }
+}
+
+/// As the kernel has it (`posix_acl_xattr.h`): a version, then a tag, what is allowed, and a number for each.
+fn parse(list: &[u8]) -> Option<Vec<Writer>> {
+    const WRITE: u16 = 2;
+    let entries = list.strip_prefix(&2_u32.to_le_bytes())?.chunks_exact(8);
+    let entries = entries.map(|entry| {
+        let [tag, allowed] = [0, 2].map(|at| u16::from_le_bytes([entry[at], entry[at + 1]]));
+        (tag, allowed, u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]))
+    });
+    let writers = entries.filter(|(_, allowed, _)| allowed & WRITE != 0).filter_map(|(tag, _, number)| match tag {
+        0x02 => Some(Writer::User(number)),
+        0x04 => Some(Writer::OwningGroup),
+        0x08 => Some(Writer::Group(number)),
+        _ => None,
+    });
+    Some(writers.collect())
 }
 
 #[cfg(test)]
@@ -201,6 +249,34 @@ mod tests {
         assert!(!ours(0o777, 0o644));
         assert!(!ours(0o755, 0o666));
         assert!(is_ours(&folder.path().join("gone")));
+    }
+
+    /// As `setfacl -m u:NAME:rwx` leaves it: the owner and the bits say nothing of it.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_is_on_an_access_control_list_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        crate::replace::write(&file, b"").unwrap();
+        let list = |tag: u16, allowed: u16, number: u32| {
+            let mut entries = [(1, 6, u32::MAX), (tag, allowed, number), (4, 4, u32::MAX), (16, 6, u32::MAX), (32, 4, u32::MAX)];
+            entries.sort_unstable();
+            let mut bytes = 2_u32.to_le_bytes().to_vec();
+            for (tag, allowed, number) in entries {
+                bytes.extend([u16::to_le_bytes(tag), u16::to_le_bytes(allowed)].concat());
+                bytes.extend(u32::to_le_bytes(number));
+            }
+            bytes
+        };
+        let ours = |list: Vec<u8>| match rustix::fs::setxattr(&file, "system.posix_acl_access", &list, rustix::fs::XattrFlags::empty()) {
+            Err(rustix::io::Errno::OPNOTSUPP) => None,
+            set => set.map(|()| is_ours(&file)).ok(),
+        };
+        let Some(by_us) = ours(list(2, 6, rustix::process::geteuid().as_raw())) else { return };
+        assert!(by_us);
+        assert_eq!([ours(list(2, 4, 65534)), ours(list(8, 6, 0))], [Some(true); 2], "who may read, and root's group");
+        assert_eq!([ours(list(2, 6, 65534)), ours(list(8, 6, 65534))], [Some(false); 2]);
+        assert!(super::parse(&[1, 0, 0, 0]).is_none());
     }
 
     #[test]

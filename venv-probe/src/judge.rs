@@ -22,7 +22,7 @@ use crate::places::Places;
 use crate::site::Site;
 use crate::start::{Answer, Start};
 use crate::startup::Startup;
-use crate::{base, deep, interpreter, liveness, packages, places, scripts, startup};
+use crate::{base, complaints, deep, interpreter, liveness, packages, places, scripts, startup};
 
 /// When interpreters are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -127,7 +127,7 @@ fn environment(root: &Path, court: &Court, probe: &mut Probe, found: &mut Findin
     let installed = packages::scan(&site);
     packages::judge(&installed, found);
     packages::judge_missing(root, &installed, found);
-    startup::blame(root, &installed, found);
+    complaints::blame(root, &installed, found);
     probe.packages = Some(installed.count());
     if site.folders.is_empty() {
         return;
@@ -196,7 +196,7 @@ fn prove(subject: &Patient<'_>, court: &Court, probe: &mut Probe, found: &mut Fi
     if own && !found.has(&identity::CONFIG_MISSING) {
         places::judge_path(&subject.places, &answer, found);
     }
-    startup::complaints(&answer.stderr, &proven.of, subject.root, &subject.startup, found);
+    complaints::judge(&answer.stderr, &proven.of, subject.root, &subject.startup, found);
     match base::minor_of(&answer.version) {
         Some(version) if !subject.places.minors.is_empty() && !subject.places.minors.contains(&version) => {
             interpreter::minor_moved(version, &subject.places.minors, real, found);
@@ -240,7 +240,14 @@ impl<'a> Patient<'a> {
                     .filter_map(|path| fs::canonicalize(path).ok())
                     .find_map(|path| below(&path, &NOT_OF_THE_LIBRARY))
             })
-            .or_else(|| self.startup.folders.iter().filter(|_| self.startup.solitary).find_map(|folder| below(folder, &NO_MODULES)))
+            .or_else(|| self.anywhere().find_map(|folder| below(folder, &NO_MODULES)))
+    }
+
+    /// Where code may lie that a start executes and nothing names. For root, whose code may do anything, that is any folder whose path
+    /// stands there.
+    fn anywhere(&self) -> impl Iterator<Item = &PathBuf> {
+        let named = rustix::process::geteuid().is_root().then_some(&self.startup.named);
+        self.startup.folders.iter().chain(named.into_iter().flatten()).filter(|_| self.startup.boundless)
     }
 
     fn unfit(&self, spawn: Spawn) -> Option<String> {
@@ -260,7 +267,7 @@ impl<'a> Patient<'a> {
         paths.extend(self.libraries(real));
         paths.extend(self.sites().flat_map(|site| [site.parent().map(Path::to_owned), Some(site.clone())]).flatten());
         paths.extend(self.bases.iter().cloned());
-        paths.extend(self.startup.reached.iter().cloned());
+        paths.extend(self.startup.reached.iter().chain(&self.startup.named).cloned());
         paths
     }
 

@@ -9,32 +9,37 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use contract::path::Subject;
-use contract::venv::Repair;
 use sha2::{Digest as _, Sha256};
 
 use crate::bounded;
-use crate::catalogue::{interpreter, startup as catalogue};
+use crate::catalogue::interpreter;
 use crate::findings::Findings;
-use crate::packages::{Dist, Installed};
 use crate::pyc;
+use crate::reach::{is_open_ended, named, words};
 
 /// No start-up file that people write is longer, in bytes.
 const LONGEST: usize = 1 << 20;
+
+/// Modules that `site` imports by itself.
+const CUSTOMISATIONS: [&str; 2] = ["sitecustomize", "usercustomize"];
 
 /// What start-up executes in one environment.
 #[derive(Debug, Default)]
 pub(crate) struct Startup {
     /// Digest of everything that is executed; equal digests run equal code.
     pub(crate) digest: [u8; 32],
-    /// It reaches code that the digest does not pin down, so only a start of its own proves anything, and anything in the folders that
-    /// modules come from may be executed.
+    /// It reaches code that the digest does not pin down, so only a start of its own proves anything.
     pub(crate) solitary: bool,
+    /// It may execute what it does not name, anywhere in the folders that modules come from.
+    pub(crate) boundless: bool,
     /// The files that execute something, for a person who must find out which one hangs.
     pub(crate) files: Vec<PathBuf>,
     /// Everything that was read, and the folders that come onto the path: whoever can write there decides what runs.
     pub(crate) reached: Vec<PathBuf>,
     /// The folders that modules come from.
     pub(crate) folders: Vec<PathBuf>,
+    /// The absolute paths that stand in the code: it may execute what lies there.
+    pub(crate) named: Vec<PathBuf>,
     /// What Python would read and we could not.
     pub(crate) unreadable: Vec<(PathBuf, io::Error)>,
 }
@@ -42,24 +47,19 @@ pub(crate) struct Startup {
 /// Reads what start-up will execute in these site folders.
 pub(crate) fn read(sites: &[PathBuf]) -> Startup {
     let mut reader = Reader::default();
-    let mut code = Vec::new();
     for site in sites {
         reader.list(site);
-        for path in reader.pth_files(site) {
-            code.extend(reader.pth(site, &path));
-        }
+        reader.site(site);
     }
     // Only now is it known which folders a module can come from.
-    for line in &code {
-        reader.execute(line);
-    }
-    for name in ["sitecustomize", "usercustomize"] {
+    reader.lines();
+    for name in CUSTOMISATIONS {
         reader.import(name, true);
     }
-    reader.read_modules();
+    reader.modules();
     let Reader { hash, startup, folders, .. } = reader;
     let folders = folders.into_iter().map(|folder| folder.path).collect();
-    Startup { digest: hash.finalize().into(), folders, ..startup }
+    Startup { digest: hash.finalize().into(), boundless: startup.boundless || startup.solitary, folders, ..startup }
 }
 
 /// A folder that modules come from, with its names by what stands before their first dot.
@@ -75,15 +75,18 @@ struct Reader {
     folders: Vec<Folder>,
     /// Names that were looked for.
     imported: HashSet<String>,
-    /// Modules that were found and not yet read: one can lead to the next without an end.
+    /// Lines that were found in `.pth` files and not yet looked into.
+    lines: VecDeque<String>,
+    /// The same of modules: one can lead to the next without an end.
     modules: VecDeque<(PathBuf, String)>,
     taken: HashSet<PathBuf>,
 }
 
 impl Reader {
-    fn list(&mut self, folder: &Path) {
+    /// Returns whether it is a new one.
+    fn list(&mut self, folder: &Path) -> bool {
         if self.folders.iter().any(|known| known.path == folder) {
-            return;
+            return false;
         }
         let mut names: HashMap<Vec<u8>, Vec<OsString>> = HashMap::new();
         // What is not there, or no folder, holds no module.
@@ -91,6 +94,21 @@ impl Reader {
             names.entry(stem(&entry.file_name()).to_owned()).or_default().push(entry.file_name());
         }
         self.folders.push(Folder { path: folder.to_owned(), names });
+        true
+    }
+
+    /// Takes a folder for one whose `.pth` files are heeded.
+    fn site(&mut self, folder: &Path) {
+        for file in self.pth_files(folder) {
+            let lines = self.pth(folder, &file);
+            self.lines.extend(lines);
+        }
+    }
+
+    fn lines(&mut self) {
+        while let Some(line) = self.lines.pop_front() {
+            self.execute(&line, true);
+        }
     }
 
     /// In the order of `site`, hidden ones included: some versions read those.
@@ -130,13 +148,19 @@ impl Reader {
 
     /// Takes in one piece of code, and every module that it could name and that lies on the path. Names in strings and comments
     /// count, too: too much is taken in rather than too little.
-    fn execute(&mut self, code: &str) {
+    fn execute(&mut self, code: &str, surely: bool) {
         self.take(code.as_bytes());
-        if code.contains("sys.path") || code.contains("addsitedir") {
-            self.startup.solitary = true;
-            self.startup.reached.extend(named_folders(code));
+        let adds_sites = code.contains("addsitedir");
+        let adds_folders = adds_sites || code.contains("sys.path");
+        self.startup.solitary |= adds_folders;
+        self.startup.boundless |= is_open_ended(code);
+        for path in named(code).filter(|path| surely || path.exists()) {
+            if adds_folders && path.is_dir() && self.list(&path) && adds_sites {
+                self.site(&path);
+            }
+            self.startup.named.push(path);
         }
-        for word in code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
+        for word in words(code) {
             if self.imported.insert(word.to_owned()) {
                 self.import(word, false);
             }
@@ -165,26 +189,28 @@ impl Reader {
                 self.startup.files.push(file.clone());
             }
             self.startup.reached.push(file.clone());
-            self.modules.push_back((file, name.to_owned()));
+            self.modules.extend(file.extension().is_some_and(|ending| ending == "py").then(|| (file, name.to_owned())));
         }
     }
 
-    /// Once the digest does not tell anyway, nothing more is read.
-    fn read_modules(&mut self) {
-        while let Some((file, name)) = self.modules.pop_front().filter(|_| !self.startup.solitary) {
+    fn modules(&mut self) {
+        while let Some((file, name)) = self.modules.pop_front() {
             if self.taken.insert(file.clone()) {
                 self.module(&file, &name);
+                self.lines();
             }
         }
     }
 
     fn module(&mut self, file: &Path, name: &str) {
-        let Some(bytes) = self.bytes(file) else { return };
+        // Once the digest does not tell anyway, it is read for what it names.
+        let bytes = if self.startup.solitary { bounded::read(file, LONGEST).ok() } else { self.bytes(file) };
+        let Some(bytes) = bytes else { return };
         self.compiled(file);
         match String::from_utf8(bytes) {
             // These two name packages that they patch when those are imported, and import none at the start.
             Ok(code) if ["_distutils_hack", "_virtualenv"].contains(&name) => self.take(code.as_bytes()),
-            Ok(code) => self.execute(&code),
+            Ok(code) => self.execute(&code, CUSTOMISATIONS.contains(&name)),
             Err(_) => self.startup.solitary = true,
         }
     }
@@ -226,12 +252,6 @@ fn stem(entry: &OsStr) -> &[u8] {
     entry.as_bytes().split(|&b| b == b'.').next().unwrap_or_default()
 }
 
-/// The folders whose absolute paths stand in quotes in a piece of code.
-fn named_folders(code: &str) -> impl Iterator<Item = PathBuf> {
-    let quoted = code.split(['"', '\'']).filter(|text| text.starts_with('/'));
-    quoted.map(PathBuf::from).filter(|path| path.is_dir())
-}
-
 /// What some versions of Python take for the end of a line, or for an encoding mark, and others do not.
 fn is_other_newline(c: char) -> bool {
     matches!(c, '\0' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
@@ -243,58 +263,6 @@ pub(crate) fn judge(startup: &Startup, found: &mut Findings) {
         let text = format!("{} cannot be read: {error}", contract::path::shown(file));
         found.add(&interpreter::UNREADABLE, text, Some(Subject::from(file)));
     }
-}
-
-/// Reads from the messages of an interpreter that did start what went wrong on the way (`site.addpackage`, `site.execsitecustomize`).
-/// `theirs` is the environment that was started, `ours` the one to speak of, with its start-up code.
-pub(crate) fn complaints(stderr: &str, theirs: &Path, ours: &Path, startup: &Startup, found: &mut Findings) {
-    let lines: Vec<&str> = stderr.lines().collect();
-    for (at, line) in lines.iter().enumerate() {
-        if let Some(rest) = line.strip_prefix("Error processing line ")
-            && let Some((number, file)) = rest.trim_end_matches(':').split_once(" of ")
-        {
-            let file = Path::new(file).strip_prefix(theirs).map_or_else(|_| PathBuf::from(file), |below| ours.join(below));
-            let why = reason(&lines[at..]).unwrap_or("it raises an error");
-            found.add(
-                &catalogue::PTH_BROKEN,
-                format!("line {number} of {} fails at every start: {why}", contract::path::shown(&file)),
-                Some(Subject::from(&file)),
-            );
-        }
-        for name in ["sitecustomize", "usercustomize"] {
-            if line.starts_with(&format!("Error in {name}")) {
-                let why = lines.get(at + 1).map_or("", |why| why.trim());
-                let file = startup.files.iter().find(|file| file.file_stem().is_some_and(|stem| stem == name));
-                found.add(&catalogue::RAISES, format!("{name} fails at every start: {why}"), file.map(Subject::from));
-            }
-        }
-    }
-}
-
-/// Says of each broken `.pth` file whose it is: its distribution can be reinstalled, and what a removed one left can go. What a person put
-/// there is theirs to mend: it may lead to something that is only not there yet.
-pub(crate) fn blame(root: &Path, installed: &Installed, found: &mut Findings) {
-    for fault in found.faults.iter_mut().filter(|fault| fault.code == catalogue::PTH_BROKEN.code) {
-        let Some(file) = &fault.evidence else { continue };
-        let owner = installed.owner(file.as_path());
-        fault.package = owner.map(Dist::package);
-        fault.repair = match owner {
-            Some(_) => Some(Repair::Packages),
-            None => (is_of_a_tool(file.as_path()) && file.as_path().starts_with(root)).then_some(Repair::Litter),
-        };
-    }
-}
-
-/// Names that build back ends and setuptools give: `__editable__.widget-0.1.pth`, `_widget.pth`, `zope.interface-5-nspkg.pth`.
-fn is_of_a_tool(file: &Path) -> bool {
-    let name = file.file_name().unwrap_or_default().as_bytes();
-    name.starts_with(b"_") || name.ends_with(b"-nspkg.pth") || name == b"distutils-precedence.pth"
-}
-
-/// The last line of the traceback that follows, up to site's own closing words.
-fn reason<'a>(lines: &[&'a str]) -> Option<&'a str> {
-    let traceback = lines.iter().skip(1).take_while(|line| !line.starts_with("Remainder of file"));
-    traceback.filter(|line| !line.trim().is_empty()).last().map(|line| line.trim())
 }
 
 #[cfg(test)]
@@ -361,10 +329,12 @@ mod tests {
             &[(".x.pth", b"import os; os._exit(3)\n")],
             &[("x.pth", b"import sys; sys.path.insert(0, '/')\n")],
         ] {
-            assert!(site(files).1.solitary, "{files:?}");
+            let startup = site(files).1;
+            assert!(startup.solitary && startup.boundless, "{files:?}");
         }
         let (_folder, startup) = site(&[("sitecustomize.py", b"import sys\nsys.path += ['/nowhere', \"/usr\"]\n")]);
-        assert!(startup.reached.contains(&PathBuf::from("/usr")) && !startup.reached.contains(&PathBuf::from("/nowhere")));
+        assert!(["/usr", "/nowhere"].iter().all(|path| startup.named.contains(&PathBuf::from(path))));
+        assert!(startup.folders.contains(&PathBuf::from("/usr")));
     }
 
     #[test]
@@ -378,20 +348,5 @@ mod tests {
         ];
         let ((_a, first), (_b, second)) = (site(&hack), site(&hack));
         assert_eq!((first.digest, first.solitary), (second.digest, false));
-    }
-
-    #[test]
-    fn complaints_name_the_file_of_the_environment_that_is_spoken_of() {
-        let stderr = "Error processing line 1 of /a/lib/x.pth:\n\n  Traceback (most recent call last):\n  ModuleNotFoundError: No module named 'gone'\n\nRemainder of file ignored\nError in sitecustomize; set PYTHONVERBOSE for traceback:\nRuntimeError: no\n";
-        let mut found = Findings::default();
-        complaints(stderr, Path::new("/a"), Path::new("/b"), &Startup::default(), &mut found);
-        let texts: Vec<_> = found.faults.iter().map(|fault| fault.text.as_str()).collect();
-        assert_eq!(
-            texts,
-            [
-                "line 1 of /b/lib/x.pth fails at every start: ModuleNotFoundError: No module named 'gone'",
-                "sitecustomize fails at every start: RuntimeError: no"
-            ]
-        );
     }
 }

@@ -22,6 +22,8 @@ pub(crate) const MARKER: &str = "mendline-backup.json";
 const LONGEST_MARKER: u64 = 64 << 10;
 
 const IGNORE: &str = ".gitignore";
+/// What ours says.
+const ALL: &[u8] = b"*\n";
 
 /// What the marker says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,7 +74,7 @@ pub(crate) fn mark(tree: &Path, venv: &Path, id: &str) -> anyhow::Result<()> {
     let marker = Marker { v: 1, of: Subject::from(venv), id: id.to_owned(), gitignore };
     put(tree, MARKER, serde_json::to_vec(&marker).context("cannot render a marker")?)?;
     if !ignored {
-        put(tree, IGNORE, b"*\n".to_vec())?;
+        put(tree, IGNORE, ALL.to_vec())?;
     }
     replace::sync_folder(tree)
 }
@@ -81,10 +83,11 @@ fn put(tree: &Path, name: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
     Edit { path: name.into(), content: Content::File { bytes, mode: 0o600 } }.apply(tree)
 }
 
-/// Takes back what [`mark`] said: the tree is in use again.
+/// Takes back what [`mark`] said: the tree is in use again. A `.gitignore` that somebody has written over ours is theirs.
 pub(crate) fn unmark(tree: &Path) -> anyhow::Result<()> {
     let Some(marker) = marker(tree)? else { return Ok(()) };
-    let names = if marker.gitignore { &[IGNORE, MARKER][..] } else { &[MARKER] };
+    let is_ours = marker.gitignore && read(&tree.join(IGNORE)).is_ok_and(|bytes| bytes == ALL);
+    let names = if is_ours { &[IGNORE, MARKER][..] } else { &[MARKER] };
     for name in names {
         match fs::remove_file(tree.join(name)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {

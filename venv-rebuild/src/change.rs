@@ -1,6 +1,7 @@
 //! One change of one environment: on record before it begins, made, verified, and kept or taken back.
 
 use std::panic;
+use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
@@ -14,8 +15,9 @@ use serde_json::{Map, Value, json};
 use crate::build::Untrusted;
 use crate::journal::{Journal, Step, Tree};
 use crate::ladder::{self, Case, Reason, Rungs, Verdict, is_patch, judge};
+use crate::links::Linked;
 use crate::means::{Means, ladder_detail, verb};
-use crate::patch::Patch;
+use crate::patch::{Patch, Unsaved};
 use crate::patient::{self, Patient};
 use crate::refuse::Refusal;
 use crate::session::{Force, Session, Standing, Told, took};
@@ -102,9 +104,13 @@ impl<'a, 's> Change<'a, 's> {
                     self.stuck = true;
                     return self.failed(&rungs, Outcome::Failed, &format!("{e:#}"));
                 }
+                Err(e) if e.is::<Unsaved>() && !signal::interrupted() => return self.failed(&rungs, Outcome::Failed, &format!("{e:#}")),
                 // No higher rung gets round that.
                 Err(e) if e.is::<Untrusted>() => return self.refused(&rungs, &Refusal::Untrusted(format!("{e:#}"))),
-                Err(e) => (format!("{e:#}"), false),
+                Err(e) => match e.downcast::<Linked>() {
+                    Ok(Linked(link)) => return self.refused(&rungs, &Refusal::Linked(link)),
+                    Err(e) => (format!("{e:#}"), false),
+                },
             };
             if signal::interrupted() {
                 return self.failed(&rungs, Outcome::Cancelled, "a signal came first; everything is as before");
@@ -143,7 +149,8 @@ impl<'a, 's> Change<'a, 's> {
         if is_patch(rungs) {
             return self.patch(rungs);
         }
-        if let Some(refusal) = self.means.refusal(rungs)? {
+        self.means.traces()?;
+        if let Some(refusal) = self.means.refusal(rungs, &self.case.targets)? {
             return Ok(Attempt::Refused(refusal));
         }
         self.swap(rungs, fresh)
@@ -205,9 +212,11 @@ impl<'a, 's> Change<'a, 's> {
             }
         };
         let Filled { missing, stuck, said, detail: more } = filled;
-        if !stuck.is_empty() && !self.session.options.leave_behind {
+        let is_stuck = !stuck.is_empty() && !self.session.options.leave_behind;
+        let refusal = if is_stuck { Ok(Some(Refusal::Stuck(stuck))) } else { self.means.disturbed(root) };
+        if let Some(attempt) = refusal.map(|refusal| refusal.map(Attempt::Refused)).transpose() {
             swap::remove(&aside).map_err(|e| e.context(Stuck))?;
-            return Ok(Attempt::Refused(Refusal::Stuck(stuck)));
+            return attempt;
         }
         for said in said {
             words.past(&said);
@@ -222,10 +231,14 @@ impl<'a, 's> Change<'a, 's> {
             let beside = swap::put_back(root, &aside, old, new).and_then(|()| swap::displaced(&aside, new));
             beside.and_then(|beside| beside.map_or(Ok(()), |beside| swap::remove(&beside))).map_err(|e| e.context(Stuck))
         };
-        match swap::exchange(root, &aside).and_then(|()| self.verified(rungs, &before, &missing)) {
+        match swap::exchange(root, &aside).and_then(|()| self.verified(rungs, &before, &missing, &aside)) {
             Ok(Ok(after)) => {
                 self.journal.step(state, Step::Keeping { aside: Subject::from(&aside), old, new }).map_err(|e| e.context(Stuck))?;
-                let undo = Subject::from(&backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?);
+                let kept = backup::keep(root, &aside, &self.journal.id).map_err(|e| e.context(Stuck))?;
+                if let Some(advice) = swap::advice_within(&kept) {
+                    words.past(advice);
+                }
+                let undo = Subject::from(&kept);
                 Ok(Attempt::Kept(Box::new(Kept { undo, after, text: words.past, detail, missing })))
             }
             Ok(Err(not)) => put_back().map(|()| not),
@@ -240,8 +253,12 @@ impl<'a, 's> Change<'a, 's> {
         if is_known { Ok(probe.clone()) } else { patient::judge(&self.patient.root, true) }
     }
 
-    /// The verdict on the new tree; else why it is not kept.
-    fn verified(&self, rungs: &Rungs, before: &Probe, missing: &[(String, String)]) -> anyhow::Result<Result<Probe, Attempt>> {
+    /// The verdict on the new tree; else why it is not kept. `old` is where the old one stands.
+    fn verified(&self, rungs: &Rungs, before: &Probe, missing: &[(String, String)], old: &Path) -> anyhow::Result<Result<Probe, Attempt>> {
+        // Somebody may have come between the last look and the exchange.
+        if let Some(refusal) = self.means.disturbed(old)? {
+            return Ok(Err(Attempt::Refused(refusal)));
+        }
         let deep = before.level == Level::Deep || rungs.contains(&Repair::Packages) || rungs.contains(&Repair::Rebuild);
         let after = patient::judge(&self.patient.root, deep)?;
         let damaged = after.faults.iter().any(|fault| fault.repair == Some(Repair::Packages));

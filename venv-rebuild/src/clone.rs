@@ -12,20 +12,21 @@ use contract::path::shown;
 use rustix::fs::{Gid, Uid, XattrFlags, fchown, fsetxattr, getxattr, getxattr_query, listxattr, listxattr_query};
 use rustix::io::Errno;
 
-/// Makes `to`, which is not there yet, a clone of what is at `from`.
+/// Makes `to`, which is not there yet, a clone of what is at `from`. Returns what has none: sockets, pipes and devices.
 ///
 /// # Errors
 /// Anything cannot be read or made; what was made so far stays for the caller to remove.
-pub(crate) fn make(from: &Path, to: &Path) -> anyhow::Result<()> {
+pub(crate) fn make(from: &Path, to: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut plan = Plan::default();
     plan.entry(from, to)?;
     plan.files()?;
     // Inner ones first and after all files, since a mode may forbid what came before, and what comes changes the time.
-    plan.folders.iter().rev().try_for_each(|(folder, meta)| {
+    plan.folders.iter().rev().try_for_each(|(model, folder, meta)| {
         File::open(folder)
-            .and_then(|opened| give(&opened, meta))
+            .and_then(|opened| give(&opened, model, meta))
             .with_context(|| format!("cannot set owner, mode and times of {}", shown(folder)))
-    })
+    })?;
+    Ok(plan.special)
 }
 
 /// Gives a new file what the one that it replaces has besides content and mode: owner and extended attributes.
@@ -51,9 +52,11 @@ fn give_owner(file: &File, meta: &Metadata) -> io::Result<()> {
     }
 }
 
-/// Owner, mode and times.
-fn give(folder: &File, meta: &Metadata) -> io::Result<()> {
+/// Owner, extended attributes, mode and times.
+fn give(folder: &File, model: &Path, meta: &Metadata) -> io::Result<()> {
     give_owner(folder, meta)?;
+    // As `cp -a`: what the file system does not take is left.
+    let _ = copy_attributes(model, folder);
     folder.set_permissions(Permissions::from_mode(meta.mode() & 0o7777))?;
     folder.set_times(FileTimes::new().set_accessed(meta.accessed()?).set_modified(meta.modified()?))
 }
@@ -61,10 +64,11 @@ fn give(folder: &File, meta: &Metadata) -> io::Result<()> {
 /// What is still to do once the folders stand.
 #[derive(Default)]
 struct Plan {
-    folders: Vec<(PathBuf, Metadata)>,
+    folders: Vec<(PathBuf, PathBuf, Metadata)>,
     files: Vec<(PathBuf, PathBuf, Metadata)>,
     /// How many names each file has in the tree.
     names: HashMap<Inode, u64>,
+    special: Vec<PathBuf>,
 }
 
 type Inode = (u64, u64);
@@ -74,11 +78,10 @@ fn inode(meta: &Metadata) -> Inode {
 }
 
 impl Plan {
-    /// A socket, pipe or device has no place in an environment and is left out.
     fn entry(&mut self, from: &Path, to: &Path) -> anyhow::Result<()> {
         let meta = from.symlink_metadata().with_context(|| format!("cannot read {}", shown(from)))?;
         if meta.is_dir() {
-            self.folders.push((to.to_owned(), meta));
+            self.folders.push((from.to_owned(), to.to_owned(), meta));
             return self.folder(from, to);
         }
         if meta.is_symlink() {
@@ -86,6 +89,8 @@ impl Plan {
         } else if meta.is_file() {
             *self.names.entry(inode(&meta)).or_default() += 1;
             self.files.push((from.to_owned(), to.to_owned(), meta));
+        } else {
+            self.special.push(from.to_owned());
         }
         Ok(())
     }
@@ -226,6 +231,7 @@ mod tests {
         let (old, new) = (from.join("lib/x/f"), to.join("lib/x/f"));
         replace::write(&old, b"old").unwrap();
         let takes_attributes = setxattr(&old, "user.origin", b"here", XattrFlags::empty()).is_ok();
+        let _ = setxattr(from.join("lib/x"), "user.kept", b"too", XattrFlags::empty());
         fs::set_permissions(&old, Permissions::from_mode(0o4751)).unwrap();
         let long_ago = std::time::UNIX_EPOCH + std::time::Duration::new(86_400, 123_456_789);
         File::open(&old).unwrap().set_times(FileTimes::new().set_modified(long_ago)).unwrap();
@@ -234,6 +240,8 @@ mod tests {
         assert_eq!((meta.mode() & 0o7777, meta.modified().unwrap()), (0o4751, long_ago));
         let mut value = [0; 4];
         assert!(!takes_attributes || getxattr(&new, "user.origin", &mut value[..]) == Ok(4) && &value == b"here");
+        let folder = to.join("lib/x");
+        assert!(!takes_attributes || getxattr(&folder, "user.kept", &mut value[..]) == Ok(3) && value.starts_with(b"too"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) fn site_packages(venv: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn is_python(name: &OsStr) -> bool {
+pub(crate) fn is_python(name: &OsStr) -> bool {
     name.as_bytes().starts_with(b"python") || name.as_bytes().starts_with(b"pypy")
 }
 

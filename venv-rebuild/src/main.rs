@@ -13,6 +13,7 @@ mod in_use;
 mod journal;
 mod ladder;
 mod layout;
+mod links;
 mod log;
 mod means;
 mod mend;
@@ -30,6 +31,7 @@ mod shebang;
 mod stamp;
 mod stream;
 mod swap;
+mod traces;
 mod tree;
 mod undo;
 
@@ -53,7 +55,7 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         out.outlive_its_reader();
     }
     let session = Session::new(out, &options, force);
-    let settled = settle::all(&session)?;
+    let settled = settle::all(&session, matches!(command, Some(Command::Prune { .. })))?;
     let exit = match command {
         None => stream::run(&session, &paths),
         Some(Command::Undo { venvs, to }) => undo::run(&session, &common.state.folder()?, &venvs, to.as_deref()),

@@ -17,6 +17,7 @@ use crate::ladder::{self, Case, Reason, Rungs, is_patch};
 use crate::patient::Patient;
 use crate::refuse::{self, Refusal};
 use crate::session::Options;
+use crate::traces::Traces;
 use crate::{config, relink, relocate, tree};
 
 /// What is done, in the words of a plan and in those of a report.
@@ -60,12 +61,13 @@ pub(crate) struct Means<'a> {
     /// Whether `interpreter` may be what files say and nobody has started, since the change starts it next.
     presuming: Cell<bool>,
     belongings: OnceCell<Belongings>,
+    traces: OnceCell<Traces>,
 }
 
 impl<'a> Means<'a> {
     pub(crate) fn of(options: &'a Options, patient: &'a Patient) -> Self {
         let (spec, packages, interpreter, belongings) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { options, patient, spec, packages, interpreter, presuming: Cell::new(false), belongings }
+        Self { options, patient, spec, packages, interpreter, presuming: Cell::new(false), belongings, traces: OnceCell::new() }
     }
 
     /// The same for a change that is verified by a start of the interpreter through the environment; where nothing worked before, one that
@@ -171,7 +173,7 @@ impl<'a> Means<'a> {
 
     fn planned_refusal(&self, rungs: &Rungs, targets: &[Finding]) -> anyhow::Result<Option<Refusal>> {
         if !is_patch(rungs) {
-            return self.refusal(rungs);
+            return self.refusal(rungs, targets);
         }
         let edits = rungs.iter().map(|rung| self.edits(*rung, targets)).collect::<anyhow::Result<Vec<_>>>()?;
         if edits.iter().all(Vec::is_empty) { self.nothing(targets).map(Some) } else { Ok(None) }
@@ -190,8 +192,10 @@ impl<'a> Means<'a> {
     ///
     /// # Errors
     /// What is in the old one cannot be seen.
-    pub(crate) fn refusal(&self, rungs: &Rungs) -> anyhow::Result<Option<Refusal>> {
-        let refusal = refuse::swap(&self.patient.root, self.options.even_in_use, self.options.even_project);
+    pub(crate) fn refusal(&self, rungs: &Rungs, targets: &[Finding]) -> anyhow::Result<Option<Refusal>> {
+        let root = &self.patient.root;
+        let refusal = refuse::swap(root, self.options.even_in_use, self.options.even_project);
+        let refusal = refusal.or_else(|| refuse::linked(root, rungs, targets));
         if refusal.is_some() || !rungs.contains(&Repair::Rebuild) || self.options.leave_behind {
             return Ok(refusal);
         }
@@ -210,6 +214,29 @@ impl<'a> Means<'a> {
         let litter: Vec<PathBuf> = litter(&self.patient.probe.faults).iter().map(|path| path.as_path().to_owned()).collect();
         let found = build::belongings(&self.patient.root, self.packages()?, self.spec()?, &litter)?;
         Ok(self.belongings.get_or_init(|| found))
+    }
+
+    /// What the environment held when a tree was first to be made of it: to be asked for before that is looked at.
+    ///
+    /// # Errors
+    /// A folder of the environment cannot be read.
+    pub(crate) fn traces(&self) -> anyhow::Result<&Traces> {
+        kept(&self.traces, || Traces::of(&self.patient.root))
+    }
+
+    /// Who has come to use the environment since, and what was written to it; `at` is where it stands by now.
+    ///
+    /// # Errors
+    /// A folder of the environment cannot be read.
+    pub(crate) fn disturbed(&self, at: &Path) -> anyhow::Result<Option<Refusal>> {
+        let even_in_use = self.options.even_in_use;
+        // Whoever started it by its name is seen by that, wherever it is moved.
+        let refusal = refuse::disturbing(&self.patient.root, even_in_use).or_else(|| refuse::disturbing(at, even_in_use));
+        if refusal.is_some() || even_in_use {
+            return Ok(refusal);
+        }
+        let changed = self.traces()?.changed(at)?;
+        Ok((!changed.is_empty()).then_some(Refusal::Changed(changed)))
     }
 
     /// What these rungs do, for a person and for a program.

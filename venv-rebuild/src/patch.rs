@@ -15,6 +15,16 @@ use crate::journal::Tree;
 use crate::record::digest;
 use crate::swap;
 
+/// The originals could not be saved, so nothing was changed: an error of the state folder, that no higher rung gets round.
+#[derive(Debug)]
+pub(crate) struct Unsaved;
+
+impl std::fmt::Display for Unsaved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nothing was changed, since the originals could not be saved")
+    }
+}
+
 /// The originals of one change, and what was written in their place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Patch {
@@ -61,7 +71,12 @@ impl Patch {
 
     /// Saves what the edits will replace, waits until that is on the disk, and makes them; [`Patch::sync`] waits for those.
     pub(crate) fn apply(&mut self, state: &Path, edits: &[Edit]) -> anyhow::Result<()> {
-        state::private_folder(&folder(state, &self.id))?;
+        self.save_all(state, edits)?;
+        edits.iter().try_for_each(|edit| edit.apply(self.venv.as_path()))
+    }
+
+    fn save_all(&mut self, state: &Path, edits: &[Edit]) -> anyhow::Result<()> {
+        state::private_folder(&folder(state, &self.id)).context(Unsaved)?;
         for edit in edits {
             let new = fingerprint(&edit.content);
             let path = Subject::from(&edit.path);
@@ -70,8 +85,7 @@ impl Patch {
                 None => self.files.push(Saved { old: self.save(state, &edit.path)?, path, new, written: None }),
             }
         }
-        self.write(state)?;
-        edits.iter().try_for_each(|edit| edit.apply(self.venv.as_path()))
+        self.write(state).context(Unsaved)
     }
 
     /// Waits until what was changed is on the disk, and puts on record when it was written; before that, the change must not be called done.
@@ -99,7 +113,7 @@ impl Patch {
             Content::Link(target) => Old::Link { target: Subject::from(&target) },
             Content::File { bytes, mode } => {
                 let saved = self.files.len().to_string();
-                copy(&bytes, &folder(state, &self.id).join(&saved))?;
+                copy(&bytes, &folder(state, &self.id).join(&saved)).context(Unsaved)?;
                 Old::File { saved, mode }
             }
         })

@@ -129,6 +129,11 @@ fn is_older(stamp: &str, than: Duration) -> bool {
 
 /// Takes the name away first, in one step: a backup is there whole or not at all.
 fn remove(session: &Session<'_>, matter: &Matter, backup: &Path) -> anyhow::Result<Told> {
+    // Somebody has moved it; without the link alone, nothing would know of it any more.
+    if let Ok(target) = fs::read_link(backup) {
+        let text = format!("it is a link to {}, and stays; remove both if you like", shown(&target));
+        return session.tell(matter, &said(Outcome::Skipped, text), Standing::Well);
+    }
     let Some(force) = &session.force else {
         return session.tell(matter, &said(Outcome::Planned, "remove this backup".to_owned()), Standing::Well);
     };

@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 
 use contract::mounts;
 use contract::path::{Subject, shown};
-use contract::venv::Probe;
+use contract::venv::{Finding, Probe, Repair};
 use rustix::fs::Access;
 use serde_json::{Value, json};
 
 use crate::backup::{is_own, marker};
-use crate::build::{breach_of_environment, hides_all};
+use crate::build::{self, breach_of_environment, hides_all};
 use crate::in_use::{User, users};
+use crate::ladder::Rungs;
+use crate::layout;
+use crate::links::{self, Link, Linked};
+use crate::means::{damaged, litter};
 use crate::swap::parent;
 
 /// What venv, virtualenv, uv and pip put at the root of an environment.
@@ -46,10 +50,14 @@ pub(crate) enum Refusal {
     Backup(PathBuf),
     /// Something is mounted inside it, which a swap would take away from its path.
     Mounted(Vec<PathBuf>),
+    /// A link to a folder stands on the way to what would be changed.
+    Linked(Link),
     /// Its root holds files of a project.
     Project(Vec<PathBuf>),
     /// These processes use it.
     InUse(Vec<User>),
+    /// Somebody has changed this in it while a new one was built.
+    Changed(Vec<PathBuf>),
     /// It cannot be seen whether somebody uses it.
     Unseen(String),
     /// Nothing can be made beside it.
@@ -107,6 +115,21 @@ pub(crate) fn disturbing(tree: &Path, even_in_use: bool) -> Option<Refusal> {
     }
 }
 
+/// Refuses to change what lies behind a link to a folder: it would be changed in place. A rebuild writes nowhere but to the folders that
+/// every environment has; a link below is a person's own, and carried over as the link that it is.
+pub(crate) fn linked(venv: &Path, rungs: &Rungs, targets: &[Finding]) -> Option<Refusal> {
+    let mut paths = links::frame(venv);
+    if !rungs.contains(&Repair::Rebuild) {
+        let litter =
+            litter(targets).into_iter().filter_map(|path| layout::normal(path.as_path()).strip_prefix(venv).map(Path::to_owned).ok());
+        // Litter that is a link goes as one.
+        paths.extend(litter.filter_map(|path| path.parent().map(Path::to_owned)));
+        paths.extend(layout::site_packages(venv).iter().filter(|_| rungs.contains(&Repair::Pip)).map(|site| site.join("pip")));
+        paths.extend(build::replaced(venv, &damaged(targets)));
+    }
+    links::on_the_way(venv, &paths).map(Refusal::Linked)
+}
+
 /// Entries at the root of an environment that none of its makers puts there: a `.gitignore` that hides anything but all of it is a project's.
 fn unexplained(venv: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(venv) else { return Vec::new() };
@@ -127,6 +150,12 @@ impl Refusal {
             Self::InUse(users) => Some(("in_use".to_owned(), json!(users))),
             Self::Project(names) => Some(("unexplained".to_owned(), json!(names.iter().map(Subject::from).collect::<Vec<_>>()))),
             Self::Mounted(points) => Some(("mounted".to_owned(), json!(points.iter().map(Subject::from).collect::<Vec<_>>()))),
+            Self::Changed(paths) => {
+                Some(("changed_meanwhile".to_owned(), json!(paths.iter().take(10).map(Subject::from).collect::<Vec<_>>())))
+            }
+            Self::Linked(Link { path, target }) => {
+                Some(("linked".to_owned(), json!({"path": Subject::from(path), "target": Subject::from(target)})))
+            }
             Self::Stuck(paths) => {
                 let stuck = paths.iter().map(|(path, why)| json!({"path": Subject::from(path), "why": why}));
                 Some(("stuck".to_owned(), stuck.collect()))
@@ -149,9 +178,14 @@ impl Refusal {
                 "{} is mounted inside it, and would go where it goes; unmount it first",
                 list(points.iter().map(|point| shown(point)))
             ),
+            Self::Linked(link) => Linked(link.clone()).to_string(),
             Self::InUse(users) => format!(
                 "in use by {}; stop it, or pass --in-use=replace",
                 list(users.iter().map(|user| format!("process {} ({})", user.pid, user.by)))
+            ),
+            Self::Changed(paths) => format!(
+                "somebody has changed it while a new one was built ({}), which would be in the backup alone; run it again",
+                list(paths.iter().map(|path| shown(path)))
             ),
             Self::Unseen(why) => why.clone(),
             Self::Unwritable(folder) => {

@@ -16,6 +16,9 @@ use crate::edit::{Content, Edit, content};
 use crate::record::{self, Rewritten};
 use crate::{activate, layout, shebang};
 
+/// The longest script that is rewritten, in bytes.
+const LONGEST: u64 = 256 << 20;
+
 /// Makes the environment in the folder `venv`, which stands aside, say that it stands at `to`, wherever it says that it stands at one of `from`:
 /// shebangs, activate files, the `command` of `pyvenv.cfg`, and the RECORD lines of the scripts that changed. One of `from` may also be an
 /// interpreter outside that the scripts were written for.
@@ -55,6 +58,10 @@ fn script(path: &Path) -> anyhow::Result<Option<(Vec<u8>, u32)>> {
         let mut bytes = Vec::new();
         file.by_ref().take(2).read_to_end(&mut bytes)?;
         if bytes != b"#!" && !path.file_name().is_some_and(activate::is_one) {
+            return Ok(None);
+        }
+        // An application that lies behind its `#!` line can be larger than memory.
+        if file.metadata()?.len() > LONGEST {
             return Ok(None);
         }
         file.read_to_end(&mut bytes)?;

@@ -17,11 +17,12 @@ use crate::{backup, in_use, patch, patient, swap};
 /// How long an installer that outlived its run may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends every change whose run is dead, and says so; returns whether all could be ended. What could not stays on record.
+/// Ends every change whose run is dead, and says so; returns whether all could be ended. What could not stays on record. What is left of a
+/// backup harms no environment, and counts where backups are to be removed (`pruning`).
 ///
 /// # Errors
 /// A journal cannot be read or removed, or a record not be written.
-pub(crate) fn all(session: &Session<'_>) -> anyhow::Result<bool> {
+pub(crate) fn all(session: &Session<'_>, pruning: bool) -> anyhow::Result<bool> {
     let Some(force) = &session.force else { return Ok(true) };
     let mut over = true;
     for journal in journal::all(&force.state)? {
@@ -31,7 +32,8 @@ pub(crate) fn all(session: &Session<'_>) -> anyhow::Result<bool> {
             Err(e) => return Err(e),
         };
         if let Some(journal) = journal::again(&force.state, &journal)? {
-            over &= one(session, force, &journal)?;
+            let ended = one(session, force, &journal)?;
+            over &= ended || !pruning && matches!(journal.step, Step::Removing { .. });
         }
     }
     Ok(over)

@@ -127,6 +127,12 @@ pub(crate) fn no_mounts(tree: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What to tell who stands in a tree that was displaced: a shell goes where its folder goes.
+pub(crate) fn advice_within(tree: &Path) -> Option<&'static str> {
+    let stands = std::env::current_dir().ok()?.starts_with(tree.canonicalize().ok()?);
+    stands.then_some("the folder that you stand in is in the backup now: `cd \"$PWD\"` takes you back")
+}
+
 pub(crate) fn parent(venv: &Path) -> &Path {
     venv.parent().unwrap_or(Path::new("/"))
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::build::{self, Built, PackageSet, Pin, Spec};
 use crate::ladder::{Case, Rungs};
+use crate::links::TakenOut;
 use crate::means::{Means, damaged, litter};
 use crate::patient::Patient;
 use crate::session::Force;
@@ -19,6 +20,8 @@ use crate::{clone, layout, openness, refuse, swap};
 
 /// The last that is kept of what an installer says, in bytes; the log has it all.
 const KEEP: usize = 4096;
+
+const LEFT_BEHIND: &str = "left in the backup alone what cannot be carried over";
 
 /// What a tree came to hold.
 #[derive(Debug, Default)]
@@ -44,10 +47,11 @@ pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs,
     if rungs.contains(&Repair::Rebuild) {
         return anew(means, patient, &spec, aside, &mut run);
     }
-    clone::make(&patient.root, aside)?;
+    let special = clone::make(&patient.root, aside)?;
     for path in litter(&case.targets) {
         discard(&patient.root, aside, path.as_path())?;
     }
+    let taken_out = TakenOut::of(aside)?;
     if rungs.contains(&Repair::Pip) {
         build::seed_pip(aside, &patient.root, &spec, &mut run)?;
     }
@@ -60,7 +64,21 @@ pub(crate) fn fill(means: &Means<'_>, force: &Force, case: &Case, rungs: &Rungs,
         let still = missing::read(aside)?.into_iter().filter(|missing| packages.iter().all(|package| package.name != missing.name));
         missing::write(aside, still.collect())?;
     }
-    Ok(Filled::default())
+    taken_out.put_back(&patient.root, aside)?;
+    let special: Vec<PathBuf> = special.iter().filter_map(|path| path.strip_prefix(&patient.root).ok()).map(Path::to_owned).collect();
+    let mut filled = Filled { stuck: special.iter().map(|path| (path.clone(), build::SPECIAL)).collect(), ..Filled::default() };
+    filled.say("left_behind", LEFT_BEHIND, special.len() as u64, &special);
+    Ok(filled)
+}
+
+impl Filled {
+    /// Says what became of so many files, and which the first of them are.
+    fn say(&mut self, key: &str, text: &str, count: u64, paths: &[PathBuf]) {
+        if count > 0 {
+            self.detail.insert(key.to_owned(), json!({"count": count, "paths": first(paths)}));
+            self.said.push(format!("{text} ({})", named(paths)));
+        }
+    }
 }
 
 fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &mut build::Run<'_>) -> anyhow::Result<Filled> {
@@ -72,18 +90,13 @@ fn anew(means: &Means<'_>, patient: &Patient, spec: &Spec, aside: &Path, run: &m
     let carried = build::hand_over(belongings, set, &patient.root, aside)?;
     let collisions = carried.collisions.iter().map(|path| (path.clone(), "a package has another file of that name"));
     filled.stuck = belongings.stuck.iter().cloned().chain(collisions).collect();
-    let mut say = |key: &str, text: String, count: u64, paths: &[PathBuf]| {
-        if count > 0 {
-            filled.detail.insert(key.to_owned(), json!({"count": count, "paths": first(paths)}));
-            filled.said.push(format!("{text} ({})", named(paths)));
-        }
-    };
-    say("carried", format!("carried over {}", unexplained(carried.files)), carried.files, &carried.paths);
-    let (restored, litter) = (carried.restored, &belongings.litter);
-    say("restored", "made as packaged again what somebody had changed".to_owned(), restored.len() as u64, &restored);
-    say("litter", "left out what nothing can use".to_owned(), litter.len() as u64, litter);
+    let (restored, dropped, litter) = (carried.restored, carried.dropped, &belongings.litter);
+    filled.say("carried", &format!("carried over {}", unexplained(carried.files)), carried.files, &carried.paths);
+    filled.say("restored", "made as packaged again what somebody had changed", restored.len() as u64, &restored);
+    filled.say("dropped", "left in the backup alone what its package does not bring any more", dropped.len() as u64, &dropped);
+    filled.say("litter", "left out what nothing can use", litter.len() as u64, litter);
     let stuck: Vec<PathBuf> = filled.stuck.iter().map(|(path, _)| path.clone()).collect();
-    say("left_behind", "left in the backup alone what cannot be carried over".to_owned(), stuck.len() as u64, &stuck);
+    filled.say("left_behind", LEFT_BEHIND, stuck.len() as u64, &stuck);
     filled.detail.insert("installer".to_owned(), json!(built.installer));
     filled.detail.insert("packages".to_owned(), json!(set.wanted().saturating_sub(built.failed.len())));
     if !built.changed.is_empty() {
@@ -116,6 +129,12 @@ fn discard(root: &Path, aside: &Path, path: &Path) -> anyhow::Result<()> {
     let inside =
         inside.with_context(|| format!("{} does not lie in the packages of {}; nothing is removed there", shown(path), shown(root)))?;
     let target = aside.join(inside);
+    let real = target.parent().and_then(|folder| folder.canonicalize().ok()).zip(aside.canonicalize().ok());
+    anyhow::ensure!(
+        real.is_none_or(|(folder, aside)| folder.starts_with(aside)),
+        "{} lies behind a link; nothing is removed there",
+        shown(path)
+    );
     if target.is_symlink() || target.is_file() {
         return std::fs::remove_file(&target).with_context(|| format!("cannot remove {}", shown(&target)));
     }

@@ -83,8 +83,11 @@ fn one(session: &Session<'_>, state: &Path, matter: &Matter, root: &Path, to: Op
     };
     let _lock = force.lock(root)?;
     let way = way(state, root, to)?;
-    if let (Way::Backup(_), Some(refusal)) = (&way, refuse::disturbing(root, session.options.even_in_use)) {
-        return session.tell(matter, &said(Outcome::Skipped, refusal.text()), Standing::Ill);
+    if let Way::Backup(backup) = &way {
+        let disturbing = |tree: &Path| refuse::disturbing(tree, session.options.even_in_use);
+        if let Some(refusal) = disturbing(root).or_else(|| disturbing(backup)) {
+            return session.tell(matter, &said(Outcome::Skipped, refusal.text()), Standing::Ill);
+        }
     }
     let _hold = signal::hold()?;
     let step = match &way {
@@ -118,7 +121,10 @@ struct Back {
 /// What was there before is back whatever it is worth: that is what was asked for. How it is judged now is told all the same.
 fn outcome(root: &Path, way: &Way, back: &Back) -> Action {
     let (status, now) = judged(root);
-    let done = way.text().replacen("exchange ", "exchanged ", 1);
+    let mut done = way.text().replacen("exchange ", "exchanged ", 1);
+    if let (Way::Backup(_), Some(advice)) = (way, swap::advice_within(back.undo.as_path())) {
+        done = format!("{done}; {advice}");
+    }
     let (outcome, text) = if back.verified {
         (Outcome::Done, format!("{done}; {now}"))
     } else {

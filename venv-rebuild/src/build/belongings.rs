@@ -2,6 +2,7 @@
 //! carries it over as it is, or is not made.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::fs::{self, DirEntry, Metadata};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ use super::spec::Spec;
 use super::trust::{Entry, record};
 use crate::layout::{normal, site_packages};
 
+/// Why what is neither a file nor a link stays behind.
+pub(crate) const SPECIAL: &str = "a socket, pipe or device cannot be copied";
+
 /// A person's own in one environment. All paths are relative to it; a folder stands for all that is in it.
 #[derive(Debug, Default)]
 pub(crate) struct Belongings {
@@ -28,6 +32,8 @@ pub(crate) struct Belongings {
     pub(crate) stuck: Vec<(PathBuf, &'static str)>,
     /// Files of distributions that are not as their RECORD says: a package's, and in the new environment as packaged.
     pub(crate) edited: Vec<PathBuf>,
+    /// Files of distributions: the package of today may bring fewer.
+    pub(super) claimed: Vec<Claimed>,
     /// What nothing can use, as the probe says, and what is left out for it.
     pub(crate) litter: Vec<PathBuf>,
 }
@@ -43,9 +49,20 @@ pub(crate) struct Own {
     pub(crate) files: u64,
 }
 
-/// What a RECORD says of a file, and when it was written.
+/// A file that a RECORD names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Claimed {
+    pub(super) path: PathBuf,
+    /// The name of the folder with that RECORD, which tells distribution and version.
+    pub(super) info: OsString,
+    /// Whether its bytes may be nowhere else: somebody has changed it, or no hash tells.
+    pub(super) is_own: bool,
+}
+
+/// What a RECORD says of a file, whose it is, and when it was written.
 struct Claim {
     entry: Entry,
+    info: OsString,
     since: Option<SystemTime>,
 }
 
@@ -63,7 +80,8 @@ pub(crate) fn belongings(venv: &Path, set: &PackageSet, spec: &Spec, litter: &[P
             search.entry(folder.join(entry.file_name()), &examined(&entry)?, &mut folders)?;
         }
     }
-    let Belongings { own, stuck, edited, .. } = &mut search.found;
+    let Belongings { own, stuck, edited, claimed, .. } = &mut search.found;
+    claimed.sort_by(|a, b| a.path.cmp(&b.path));
     own.sort_by(|a, b| a.from.cmp(&b.from));
     stuck.sort();
     edited.sort();
@@ -90,7 +108,7 @@ fn claims(venv: &Path) -> HashMap<PathBuf, Claim> {
             for entry in record(&info).unwrap_or_default() {
                 let path = normal(&venv.join(&site).join(&entry.path));
                 if let Ok(relative) = path.strip_prefix(venv) {
-                    claims.insert(relative.to_owned(), Claim { entry, since });
+                    claims.insert(relative.to_owned(), Claim { entry, info: info.file_name().unwrap_or_default().to_owned(), since });
                 }
             }
         }
@@ -138,8 +156,10 @@ struct Search<'a> {
 impl Search<'_> {
     fn entry(&mut self, path: PathBuf, meta: &Metadata, folders: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         if let Some(claim) = self.claims.get(&path) {
-            if is_edited(&self.venv.join(&path), meta, claim) {
-                self.found.edited.push(path);
+            let is_edited = is_edited(&self.venv.join(&path), meta, claim);
+            self.found.edited.extend(is_edited.then(|| path.clone()));
+            if !is_bytecode(&path) && !path.iter().any(|name| name == claim.info) {
+                self.found.claimed.push(Claimed { path, info: claim.info.clone(), is_own: is_edited || claim.entry.hash.is_empty() });
             }
         } else if self.litter.contains(&self.venv.join(&path)) {
             self.found.litter.push(path);
@@ -165,7 +185,7 @@ impl Search<'_> {
     fn own(&mut self, path: PathBuf, meta: &Metadata) -> anyhow::Result<()> {
         let contents = contents(&self.venv.join(&path), meta)?;
         let special = contents.special.iter().filter_map(|path| path.strip_prefix(self.venv).ok());
-        self.found.stuck.extend(special.map(|path| (path.to_owned(), "a socket, pipe or device cannot be copied")));
+        self.found.stuck.extend(special.map(|path| (path.to_owned(), SPECIAL)));
         let in_site = path.iter().any(|name| name == "site-packages");
         let is_nothing = meta.is_dir() && (contents.is_derived || in_site && contents.files == 0);
         if is_nothing || !meta.is_dir() && contents.files == 0 {
@@ -201,7 +221,7 @@ impl Search<'_> {
 
 /// Whether a file was changed since it was installed; only one that is not older than its RECORD, or of another size, is read.
 fn is_edited(path: &Path, meta: &Metadata, claim: &Claim) -> bool {
-    let Claim { entry, since } = claim;
+    let Claim { entry, since, .. } = claim;
     let is_newer = meta.modified().ok().zip(*since).is_none_or(|(modified, since)| modified >= since);
     let is_suspect = meta.is_file() && !entry.hash.is_empty() && (is_newer || entry.size.is_some_and(|size| size != meta.len()));
     is_suspect && entry.hash.starts_with("sha256=") && carry::hash(path).is_ok_and(|hash| hash != entry.hash)

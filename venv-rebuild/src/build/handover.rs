@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use contract::path::shown;
 
-use super::belongings::{Belongings, Own, is_bytecode, listed};
+use super::belongings::{Belongings, Claimed, Own, is_bytecode, listed};
 use super::dist::{Dist, installed};
 use super::makers::ACTIVATE;
 use super::set::{PackageSet, is_seed};
@@ -25,6 +25,8 @@ pub(crate) struct Carried {
     pub(crate) paths: Vec<PathBuf>,
     /// Packaged files that somebody had changed, and that are as packaged now.
     pub(crate) restored: Vec<PathBuf>,
+    /// Files that their packages do not bring any more.
+    pub(crate) dropped: Vec<PathBuf>,
     /// Where a package has brought another file to the same place.
     pub(crate) collisions: Vec<PathBuf>,
 }
@@ -39,6 +41,7 @@ pub(crate) fn hand_over(belongings: &Belongings, set: &PackageSet, old: &Path, n
     let stale = stale_roots(old)?;
     let mut handover = Handover { set, old, new, carried: &mut carried };
     belongings.own.iter().try_for_each(|own| handover.own(own))?;
+    belongings.claimed.iter().try_for_each(|claimed| handover.claimed(claimed))?;
     handover.activates(&stale)?;
     relocate::rewrite(new, &stale.iter().map(AsRef::as_ref).collect::<Vec<&Path>>(), old)?;
     let is_as_packaged = |path: &&PathBuf| new.join(path).symlink_metadata().is_ok() && !is_same(&old.join(path), &new.join(path));
@@ -106,6 +109,28 @@ impl Handover<'_> {
         Ok(())
     }
 
+    /// What the package of today does not bring: of the same version its changed files are carried over, and the others named; of another
+    /// version, or none, the changed ones are named.
+    fn claimed(&mut self, claimed: &Claimed) -> anyhow::Result<()> {
+        if self.new.join(&claimed.path).symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        let (old, new) = (site_packages(self.old), site_packages(self.new));
+        let inside = old.first().zip(new.first()).and_then(|(old, new)| Some(new.join(claimed.path.strip_prefix(old).ok()?)));
+        let to = inside.unwrap_or_else(|| claimed.path.clone());
+        if self.new.join(&to).symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        let is_there = old == new && new.iter().any(|site| self.new.join(site).join(&claimed.info).exists());
+        match claimed.is_own {
+            true if is_there => return self.own(&Own { from: claimed.path.clone(), to, files: 1 }),
+            // Whoever seeds pip gives its scripts names of his own.
+            false if !is_there || is_of_a_seed(&claimed.info) => {}
+            _ => self.carried.dropped.push(claimed.path.clone()),
+        }
+        Ok(())
+    }
+
     /// The distribution of the new environment that has brought this file.
     fn owner(&self, path: &Path) -> Option<Dist> {
         let names = |info: &Path, site: &Path| record(info).unwrap_or_default().iter().any(|entry| normal(&site.join(&entry.path)) == path);
@@ -148,6 +173,10 @@ impl Handover<'_> {
         let gone = old.iter().filter(|site| !new.contains(site));
         gone.filter_map(|site| site.to_str()).any(|site| text.windows(site.len()).any(|window| window == site.as_bytes()))
     }
+}
+
+fn is_of_a_seed(info: &OsStr) -> bool {
+    info.to_str().and_then(|info| info.split_once('-')).is_some_and(|(name, _)| is_seed(name))
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {

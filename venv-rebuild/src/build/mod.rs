@@ -37,7 +37,7 @@ use std::process::Command;
 
 use contract::child::Finished;
 
-pub(crate) use belongings::{Belongings, belongings};
+pub(crate) use belongings::{Belongings, SPECIAL, belongings};
 pub(crate) use create::{Built, create};
 pub(crate) use handover::hand_over;
 pub(crate) use interpreter::Interpreter;
@@ -45,7 +45,7 @@ pub(crate) use makers::hides_all;
 pub(crate) use options::{Installer, Options};
 pub(crate) use ours::{Untrusted, breach_of_environment};
 pub(crate) use pin::Pin;
-pub(crate) use reinstall::reinstall;
+pub(crate) use reinstall::{reinstall, replaced};
 pub(crate) use seed::seed_pip;
 pub(crate) use set::{PackageSet, Source, package_set};
 pub(crate) use spec::{Spec, spec};

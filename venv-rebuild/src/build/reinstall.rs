@@ -45,6 +45,19 @@ pub(crate) fn reinstall(clone: &Path, final_path: &Path, packages: &[Package], s
     Ok(failed)
 }
 
+/// What installing these again takes away and brings, as far as their RECORDs tell, relative to `venv`.
+pub(crate) fn replaced(venv: &Path, packages: &[Package]) -> Vec<PathBuf> {
+    let remains = Remains::of(venv);
+    let Some(library) = remains.library() else { return Vec::new() };
+    let is_meant = |dist: &Dist| packages.iter().any(|package| normalised(&package.name).is_ok_and(|name| name == dist.name));
+    let mut paths = Vec::new();
+    for dist in installed(&library.packages).0.into_iter().filter(is_meant) {
+        paths.extend(record(&dist.info).unwrap_or_default().iter().map(|entry| layout::normal(&library.packages.join(&entry.path))));
+        paths.push(dist.info);
+    }
+    paths.iter().filter_map(|path| path.strip_prefix(venv).ok()).map(Path::to_owned).collect()
+}
+
 /// As the distribution says where it came from, else the version that the finding names.
 fn pin(venv: &Path, package: &Package, dists: &[Dist]) -> anyhow::Result<Pin> {
     let name = normalised(&package.name)?;
