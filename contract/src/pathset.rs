@@ -1,11 +1,16 @@
 //! Path sets: plain files of globs, one a line, that several tools read. `#` starts a comment, `~/` is the home folder, `!` takes out again.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use glob::Pattern;
 
 use crate::path::shown;
+
+/// In bytes. A larger file is no path set, and one that never ends none either.
+const LARGEST: u64 = 16 << 20;
 
 /// A path set, expanded.
 #[derive(Debug, Default)]
@@ -32,15 +37,23 @@ pub fn read(file: &Path) -> anyhow::Result<PathSet> {
 /// # Errors
 /// The file cannot be read.
 pub fn read_what_is_sound(file: &Path) -> anyhow::Result<(PathSet, Vec<anyhow::Error>)> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the path set {}", shown(file)))?;
+    let text = text(file).with_context(|| format!("cannot read the path set {}", shown(file)))?;
     let (mut set, mut malformed) = (PathSet::default(), Vec::new());
-    for (number, line) in text.lines().enumerate() {
+    // Some editors begin a file with a mark of its encoding.
+    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim();
         if !line.is_empty() && !line.starts_with('#') {
             malformed.extend(set.take(line).with_context(|| format!("{} line {}", shown(file), number + 1)).err());
         }
     }
     Ok((set, malformed))
+}
+
+fn text(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    anyhow::ensure!(text.len() as u64 <= LARGEST, "it is larger than {} MiB", LARGEST >> 20);
+    Ok(text)
 }
 
 impl PathSet {
@@ -96,12 +109,17 @@ mod tests {
             fs::create_dir_all(root.join("agents").join(name).join(".venv")).unwrap();
         }
         let set = root.join("set");
-        let text = format!("# seed\n{0}/agents/**/.venv\n!{0}/agents/b/*\n\n{0}/none/*\n", root.display());
+        let text = format!("\u{feff}# seed\n{0}/agents/**/.venv\n!{0}/agents/b/*\n\n{0}/none/*\n", root.display());
         crate::replace::write(&set, text.as_bytes()).unwrap();
         let PathSet { paths, empty, excluded } = read(&set).unwrap();
         assert_eq!(paths, [root.join("agents/a/.venv"), root.join("agents/c/.venv")]);
         assert_eq!(empty, [format!("{}/none/*", root.display())]);
         assert!(excluded[0].matches_path(&root.join("agents/b/.venv/bin")));
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_no_path_set() {
+        assert!(format!("{:#}", read(Path::new("/dev/zero")).unwrap_err()).contains("larger than 16 MiB"));
     }
 
     #[test]
