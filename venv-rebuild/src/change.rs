@@ -213,10 +213,9 @@ impl<'a, 's> Change<'a, 's> {
         };
         let Filled { missing, stuck, said, detail: more } = filled;
         let is_stuck = !stuck.is_empty() && !self.session.options.leave_behind;
-        let refusal = if is_stuck { Ok(Some(Refusal::Stuck(stuck))) } else { self.means.disturbed(root) };
-        if let Some(attempt) = refusal.map(|refusal| refusal.map(Attempt::Refused)).transpose() {
+        if let Some(refusal) = if is_stuck { Some(Refusal::Stuck(stuck)) } else { self.means.in_use(root) } {
             swap::remove(&aside).map_err(|e| e.context(Stuck))?;
-            return attempt;
+            return Ok(Attempt::Refused(refusal));
         }
         for said in said {
             words.past(&said);
@@ -256,11 +255,21 @@ impl<'a, 's> Change<'a, 's> {
     /// The verdict on the new tree; else why it is not kept. `old` is where the old one stands.
     fn verified(&self, rungs: &Rungs, before: &Probe, missing: &[(String, String)], old: &Path) -> anyhow::Result<Result<Probe, Attempt>> {
         // Somebody may have come between the last look and the exchange.
-        if let Some(refusal) = self.means.disturbed(old)? {
+        if let Some(refusal) = self.means.in_use(old) {
             return Ok(Err(Attempt::Refused(refusal)));
         }
         let deep = before.level == Level::Deep || rungs.contains(&Repair::Packages) || rungs.contains(&Repair::Rebuild);
-        let after = patient::judge(&self.patient.root, deep)?;
+        let traces = self.means.traces()?;
+        let (changed, after) = thread::scope(|scope| {
+            let changed = scope.spawn(|| traces.changed(old));
+            let after = patient::judge(&self.patient.root, deep);
+            (changed.join().unwrap_or_else(|panic| panic::resume_unwind(panic)), after)
+        });
+        let changed = changed?;
+        if !changed.is_empty() && !self.session.options.even_in_use {
+            return Ok(Err(Attempt::Refused(Refusal::Changed(changed))));
+        }
+        let after = after?;
         let damaged = after.faults.iter().any(|fault| fault.repair == Some(Repair::Packages));
         // Less than all of it is better than what was there only where nothing of that worked.
         let works = after.status != Status::Unknown && !after.faults.iter().any(|fault| fault.severity == Some(Status::Broken));

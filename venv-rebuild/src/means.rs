@@ -224,19 +224,11 @@ impl<'a> Means<'a> {
         kept(&self.traces, || Traces::of(&self.patient.root))
     }
 
-    /// Who has come to use the environment since, and what was written to it; `at` is where it stands by now.
-    ///
-    /// # Errors
-    /// A folder of the environment cannot be read.
-    pub(crate) fn disturbed(&self, at: &Path) -> anyhow::Result<Option<Refusal>> {
+    /// Who has come to use the environment since; `at` is where it stands by now.
+    pub(crate) fn in_use(&self, at: &Path) -> Option<Refusal> {
         let even_in_use = self.options.even_in_use;
         // Whoever started it by its name is seen by that, wherever it is moved.
-        let refusal = refuse::disturbing(&self.patient.root, even_in_use).or_else(|| refuse::disturbing(at, even_in_use));
-        if refusal.is_some() || even_in_use {
-            return Ok(refusal);
-        }
-        let changed = self.traces()?.changed(at)?;
-        Ok((!changed.is_empty()).then_some(Refusal::Changed(changed)))
+        refuse::disturbing(&self.patient.root, even_in_use).or_else(|| refuse::disturbing(at, even_in_use))
     }
 
     /// What these rungs do, for a person and for a program.
