@@ -44,6 +44,18 @@ pub(crate) enum Care {
     /// What the store has is read back first, and added again where it is damaged: something is about to be replaced for which this
     /// snapshot is the only way back.
     Proof,
+    /// The same of a few files, which are read sooner than what is remembered of all others.
+    ProofOfFew,
+}
+
+impl Care {
+    fn remembers(self) -> bool {
+        matches!(self, Self::Usual | Self::Proof)
+    }
+
+    fn proves(self) -> bool {
+        matches!(self, Self::Proof | Self::ProofOfFew)
+    }
 }
 
 /// What could not be held as it should be.
@@ -96,12 +108,12 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &R
     let walk = Walk::new(request, store, &progress);
     let ((found, mut troubles), (contents, mut cache)) = rayon::join(
         || walk.run(&paths),
-        || rayon::join(|| store.open_contents(), || if care == Care::Rehash { Cache::default() } else { Cache::load(&store.cache()) }),
+        || rayon::join(|| store.open_contents(), || if care.remembers() { Cache::load(&store.cache()) } else { Cache::default() }),
     );
     // What is sealed shares nothing with what is not, and leaves no hash outside.
     let open = recipients.is_empty();
     let contents = if open { contents? } else { Contents::none() };
-    let contents = if care == Care::Proof { contents.proving() } else { contents };
+    let contents = if care.proves() { contents.proving() } else { contents };
     anyhow::ensure!(!signal::interrupted(), "interrupted");
     room(store, &found, &cache, &contents)?;
 
@@ -114,7 +126,7 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &R
     };
     troubles.extend(more);
     let grown = pack.finish()?;
-    if open {
+    if open && care != Care::ProofOfFew {
         let seen: Vec<&Path> = found.iter().map(|found| found.path.as_path()).collect();
         cache.forget_gone(&paths, &seen);
         // Without it the next snapshot reads more, and that is all.

@@ -277,7 +277,8 @@ impl Restore<'_> {
             return Ok(());
         }
         let mut request = Request::default();
-        if touched.len() <= NAMED {
+        let few = touched.len() <= NAMED;
+        if few {
             // With the other names of what goes, so that they can be names of one file again.
             let of_many =
                 |step: &&Step<'_>| step.before.as_ref().filter(|live| live.kind == Kind::File && live.names > 1).map(|live| live.identity);
@@ -290,7 +291,7 @@ impl Restore<'_> {
         }
         let description = Some(format!("before restoring {}", self.manifest.header.id));
         let words = Words { description, label: Some(SAFETY.to_owned()), recipients: self.recipients.clone() };
-        let (header, captured) = create::make(self.store, &request, words, Care::Proof)?;
+        let (header, captured) = create::make(self.store, &request, words, if few { Care::ProofOfFew } else { Care::Proof })?;
         // Of a folder that only gets another mode or time, what is in it stays.
         let goes =
             |step: &Step<'_>, path: &Path| if step.change == Change::Traits { path == step.path } else { path.starts_with(&step.path) };
