@@ -19,7 +19,7 @@ use crate::links::Linked;
 use crate::means::{Means, ladder_detail, verb};
 use crate::patch::{Patch, Unsaved};
 use crate::patient::{self, Patient};
-use crate::refuse::Refusal;
+use crate::refuse::{self, Refusal};
 use crate::session::{Force, Session, Standing, Told, took};
 use crate::tree::{self, Filled};
 use crate::{backup, stamp, swap};
@@ -212,8 +212,9 @@ impl<'a, 's> Change<'a, 's> {
             }
         };
         let Filled { missing, stuck, said, detail: more } = filled;
+        let even_in_use = self.session.options.even_in_use;
         let is_stuck = !stuck.is_empty() && !self.session.options.leave_behind;
-        if let Some(refusal) = if is_stuck { Some(Refusal::Stuck(stuck)) } else { self.means.in_use(root) } {
+        if let Some(refusal) = if is_stuck { Some(Refusal::Stuck(stuck)) } else { refuse::disturbing(&[root], even_in_use) } {
             swap::remove(&aside).map_err(|e| e.context(Stuck))?;
             return Ok(Attempt::Refused(refusal));
         }
@@ -254,19 +255,19 @@ impl<'a, 's> Change<'a, 's> {
 
     /// The verdict on the new tree; else why it is not kept. `old` is where the old one stands.
     fn verified(&self, rungs: &Rungs, before: &Probe, missing: &[(String, String)], old: &Path) -> anyhow::Result<Result<Probe, Attempt>> {
-        // Somebody may have come between the last look and the exchange.
-        if let Some(refusal) = self.means.in_use(old) {
+        let deep = before.level == Level::Deep || rungs.contains(&Repair::Packages) || rungs.contains(&Repair::Rebuild);
+        let (traces, root, even_in_use) = (self.means.traces()?, &self.patient.root, self.session.options.even_in_use);
+        // Somebody may have come between the last look and the exchange. Whoever started it by its name is seen by that.
+        if let Some(refusal) = refuse::disturbing(&[root, old], even_in_use) {
             return Ok(Err(Attempt::Refused(refusal)));
         }
-        let deep = before.level == Level::Deep || rungs.contains(&Repair::Packages) || rungs.contains(&Repair::Rebuild);
-        let traces = self.means.traces()?;
         let (changed, after) = thread::scope(|scope| {
             let changed = scope.spawn(|| traces.changed(old));
-            let after = patient::judge(&self.patient.root, deep);
+            let after = patient::judge(root, deep);
             (changed.join().unwrap_or_else(|panic| panic::resume_unwind(panic)), after)
         });
         let changed = changed?;
-        if !changed.is_empty() && !self.session.options.even_in_use {
+        if !changed.is_empty() && !even_in_use {
             return Ok(Err(Attempt::Refused(Refusal::Changed(changed))));
         }
         let after = after?;

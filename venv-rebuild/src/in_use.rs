@@ -12,7 +12,7 @@ pub(crate) struct User {
     pub(crate) by: &'static str,
 }
 
-/// Says who uses the folder `root`: by the program that runs, a mapped library, an open file, the current folder, `VIRTUAL_ENV`, or, in a
+/// Says who uses one of the folders `trees`: by the program that runs, a mapped library, an open file, the current folder, `VIRTUAL_ENV`, or, in a
 /// process of the interpreter that the environment is made with, any other variable.
 ///
 /// Only the first two are a hindrance in our own ancestors and neighbours in the pipeline: who activated the environment, or stands in it,
@@ -20,9 +20,9 @@ pub(crate) struct User {
 ///
 /// # Errors
 /// The system does not tell: then nobody can say that it is free.
-pub(crate) fn users(root: &Path) -> io::Result<Vec<User>> {
-    let mut roots = vec![root.to_owned()];
-    roots.extend(root.canonicalize().ok().filter(|real| real != root));
+pub(crate) fn users(trees: &[&Path]) -> io::Result<Vec<User>> {
+    let mut roots: Vec<PathBuf> = trees.iter().map(|tree| (*tree).to_owned()).collect();
+    roots.extend(trees.iter().filter_map(|tree| tree.canonicalize().ok().filter(|real| real != tree)));
     system::users(&roots, false)
 }
 
@@ -222,7 +222,7 @@ mod tests {
         while !std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap().contains(") S ") {
             std::thread::yield_now();
         }
-        let users = users(&root).unwrap();
+        let users = users(&[&root]).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         users.into_iter().filter(|user| user.pid == i32::try_from(child.id()).unwrap()).map(|user| user.by).collect()

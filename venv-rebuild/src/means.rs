@@ -224,13 +224,6 @@ impl<'a> Means<'a> {
         kept(&self.traces, || Traces::of(&self.patient.root))
     }
 
-    /// Who has come to use the environment since; `at` is where it stands by now.
-    pub(crate) fn in_use(&self, at: &Path) -> Option<Refusal> {
-        let even_in_use = self.options.even_in_use;
-        // Whoever started it by its name is seen by that, wherever it is moved.
-        refuse::disturbing(&self.patient.root, even_in_use).or_else(|| refuse::disturbing(at, even_in_use))
-    }
-
     /// What these rungs do, for a person and for a program.
     ///
     /// # Errors

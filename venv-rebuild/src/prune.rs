@@ -139,7 +139,7 @@ fn remove(session: &Session<'_>, matter: &Matter, backup: &Path) -> anyhow::Resu
     };
     let venv = backup::backup_of(backup).context("it is not named as a backup")?;
     let _lock = force.lock(&venv)?;
-    if let Some(refusal) = refuse::disturbing(backup, session.options.even_in_use) {
+    if let Some(refusal) = refuse::disturbing(&[backup], session.options.even_in_use) {
         return session.tell(matter, &said(Outcome::Skipped, refusal.text()), Standing::Ill);
     }
     let mut others = trees(&venv)?;

@@ -96,20 +96,22 @@ pub(crate) fn swap(venv: &Path, even_in_use: bool, even_project: bool) -> Option
     if !strange.is_empty() && !even_project {
         return Some(Refusal::Project(strange));
     }
-    disturbing(venv, even_in_use)
+    disturbing(&[venv], even_in_use)
 }
 
-/// Refuses to move a tree that somebody uses, or in which something else is mounted: a mount would move along, and its service with it.
-pub(crate) fn disturbing(tree: &Path, even_in_use: bool) -> Option<Refusal> {
-    match mounts::below(tree) {
-        Err(e) => return Some(Refusal::Unseen(format!("cannot see which file systems are mounted: {e}"))),
-        Ok(mounts) if !mounts.is_empty() => return Some(Refusal::Mounted(mounts)),
-        Ok(_) => {}
+/// Refuses to move trees that somebody uses, or in which something else is mounted: a mount would move along, and its service with it.
+pub(crate) fn disturbing(trees: &[&Path], even_in_use: bool) -> Option<Refusal> {
+    for tree in trees {
+        match mounts::below(tree) {
+            Err(e) => return Some(Refusal::Unseen(format!("cannot see which file systems are mounted: {e}"))),
+            Ok(mounts) if !mounts.is_empty() => return Some(Refusal::Mounted(mounts)),
+            Ok(_) => {}
+        }
     }
     if even_in_use {
         return None;
     }
-    match users(tree) {
+    match users(trees) {
         Err(e) => Some(Refusal::Unseen(format!("cannot see which processes use it: {e}; pass --in-use=replace if none does"))),
         Ok(users) => (!users.is_empty()).then_some(Refusal::InUse(users)),
     }

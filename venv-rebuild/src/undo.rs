@@ -83,11 +83,10 @@ fn one(session: &Session<'_>, state: &Path, matter: &Matter, root: &Path, to: Op
     };
     let _lock = force.lock(root)?;
     let way = way(state, root, to)?;
-    if let Way::Backup(backup) = &way {
-        let disturbing = |tree: &Path| refuse::disturbing(tree, session.options.even_in_use);
-        if let Some(refusal) = disturbing(root).or_else(|| disturbing(backup)) {
-            return session.tell(matter, &said(Outcome::Skipped, refusal.text()), Standing::Ill);
-        }
+    if let Way::Backup(backup) = &way
+        && let Some(refusal) = refuse::disturbing(&[root, backup], session.options.even_in_use)
+    {
+        return session.tell(matter, &said(Outcome::Skipped, refusal.text()), Standing::Ill);
     }
     let _hold = signal::hold()?;
     let step = match &way {
