@@ -126,8 +126,27 @@ fn a_change_that_was_built_upon_is_not_taken_back() {
     std::os::unix::fs::symlink("/usr/bin/env", &link).unwrap();
     let was = ward::contents(&venv);
     let data = ward::told(&undo(&sandbox, &["--force"], &venv).code(1), "undo", "failed");
-    assert!(data["text"].as_str().unwrap().contains("can be taken back"), "{data}");
+    assert!(data["text"].as_str().unwrap().contains("is not taken back: its files were changed since"), "{data}");
     ward::same(&was, &ward::contents(&venv));
+}
+
+#[test]
+fn the_newest_change_decides_and_no_older_one_in_its_place() {
+    let sandbox = Sandbox::new();
+    let venv = dead(&sandbox);
+    let rebuilt = ward::told(&ward::force(&sandbox, &["--full"], &venv).code(0), "rebuild", "done");
+    ward::kill(&venv);
+    ward::told(&ward::force(&sandbox, &[], &venv).code(0), "relink", "done");
+    // Somebody points it elsewhere by hand.
+    let python = venv.join("bin/python");
+    let real = python.canonicalize().unwrap();
+    fs::remove_file(&python).unwrap();
+    symlink(real, &python).unwrap();
+    let before = ward::contents(&venv);
+    let refused = undo(&sandbox, &["--force"], &venv).code(1).text();
+    assert!(refused.contains("its files were changed since; --to names another"), "{refused}");
+    ward::same(&before, &ward::contents(&venv));
+    undo(&sandbox, &["--force", "--to", rebuilt["undo"].as_str().unwrap()], &venv).code(0).ok();
 }
 
 #[test]

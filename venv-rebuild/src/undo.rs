@@ -45,6 +45,14 @@ impl Way {
         }
     }
 
+    /// Whether taking it back loses nothing: what is exchanged is kept.
+    fn is_untouched(&self) -> bool {
+        match self {
+            Self::Backup(_) => true,
+            Self::Patch(patch) => patch.is_untouched(),
+        }
+    }
+
     fn text(&self) -> String {
         match self {
             Self::Backup(path) => format!("exchange it with {}", shown(path)),
@@ -150,15 +158,24 @@ fn way(state: &Path, root: &Path, to: Option<&str>) -> anyhow::Result<Way> {
     anyhow::ensure!(root.is_dir(), "there is no environment at {}; a backup of it can be renamed to that", shown(root));
     let backups = backup::backups(root)?.into_iter().map(Way::Backup);
     let patches = patch::all(state)?.into_iter().filter(|patch| patch.venv.as_path() == root);
-    // One whose files were changed since would lose that change.
-    let mut ways: Vec<Way> = backups.chain(patches.filter(Patch::is_untouched).map(Way::Patch)).collect();
+    let mut ways: Vec<Way> = backups.chain(patches.map(Way::Patch)).collect();
     ways.sort_by_key(Way::id);
-    match to {
+    let way = match to {
         Some(name) => ways
             .into_iter()
             .find(|way| way.is_called(name))
-            .with_context(|| format!("{} has no backup or change called {name}", shown(root))),
-        None => ways.pop().with_context(|| format!("nothing that venv-rebuild did to {} can be taken back", shown(root))),
+            .with_context(|| format!("{} has no backup or change called {name}", shown(root)))?,
+        None => ways.pop().with_context(|| format!("nothing that venv-rebuild did to {} can be taken back", shown(root)))?,
+    };
+    match &way {
+        // To go on to an older one unasked would lose that, and more.
+        Way::Patch(Patch { id, verb, .. }) if !way.is_untouched() => {
+            anyhow::bail!(
+                "the change `{verb}` ({id}) of {} is not taken back: its files were changed since; --to names another",
+                shown(root)
+            )
+        }
+        _ => Ok(way),
     }
 }
 
