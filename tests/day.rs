@@ -170,6 +170,15 @@ fn on_a_day_on_which_nothing_is_there_no_old_one_goes() {
     fs::rename(sandbox.work("away"), &data).unwrap();
     day(&sandbox, &[], &[&data.display().to_string()]).code(0).ok();
     assert_eq!(snapshots(&sandbox).len(), 3, "the old one has gone, and a new one has come");
+
+    // Nor where nothing at all is there.
+    let empty = Sandbox::new();
+    age(&empty, &create(&empty, &[&"--label", &"auto-daily", &"/etc/passwd"]), "2026-01-01T00:00:00.000Z");
+    create(&empty, &[&"--label", &"auto-daily", &"/etc/passwd"]);
+    fs::create_dir_all(empty.work("project")).unwrap();
+    let text = day(&empty, &[], &[]).code(2).text();
+    assert!(text.contains("what should be there is not, so no old snapshots were removed"), "{text}");
+    assert_eq!(snapshots(&empty).len(), 3);
 }
 
 #[test]
