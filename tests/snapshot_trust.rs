@@ -80,6 +80,18 @@ fn the_way_back_is_whole_though_the_store_is_not() {
 }
 
 #[test]
+fn an_export_that_breaks_off_says_what_is_damaged() {
+    let sandbox = Sandbox::new();
+    let thing = sandbox.work("thing");
+    file(&thing, "content".repeat(1000));
+    let id = create(&sandbox, &[&thing]);
+    let pack = store(&sandbox).join(format!("packs/{id}.tar.zst"));
+    fs::OpenOptions::new().write(true).open(&pack).unwrap().write_all_at(b"gone", 20).unwrap();
+    let said = ran(&sandbox, 2, &[&"export", &id]).stderr;
+    assert!(said.contains("cannot export") && !said.contains("standard output"), "{said}");
+}
+
+#[test]
 fn a_pack_that_was_cut_off_is_no_place_to_share() {
     let sandbox = Sandbox::new();
     let thing = sandbox.work("thing");

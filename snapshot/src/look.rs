@@ -46,19 +46,11 @@ pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
 /// # Errors
 /// There is no such snapshot, or it is damaged.
 pub(crate) fn show(out: &mut Output, store: &Store, name: &str, paths: &[PathBuf]) -> anyhow::Result<Exit> {
-    let mut manifest = named(store, name)?;
+    let manifest = named(store, name)?;
     let paths = paths.iter().map(|path| held(&manifest, path)).collect::<anyhow::Result<Vec<_>>>()?;
-    manifest.narrow(&paths);
-    let Manifest { header, entries } = manifest;
-    let missing = paths.iter().find(|path| !entries.iter().any(|entry| entry.path.as_path().starts_with(path)));
-    anyhow::ensure!(
-        missing.is_none(),
-        "the snapshot {} holds nothing at {}",
-        header.id,
-        missing.map(|path| shown(path)).unwrap_or_default()
-    );
-    summary::emit(out, store, &header, summary::pinned(store).contains(&header.id), &summary::Made::default())?;
-    for entry in &entries {
+    let (header, entries) = (&manifest.header, manifest.below(&paths)?);
+    summary::emit(out, store, header, summary::pinned(store).contains(&header.id), &summary::Made::default())?;
+    for entry in entries {
         let data = serde_json::to_value(entry).context("cannot render an entry")?;
         let mut data = if let serde_json::Value::Object(data) = data { data } else { serde_json::Map::new() };
         data.remove("path");

@@ -78,7 +78,7 @@ fn recovered(out: &mut Output, store: &Store, options: &store::Options, acts: bo
         return restore::recover(out, store, &options.state);
     }
     if !store.is_restoring() {
-        out.hint("a restore was interrupted, and is in the middle of its work; `snapshot recover` takes it back");
+        out.hint("a restore was interrupted in the middle of its work; `snapshot recover` ends it");
     }
     Ok(true)
 }

@@ -352,6 +352,8 @@ mod tests {
         assert_eq!(kept(&Policy { daily: 2, ..Policy::default() }, &TIMES), ["2", "4"]);
         assert_eq!(kept(&Policy { monthly: 9, ..Policy::default() }, &TIMES), ["0", "4"]);
         assert_eq!(kept(&Policy { within: Some(Duration::from_hours(4)), ..Policy::default() }, &TIMES), ["3", "4"]);
+        let ahead = kept(&Policy { within: Some(Duration::from_hours(4)), ..Policy::default() }, &["2026-11-24T13:00:00.000Z"]);
+        assert_eq!(ahead, ["0"], "a clock that was ahead makes nothing old");
         assert!(kept(&Policy::default(), &TIMES).is_empty() && Policy::default().is_empty());
     }
 

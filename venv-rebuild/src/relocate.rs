@@ -157,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_larger_than_memory_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let venv = folder.path().join(".venv");
+        for name in ["app", "script"] {
+            write(&venv.join("bin").join(name), "#!/old/.venv/bin/python\n");
+        }
+        fs::OpenOptions::new().write(true).open(venv.join("bin/app")).unwrap().set_len(LONGEST + 1).unwrap();
+        let edits = edits(&venv, &[Path::new("/old/.venv")], &venv).unwrap();
+        assert_eq!(edits.iter().map(|edit| edit.path.as_path()).collect::<Vec<_>>(), [Path::new("bin/script")]);
+    }
+
+    #[test]
     fn a_moved_environment_says_where_it_is_and_its_record_agrees() {
         let folder = tempfile::tempdir().unwrap();
         let venv = folder.path().join("new place/.venv");

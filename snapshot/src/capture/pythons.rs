@@ -25,6 +25,7 @@ pub(crate) fn is_config(path: &Path) -> bool {
 
 /// What `pyvenv.cfg` says: `version` of venv, `version_info` of uv and virtualenv.
 pub(crate) fn describe(environment: &Path) -> Python {
+    // One that cannot be read tells no version; where it is to be kept, that is said of the file.
     let text = fs::read_to_string(environment.join(CONFIG)).unwrap_or_default();
     let values = text.lines().filter_map(|line| line.split_once('='));
     let version =

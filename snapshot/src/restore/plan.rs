@@ -96,7 +96,7 @@ impl<'a> Plan<'a> {
 /// # Errors
 /// A path cannot be looked at, nothing was asked for that the snapshot has, or a folder stands where a file was and may not go.
 pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyhow::Result<Plan<'a>> {
-    let entries = wish.selected()?;
+    let entries = wish.manifest.below(&wish.paths)?;
     let none = wish.no_folders(&entries, ground)?;
     let step = |entry: &&'a Entry| wish.step(entry, ground, &none).transpose();
     let mut steps = entries.par_iter().filter_map(step).collect::<anyhow::Result<Vec<_>>>()?;
@@ -183,18 +183,6 @@ fn nest(steps: &mut [Step<'_>]) {
 }
 
 impl<'a> Wish<'a> {
-    fn selected(&self) -> anyhow::Result<Vec<&'a Entry>> {
-        let all = &self.manifest.entries;
-        if self.paths.is_empty() {
-            return Ok(all.iter().collect());
-        }
-        for path in &self.paths {
-            let is_there = all.iter().any(|entry| entry.path.as_path().starts_with(path));
-            anyhow::ensure!(is_there, "the snapshot {} holds nothing at {}", self.manifest.header.id, shown(path));
-        }
-        Ok(all.iter().filter(|entry| self.paths.iter().any(|path| entry.path.as_path().starts_with(path))).collect())
-    }
-
     /// Where an entry goes: where its root really was, or below the folder that was named.
     pub(super) fn place(&self, path: &Path) -> anyhow::Result<PathBuf> {
         if self.to.is_some() {

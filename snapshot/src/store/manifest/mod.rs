@@ -5,7 +5,7 @@ mod file;
 
 use std::path::{Path, PathBuf};
 
-use contract::path::Subject;
+use contract::path::{Subject, shown};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::check::is_plain;
@@ -224,7 +224,20 @@ impl Manifest {
 }
 
 impl Manifest {
-    /// Leaves only what is at and below these paths; all where there is none.
+    /// What is at and below these paths; all where there is none.
+    ///
+    /// # Errors
+    /// Nothing is at one.
+    pub(crate) fn below(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<&Entry>> {
+        for path in paths {
+            let is_there = self.entries.iter().any(|entry| entry.path.as_path().starts_with(path));
+            anyhow::ensure!(is_there, "the snapshot {} holds nothing at {}", self.header.id, shown(path));
+        }
+        let is_meant = |entry: &&Entry| paths.is_empty() || paths.iter().any(|path| entry.path.as_path().starts_with(path));
+        Ok(self.entries.iter().filter(is_meant).collect())
+    }
+
+    /// Leaves only that.
     pub(crate) fn narrow(&mut self, paths: &[PathBuf]) {
         self.entries.retain(|entry| paths.is_empty() || paths.iter().any(|path| entry.path.as_path().starts_with(path)));
     }
