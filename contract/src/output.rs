@@ -1,11 +1,13 @@
 //! The stream that a tool writes: records on stdout, or the same records drawn by `report` where a person is looking.
 
 use std::io::{self, IsTerminal as _, Stdout, Write};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use rustix::process::Signal;
 use serde::Serialize;
 
 use crate::path::plain;
@@ -261,7 +263,8 @@ impl Output {
 /// done: then its own reader has gone.
 fn is_drawn(tool: &str, report: &mut Child) -> bool {
     let how = match report.wait() {
-        Ok(status) if status.success() => return true,
+        // It reads and draws on through a Ctrl-C, which the terminal sends to us both, and ends by it only then.
+        Ok(status) if status.success() || status.signal() == Some(Signal::INT.as_raw()) => return true,
         Ok(status) => status.to_string(),
         Err(e) => e.to_string(),
     };

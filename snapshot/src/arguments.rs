@@ -124,6 +124,8 @@ pub(crate) enum Command {
     Import {
         /// A folder with a manifest.json, or the folder of such folders
         folder: PathBuf,
+        #[command(flatten)]
+        seal: Seal,
     },
     /// Write a snapshot as a tar archive to standard output
     #[command(after_help = examples::EXPORT)]
@@ -189,6 +191,9 @@ pub(crate) struct Run {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     seal: Seal,
+    /// Run the command even if nothing is there yet at any of the paths
+    #[arg(long)]
+    pub(crate) absent: bool,
     /// Put everything back if the command fails
     #[arg(long)]
     rollback_on_failure: bool,
@@ -200,7 +205,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn request(&self) -> anyhow::Result<Request> {
         let mut request = Request::default();
-        self.paths.iter().try_for_each(|path| request.add(path))?;
+        self.paths.iter().try_for_each(|path| request.add_named(path))?;
         Ok(request)
     }
 
@@ -304,30 +309,21 @@ impl Create {
         self.words.split_at(usize::from(described))
     }
 
-    /// What may have been mistyped.
-    pub(crate) fn doubts(&self) -> Vec<String> {
-        let (description, paths) = self.divided();
-        let is_one_word = |word: &&PathBuf| !word.as_os_str().as_encoded_bytes().contains(&b' ');
-        let taken = description.iter().filter(is_one_word).map(|word| {
-            format!("`{}` is taken for the description, since nothing here is called so; --description says it plainly", shown(word))
-        });
-        taken.chain(paths.iter().filter(|path| is_missing(path)).map(|path| format!("nothing is there: {}", shown(path)))).collect()
+    /// What may have been meant for a path.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let word = self.divided().0.first().filter(|word| !word.as_os_str().as_encoded_bytes().contains(&b' '))?;
+        Some(format!("`{}` is taken for the description, since nothing here is called so; --description says it plainly", shown(word)))
     }
 
     /// What is asked for.
     ///
     /// # Errors
-    /// Nothing of it is there, or it cannot be read.
+    /// It cannot be read.
     pub(crate) fn request(&self) -> anyhow::Result<(Request, Words)> {
         let mut request = Request::default();
         let (description, paths) = self.divided();
-        let only_words = self.paths_from.is_empty() && !self.from_plan && !paths.is_empty();
-        anyhow::ensure!(
-            self.absent || !only_words || !paths.iter().all(|path| is_missing(path)),
-            "nothing is there at any of these paths, so there is nothing to keep; --absent keeps that"
-        );
         for path in paths {
-            if path.as_os_str() == "-" { request.add_stdin(|_| true)? } else { request.add(path)? }
+            if path.as_os_str() == "-" { request.add_stdin(|_| true)? } else { request.add_named(path)? }
         }
         if self.from_plan {
             request.add_stdin(has_remedy)?;
@@ -336,17 +332,13 @@ impl Create {
             request.add_set(set)?;
         }
         for glob in &self.exclude {
-            request.exclude(glob)?;
+            request.exclude_named(glob)?;
         }
         let word = description.first().map(|word| word.to_string_lossy().into_owned());
         let description = self.description.clone().or(word);
         let recipients = self.seal.recipients()?;
         Ok((request, Words { description, label: self.label.clone(), recipients }))
     }
-}
-
-fn is_missing(path: &Path) -> bool {
-    path.as_os_str() != "-" && path.symlink_metadata().is_err()
 }
 
 /// A path has a slash, or is there.

@@ -34,6 +34,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Wor
     let (header, captured) = make(store, request, words, care)?;
     report(out, &captured.troubles)?;
     warn_of_keys(out, &header, &captured);
+    request.idle().for_each(|glob| out.hint(&format!("--exclude left nothing out: nothing that was kept matches `{glob}`")));
     let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
     summary::emit(out, store, &header, false, &Made { took_ms, absent: captured.absent })?;
     Ok(Exit::Done)
@@ -44,7 +45,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Wor
 /// # Errors
 /// As [`run`].
 pub(crate) fn make(store: &Store, request: &Request, words: Words, care: Care) -> anyhow::Result<(Header, Captured)> {
-    anyhow::ensure!(!request.is_empty(), "nothing to hold: name paths, a path set with --paths-from, or `-` for standard input");
+    anyhow::ensure!(!request.is_empty(), "nothing to hold: neither the command line nor a path set nor standard input names a path");
     store.make()?;
     store.sweep()?;
     let _lock = store.share()?;

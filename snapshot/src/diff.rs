@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use contract::output::Output;
-use contract::path::Subject;
+use contract::path::{Subject, shown};
 use contract::record::About;
 use contract::run::Exit;
+use glob::Pattern;
 use serde::Serialize;
 
 use crate::capture::roots::Request;
 use crate::look::{held, named};
 use crate::store::Store;
 use crate::store::contents::Contents;
-use crate::store::manifest::{Entry, Kind, Manifest};
+use crate::store::manifest::{Entry, Header, Kind, Manifest};
 use crate::{capture, create, text_diff};
 
 /// The type of the record.
@@ -59,13 +60,21 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: &str, other: Option<&st
     let contents = store.contents()?;
     let texts = options.text.then_some(&contents);
     let paths = options.paths.iter().map(|path| held(&before, path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let insist = |after: &Manifest| {
+        let is_known =
+            |path: &Path| [&before, after].iter().any(|side| side.entries.iter().any(|entry| entry.path.as_path().starts_with(path)));
+        let unknown = paths.iter().find(|path| !is_known(path));
+        unknown.map_or(Ok(()), |path| Err(anyhow::anyhow!("nothing is at {} on either side", shown(path))))
+    };
     let differ = if let Some(other) = other {
         let mut after = named(store, other)?;
+        insist(&after)?;
         after.narrow(&paths);
         before.narrow(&paths);
         between(out, &before, &after, texts, |entry| text_diff::kept(entry, &contents))?
     } else {
         let (mut after, mut troubles) = now(store, &before, &contents)?;
+        insist(&after)?;
         after.narrow(&paths);
         before.narrow(&paths);
         // What could not be kept then is no news.
@@ -87,10 +96,12 @@ fn now(store: &Store, before: &Manifest, contents: &Contents) -> anyhow::Result<
     }
     before.header.excluded.iter().try_for_each(|glob| request.exclude_exactly(glob))?;
     let (entries, troubles) = capture::look(&request, store, contents)?;
-    Ok((Manifest { header: before.header.clone(), entries }, troubles))
+    let header = Header { partial: !troubles.is_empty(), ..before.header.clone() };
+    Ok((Manifest { header, entries }, troubles))
 }
 
-/// Writes a record for each path that differs between two snapshots, and says whether any does; `kept` reads what is on the other side.
+/// Writes a record for each path that both sides were to hold and that differs, and says whether any does; `kept` reads what is on the
+/// other side.
 pub(crate) fn between(
     out: &mut Output,
     before: &Manifest,
@@ -98,11 +109,12 @@ pub(crate) fn between(
     contents: Option<&Contents>,
     kept: impl Fn(&Entry) -> Option<Vec<u8>>,
 ) -> anyhow::Result<bool> {
-    let mut differ = false;
+    let (mut differ, mut unasked) = (false, 0);
+    let (old_scope, new_scope) = (Scope::of(before), Scope::of(after));
     let (mut old, mut new) = (before.entries.iter().peekable(), after.entries.iter().peekable());
     loop {
         let (was, is) = match (old.peek(), new.peek()) {
-            (None, None) => return Ok(differ),
+            (None, None) => break,
             (Some(_), None) => (old.next(), None),
             (None, Some(_)) => (None, new.next()),
             (Some(was), Some(is)) => match was.path.as_path().cmp(is.path.as_path()) {
@@ -114,6 +126,13 @@ pub(crate) fn between(
         let there = |entry: &&Entry| entry.kind != Kind::Absent;
         let (was, is) = (was.filter(there), is.filter(there));
         let Some(change) = change(was, is) else { continue };
+        let other = if change == Change::Added { &old_scope } else { &new_scope };
+        if let (Change::Added | Change::Removed, Some(entry)) = (change, was.or(is))
+            && !other.tells_of(entry.path.as_path())
+        {
+            unasked += 1;
+            continue;
+        }
         let diff = contents
             .filter(|_| change == Change::Modified)
             .and_then(|contents| text_diff::between(&text_diff::kept(was?, contents)?, &kept(is?)?));
@@ -121,6 +140,32 @@ pub(crate) fn between(
         let about = About { subject: Some(&subject), ..About::default() };
         out.emit(KIND, about, &Difference { change, before: was, after: is, diff })?;
         differ = true;
+    }
+    if unasked > 0 {
+        out.hint(&format!("not compared, since one side was not to hold them or could not see them: {unasked}"));
+    }
+    Ok(differ)
+}
+
+/// What a snapshot was to hold.
+struct Scope<'a> {
+    manifest: &'a Manifest,
+    excluded: Vec<Pattern>,
+}
+
+impl<'a> Scope<'a> {
+    fn of(manifest: &'a Manifest) -> Self {
+        Self { manifest, excluded: manifest.header.excluded.iter().filter_map(|glob| Pattern::new(glob).ok()).collect() }
+    }
+
+    /// Whether a path that it does not hold was not there.
+    fn tells_of(&self, path: &Path) -> bool {
+        let Some(root) = self.manifest.header.root_of(path) else { return false };
+        let below = || path.ancestors().take_while(|above| *above != root.path.as_path());
+        let is_left_out = below().any(|above| self.excluded.iter().any(|glob| glob.matches_path(above)));
+        let folder = path.ancestors().skip(1).find_map(|above| self.manifest.at(above));
+        let is_seen = folder.is_none_or(|folder| folder.kind != Kind::Folder || folder.complete);
+        !is_left_out && (is_seen || !self.manifest.header.partial)
     }
 }
 

@@ -72,15 +72,16 @@ struct OldVenv {
 ///
 /// # Errors
 /// There is none, or the store cannot be written. One that is damaged is an error record and hides no other.
-pub(crate) fn run(out: &mut Output, store: &Store, folder: &Path) -> anyhow::Result<Exit> {
+pub(crate) fn run(out: &mut Output, store: &Store, folder: &Path, recipients: &Recipients) -> anyhow::Result<Exit> {
     let folder = absolute(folder)?;
+    anyhow::ensure!(!folder.is_file(), "{} is a file; name the folder of the old snapshot", shown(&folder));
     let snapshots = snapshots(&folder)?;
     anyhow::ensure!(!snapshots.is_empty(), "there is no manifest.json in {} or in a folder in it", shown(&folder));
     store.make()?;
     store.sweep()?;
     let _lock = store.share()?;
     for snapshot in snapshots {
-        if let Err(e) = one(out, store, &snapshot) {
+        if let Err(e) = one(out, store, &snapshot, recipients) {
             let subject = Subject::from(&snapshot);
             out.error("import.failed", About { subject: Some(&subject), ..About::default() }, None, &format!("{e:#}"))?;
         }
@@ -97,7 +98,7 @@ fn snapshots(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-fn one(out: &mut Output, store: &Store, folder: &Path) -> anyhow::Result<()> {
+fn one(out: &mut Output, store: &Store, folder: &Path, recipients: &Recipients) -> anyhow::Result<()> {
     let path = folder.join("manifest.json");
     let text = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
     let old: Old = serde_json::from_slice(&text).with_context(|| format!("cannot understand {}", shown(&path)))?;
@@ -107,21 +108,28 @@ fn one(out: &mut Output, store: &Store, folder: &Path) -> anyhow::Result<()> {
         .filter(|name| names::is_id(name))
         .context("the folder of an old snapshot is called by its id")?;
     if store.manifest(id).exists() {
-        out.hint(&format!("{id} is in the store already"));
+        let is_partial = store.header(id).is_ok_and(|header| header.partial);
+        let again = format!(", though not whole; to import it once more, `snapshot delete {id} --force` first");
+        out.hint(&format!("{id} is in the store already{}", if is_partial { &again } else { "" }));
         return Ok(());
     }
-    let contents = store.contents()?;
-    let mut writer = Writer::create(&store.packs(), id, &Recipients::default())?;
+    let contents = if recipients.is_empty() { store.open_contents()? } else { Contents::none() };
+    let mut writer = Writer::create(&store.packs(), id, recipients)?;
     let gathered = gather(out, &old, folder, &contents, &mut writer);
     let (mut entries, partial) = match gathered {
         Ok(gathered) => gathered,
         Err(e) => return Err(writer.discard().err().unwrap_or(e)),
     };
+    if entries.is_empty() && partial {
+        writer.discard()?;
+        anyhow::bail!("nothing of it can be read, so it is not imported");
+    }
     let added = writer.finish()?;
     entries.sort_by(|a, b| a.path.as_path().cmp(b.path.as_path()));
     entries.dedup_by(|a, b| a.path == b.path);
-    let mut manifest = Manifest { header: header(&old, id, &entries, added, partial)?, entries };
-    store.commit(&mut manifest, &Recipients::default())?;
+    let mut manifest =
+        Manifest { header: Header { sealed_to: recipients.names(), ..header(&old, id, &entries, added, partial)? }, entries };
+    store.commit(&mut manifest, recipients)?;
     summary::emit(out, store, &manifest.header, false, &summary::Made::default())
 }
 
@@ -138,7 +146,7 @@ fn header(old: &Old, id: &str, entries: &[Entry], added: u64, partial: bool) -> 
         seq: 0,
         time: time(&old.created_at)?,
         description: old.description.clone(),
-        label: old.category.clone(),
+        label: old.category.as_deref().and_then(label),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         user: String::new(),
         tool: "rollback_manager".to_owned(),
@@ -153,6 +161,11 @@ fn header(old: &Old, id: &str, entries: &[Entry], added: u64, partial: bool) -> 
         sealed_to: Vec::new(),
         partial,
     })
+}
+
+/// What the old tool called a category could have spaces in it.
+fn label(category: &str) -> Option<String> {
+    names::label(&category.split_whitespace().collect::<Vec<_>>().join("-")).ok()
 }
 
 fn python((name, venv): (&String, &OldVenv)) -> Python {

@@ -25,6 +25,9 @@ const ENTRY: &str = "snapshot.entry";
 pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
     let (headers, damaged) = store.headers()?;
     let is_misnamed = !store.exists() && !store.asked().is_empty();
+    if !store.exists() {
+        store.could_be()?;
+    }
     if headers.is_empty() && damaged.is_empty() && (out.draws() || is_misnamed) {
         let place = shown(&store.folder);
         let there = if store.exists() { "are no snapshots in" } else { "is no store at" };
@@ -37,6 +40,20 @@ pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
     for (id, why) in damaged {
         let subject = Subject::from(id.as_str());
         out.error("snapshot.damaged", About { subject: Some(&subject), ..About::default() }, None, &format!("{why:#}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What there is to say after all restores that were interrupted are ended.
+///
+/// # Errors
+/// Something else is where the store should be.
+pub(crate) fn recovered(out: &Output, store: &Store, were_any: bool) -> anyhow::Result<Exit> {
+    if !store.exists() {
+        store.could_be()?;
+        out.hint(&format!("there is no store at {}", shown(&store.folder)));
+    } else if !were_any && out.draws() {
+        out.hint("no restore was interrupted");
     }
     Ok(Exit::Done)
 }
@@ -69,7 +86,13 @@ pub(crate) fn cat(out: &mut Output, store: &Store, name: &str, path: &Path) -> a
     let manifest = named(store, name)?;
     let path = held(&manifest, path)?;
     let entry = manifest.at(&path).with_context(|| format!("{} is not in the snapshot {}", shown(&path), manifest.header.id))?;
-    anyhow::ensure!(entry.kind == Kind::File, "{} was no file", shown(&path));
+    match (entry.kind, &entry.target) {
+        (Kind::File, _) => {}
+        (Kind::Link, Some(target)) => anyhow::bail!("{} was a link to {target}", shown(&path)),
+        (Kind::Folder, _) => anyhow::bail!("{} was a folder", shown(&path)),
+        (Kind::Absent, _) => anyhow::bail!("nothing was at {}", shown(&path)),
+        _ => anyhow::bail!("{} was there and could not be kept", shown(&path)),
+    }
     let mut stdout = std::io::stdout().lock();
     for part in Parts::of(entry, &store.contents()?)? {
         stdout.write_all(&part?).map_err(unwritable)?;

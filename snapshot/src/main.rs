@@ -1,5 +1,6 @@
 //! `snapshot`: keeps files as they are now, and brings them back exactly.
 
+mod ahead;
 mod arguments;
 mod capture;
 mod create;
@@ -41,8 +42,9 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     let recovered = recovered(out, &store, &options, acts)?;
     let exit = match command {
         Command::Create(create) => {
-            create.doubts().iter().for_each(|doubt| out.hint(doubt));
+            create.doubt().iter().for_each(|doubt| out.hint(doubt));
             let (request, words) = create.request()?;
+            request.doubt(out, create.absent)?;
             create::run(out, &store, &request, words, create.care())
         }
         Command::List => look::list(out, &store),
@@ -54,31 +56,33 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         }
         Command::Verify { id, repair, .. } => verify::run(out, &store, id.as_deref(), repair),
         Command::Restore(restore) => restore::run(out, &store, &options.state, &restore.id, &restore.options()?),
-        Command::Recover => Ok(Exit::Done),
+        Command::Recover => look::recovered(out, &store, recovered.is_some()),
         Command::Delete { ids, force, .. } => prune::delete(out, &options, &store, &ids, force),
         Command::Prune(prune) => prune::prune(out, &options, &store, &prune.request()),
         Command::Pin { id } => prune::pin(out, &store, &id, true),
         Command::Unpin { id } => prune::pin(out, &store, &id, false),
         Command::Run(run) => {
             let request = run.request()?;
+            request.doubt(out, run.absent)?;
             run::run(out, &store, &options.state, &request, &run.options()?)
         }
-        Command::Import { folder } => import::run(out, &store, &folder),
+        Command::Import { folder, seal } => import::run(out, &store, &folder, &seal.recipients()?),
         Command::Export { id } => export::run(out, &store, &id),
     }?;
-    Ok(if recovered { exit } else { Exit::Bad })
+    Ok(if recovered == Some(false) { Exit::Bad } else { exit })
 }
 
 /// The first thing of a run that may change something: a restore that a crash interrupted is ended. Any other run says that there is one.
-fn recovered(out: &mut Output, store: &Store, options: &store::Options, acts: bool) -> anyhow::Result<bool> {
+/// Returns whether all of it is ended; nothing where there was none.
+fn recovered(out: &mut Output, store: &Store, options: &store::Options, acts: bool) -> anyhow::Result<Option<bool>> {
     if !restore::is_interrupted(store)? {
-        return Ok(true);
+        return Ok(None);
     }
     if acts {
-        return restore::recover(out, store, &options.state);
+        return restore::recover(out, store, &options.state).map(Some);
     }
     if !store.is_restoring() {
         out.hint("a restore was interrupted in the middle of its work; `snapshot recover` ends it");
     }
-    Ok(true)
+    Ok(None)
 }

@@ -10,15 +10,16 @@ use crate::store::manifest::{Entry, Piece};
 /// Holes are handed over in zeros of at most so many bytes.
 const ZEROS: u64 = 1 << 20;
 
-/// The parts of a file in order, each checked.
+/// The parts of a file in order.
 pub(crate) struct Parts<'a> {
     contents: &'a Contents,
+    checked: bool,
     pieces: Vec<Piece>,
     next: usize,
 }
 
 impl<'a> Parts<'a> {
-    /// The parts of a file.
+    /// The parts of a file, each checked.
     ///
     /// # Errors
     /// The entry is of no file.
@@ -28,7 +29,15 @@ impl<'a> Parts<'a> {
             ([], _, None | Some(1..)) => anyhow::bail!("{} has no content", entry.path),
             (pieces, ..) => pieces.to_vec(),
         };
-        Ok(Self { contents, pieces, next: 0 })
+        Ok(Self { contents, checked: true, pieces, next: 0 })
+    }
+
+    /// The same, for a caller that checks them all.
+    ///
+    /// # Errors
+    /// The entry is of no file.
+    pub(crate) fn unchecked(entry: &Entry, contents: &'a Contents) -> anyhow::Result<Self> {
+        Ok(Self { checked: false, ..Self::of(entry, contents)? })
     }
 
     /// The length of a hole that comes next, which is passed over.
@@ -47,7 +56,7 @@ impl<'a> Parts<'a> {
             return Ok(Some(vec![0; usize::try_from(now)?]));
         };
         self.next += 1;
-        let bytes = self.contents.read(&sha256)?;
+        let bytes = if self.checked { self.contents.read(&sha256)? } else { self.contents.read_unchecked(&sha256)? };
         anyhow::ensure!(bytes.len() as u64 == piece.size, "the content {sha256} has another size than its manifest says");
         Ok(Some(bytes))
     }

@@ -31,7 +31,7 @@ const WORTH: u64 = 2;
 /// Which snapshots stay; a snapshot stays if any rule keeps it.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Policy {
-    /// Keep the newest N
+    /// Keep the newest N, as every rule, of each host and set of paths
     #[arg(long = "keep-last", value_name = "N", default_value = "0")]
     last: usize,
     /// Keep the newest of each of the last N hours that have one
@@ -114,8 +114,13 @@ pub(crate) struct Request {
 /// The store cannot be read or written.
 pub(crate) fn prune(out: &mut Output, options: &Options, store: &Store, request: &Request) -> anyhow::Result<Exit> {
     let now = Utc::now();
-    let Some(_lock) = (if request.force { store.own()? } else { store.share()? }) else { return Ok(Exit::Done) };
+    store.must_be()?;
+    let _lock = if request.force { store.own()? } else { store.share()? };
     let (headers, damaged) = store.headers()?;
+    let has_label = |label: &&String| headers.iter().any(|header| header.label.as_ref() == Some(label));
+    if let Some(label) = request.policy.label.iter().find(|label| !has_label(label)) {
+        anyhow::bail!("no snapshot has the label `{label}` that --keep-label is to keep, so nothing is removed");
+    }
     let pinned = summary::pinned(store);
     let (automatic, by_hand): (Vec<Header>, Vec<Header>) =
         headers.iter().cloned().partition(|header| header.label.as_ref().is_some_and(|label| label.starts_with(AUTOMATIC)));
@@ -207,12 +212,16 @@ fn remove(out: &mut Output, options: &Options, store: &Store, verb: &str, due: &
         }
         out.write(&said)?;
     }
-    reclaim(out, store, verb, due, force)?;
+    let freed = reclaim(out, store, verb, due, force)?;
+    if due.is_empty() && freed == 0 && out.draws() {
+        out.hint("nothing is due, and no contents are unneeded");
+    }
     Ok(Exit::Done)
 }
 
-/// Removes packs that nobody needs, and writes those anew of which little is needed. Before a pack goes, what is needed of it is elsewhere.
-fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: bool) -> anyhow::Result<()> {
+/// Removes packs that nobody needs, and writes those anew of which little is needed; returns how many bytes that frees. Before a pack goes,
+/// what is needed of it is elsewhere.
+fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: bool) -> anyhow::Result<u64> {
     let (headers, damaged) = store.headers()?;
     let gone: HashSet<&str> = gone.iter().map(|due| due.id.as_str()).collect();
     let all_known = damaged.iter().all(|(id, _)| gone.contains(id.as_str()));
@@ -241,7 +250,7 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: boo
         .collect();
     // Those that only go come first: on a full disk they make the room that the others need.
     due.sort_by_key(|number| shares[*number]);
-    let mut freed = 0;
+    let (mut freed, mut packs) = (0, due.len());
     for number in &due {
         let pack = &contents.packs()[*number];
         anyhow::ensure!(!signal::interrupted(), "interrupted");
@@ -260,6 +269,7 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: boo
         let is_of = |header: &&Header| pack.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(header.id.as_bytes()));
         if !stay.iter().any(is_of) {
             freed += pack.metadata().map_or(0, |meta| meta.len());
+            packs += 1;
             if force {
                 contents::remove(&pack)?;
             }
@@ -271,7 +281,7 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: boo
     let subject = Subject::from(&store.folder);
     let outcome = if force { Outcome::Done } else { Outcome::Planned };
     let text = format!("{freed} bytes of contents that no snapshot needs");
-    let detail = json!({ "freed": freed, "packs": due.len() });
+    let detail = json!({ "freed": freed, "packs": packs });
     let action = Action {
         verb: format!("{verb}-contents"),
         outcome,
@@ -282,7 +292,7 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: boo
         ..Action::default()
     };
     out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
-    Ok(())
+    Ok(freed)
 }
 
 /// Writes what is still needed of a pack into a new one; says whether all of it could be read.

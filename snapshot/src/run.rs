@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use contract::action::{Action, KIND, Outcome};
@@ -52,9 +52,11 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
         label: Some(label.to_owned()),
         recipients: options.recipients.clone(),
     };
+    let start = Instant::now();
     let (before, captured) = create::make(store, request, words("before", BEFORE), create::Care::Proof)?;
     create::report(out, &captured.troubles)?;
-    summary::emit(out, store, &before, false, &summary::Made::default())?;
+    let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
+    summary::emit(out, store, &before, false, &summary::Made { took_ms, absent: captured.absent })?;
     anyhow::ensure!(!before.partial || !options.rollback, "not everything could be kept, so it could not be put back; nothing was run");
     if options.rollback {
         store.read(&before.id).context("what was kept could not be put back; nothing was run")?;
@@ -143,7 +145,7 @@ fn tell_changes(out: &mut Output, store: &Store, before: &Header, after: anyhow:
         Err(e) => return failure(out, before, "after.failed", &e.context("what the command left could not be kept")),
     };
     create::report(out, &captured.troubles)?;
-    summary::emit(out, store, &after, false, &summary::Made::default())?;
+    summary::emit(out, store, &after, false, &summary::Made { took_ms: None, absent: captured.absent })?;
     diff::between(out, &store.read(&before.id)?, &store.read(&after.id)?, None, |_| None).map(drop)
 }
 

@@ -22,6 +22,7 @@ struct Summary<'a> {
     description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
     user: &'a str,
     roots: Vec<&'a Subject>,
     entries: u64,

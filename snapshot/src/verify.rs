@@ -8,6 +8,7 @@ use contract::record::{About, Status};
 use contract::run::Exit;
 use rayon::prelude::*;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::repair;
 use crate::store::address::Address;
@@ -26,6 +27,8 @@ struct Verdict<'a> {
     contents: u64,
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     faults: &'a [Fault],
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    asked: Map<String, Value>,
 }
 
 #[derive(Clone, Serialize)]
@@ -44,6 +47,7 @@ struct Fault {
 /// # Errors
 /// There is no such snapshot, or the store cannot be read.
 pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: bool) -> anyhow::Result<Exit> {
+    store.must_be()?;
     let _lock = store.share()?;
     let ids = if let Some(name) = name { vec![named(store, name)?] } else { all(store)? };
     let manifests: Vec<(String, anyhow::Result<Manifest>)> = ids
@@ -81,11 +85,12 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: boo
         out.emit(
             KIND,
             About { subject: Some(&subject), ..About::default() },
-            &Verdict { status, contents: count as u64, faults: &faults },
+            &Verdict { status, contents: count as u64, faults: &faults, asked: store.asked() },
         )?;
     }
     if locked > 0 {
-        out.hint(&format!("what is encrypted was not read back (snapshots: {locked}); --identity names the file of your key"));
+        let text = format!("what is encrypted was not read back (snapshots: {locked}); --identity names the file of your key");
+        out.error("snapshot.encrypted", About::default(), None, &text)?;
     }
     for pack in contents.packs().iter().filter(|pack| pack.damage.is_some()) {
         out.hint(&format!("{}: {}", contract::path::shown(&pack.path), pack.damage.as_deref().unwrap_or_default()));

@@ -1,12 +1,16 @@
 //! What a snapshot is asked to hold: paths from the command line, path sets, and standard input.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use contract::input::{self, Line};
+use contract::output::Output;
 use contract::path::{Subject, absolute, shown};
 use contract::pathset;
+use contract::record::{About, End, Record};
 use glob::Pattern;
 
 use crate::store::manifest::Root;
@@ -15,10 +19,52 @@ use crate::store::manifest::Root;
 #[derive(Debug, Default)]
 pub(crate) struct Request {
     roots: BTreeMap<PathBuf, PathBuf>,
-    excluded: Vec<Pattern>,
+    excluded: Vec<Exclusion>,
+    /// What somebody named one by one and is not there.
+    missing: Vec<PathBuf>,
+    /// Who said on standard input that there is more than they told.
+    incomplete: Option<String>,
+}
+
+#[derive(Debug)]
+struct Exclusion {
+    glob: Pattern,
+    /// On the command line, and not in a path set.
+    named: bool,
+    matched: AtomicBool,
 }
 
 impl Request {
+    /// Adds one path that somebody named.
+    pub(crate) fn add_named(&mut self, path: &Path) -> anyhow::Result<()> {
+        if is_missing(path) {
+            self.missing.push(path.to_owned());
+        }
+        self.add(path)
+    }
+
+    /// Says what may have been mistyped, or is not all that there is.
+    ///
+    /// # Errors
+    /// Nothing at all is there, and nobody said that this is meant.
+    pub(crate) fn doubt(&self, out: &mut Output, absent: bool) -> anyhow::Result<()> {
+        self.missing.iter().for_each(|path| out.hint(&format!("nothing is there: {}", shown(path))));
+        anyhow::ensure!(
+            absent || self.roots.is_empty() || !self.roots.values().all(|real| is_missing(real)),
+            "nothing is there at any of these paths, so there is nothing to keep; --absent keeps that"
+        );
+        if let Some(tool) = &self.incomplete {
+            let text = format!("{tool} says at the end of standard input that it did not see everything, so not all of it may be named");
+            out.error("input.incomplete", About::default(), None, &text)?;
+        }
+        Ok(())
+    }
+
+    /// The globs of the command line that left nothing out.
+    pub(crate) fn idle(&self) -> impl Iterator<Item = &str> {
+        self.excluded.iter().filter(|one| one.named && !one.matched.load(Ordering::Relaxed)).map(|one| one.glob.as_str())
+    }
+
     /// Adds one path, which may not be there: then a snapshot says so.
     pub(crate) fn add(&mut self, path: &Path) -> anyhow::Result<()> {
         let path = absolute(path)?;
@@ -29,7 +75,7 @@ impl Request {
         anyhow::ensure!(path.file_name().is_some(), "cannot hold {}: name folders in it", shown(&path));
         // Who names a link means what it leads to as well, and a link alone brings nothing back.
         if path.is_symlink()
-            && let Ok(target) = path.canonicalize()
+            && let Some(target) = target(&path)
         {
             anyhow::ensure!(
                 target.file_name().is_some(),
@@ -62,8 +108,11 @@ impl Request {
 
     /// Leaves out what matches a glob: one without a slash is of names, wherever they are; another one of paths below the current folder.
     pub(crate) fn exclude(&mut self, pattern: &str) -> anyhow::Result<()> {
-        let pattern = pattern.trim_end_matches('/');
-        anyhow::ensure!(!pattern.is_empty(), "an empty glob leaves nothing out");
+        let plain = pattern.trim_end_matches('/');
+        let plain = plain.strip_prefix("./").unwrap_or(plain);
+        anyhow::ensure!(!plain.is_empty() && plain != ".", "the glob `{pattern}` leaves nothing out");
+        anyhow::ensure!(!plain.split('/').any(|part| part == ".."), "no path has `..` in it, so `{pattern}` leaves nothing out");
+        let pattern = plain;
         if pattern.starts_with('/') {
             return self.exclude_exactly(pattern);
         }
@@ -77,28 +126,43 @@ impl Request {
 
     /// Leaves out what matches a glob as it is.
     pub(crate) fn exclude_exactly(&mut self, pattern: &str) -> anyhow::Result<()> {
-        self.excluded.push(Pattern::new(pattern).with_context(|| format!("`{pattern}` is no glob"))?);
+        let glob = Pattern::new(pattern).with_context(|| format!("`{pattern}` is no glob"))?;
+        self.excluded.push(Exclusion { glob, named: false, matched: AtomicBool::new(false) });
+        Ok(())
+    }
+
+    /// Leaves out what matches a glob that somebody named.
+    pub(crate) fn exclude_named(&mut self, pattern: &str) -> anyhow::Result<()> {
+        self.exclude(pattern)?;
+        self.excluded.last_mut().into_iter().for_each(|one| one.named = true);
         Ok(())
     }
 
     /// The globs of what is left out.
     pub(crate) fn exclusions(&self) -> impl Iterator<Item = &str> {
-        self.excluded.iter().map(Pattern::as_str)
+        self.excluded.iter().map(|one| one.glob.as_str())
     }
 
     /// Adds the subjects of records and lines of plain paths from standard input; `subject` says which records count.
-    pub(crate) fn add_stdin(&mut self, take: fn(&contract::record::Record) -> bool) -> anyhow::Result<()> {
+    pub(crate) fn add_stdin(&mut self, take: fn(&Record) -> bool) -> anyhow::Result<()> {
         for line in input::stdin("name paths, or pipe them or records in")? {
             match line? {
+                Line::Record(record, _) if record.is("end") => {
+                    let seen_all = record.read::<End>().is_ok_and(|end| end.ok);
+                    self.incomplete = self.incomplete.take().or_else(|| (!seen_all).then(|| record.tool.clone()));
+                }
                 Line::Record(record, _) => {
-                    if let Some(subject) = record.subject.as_ref().filter(|_| take(&record)) {
-                        self.add(subject.as_path())?;
+                    // The subject of other records is an id, or what could not be seen.
+                    let path = record.subject.as_ref().map(Subject::as_path).filter(|path| path.is_absolute());
+                    if let Some(path) = path.filter(|_| !record.is("error") && take(&record)) {
+                        self.add_named(path)?;
                     }
                 }
                 Line::Other { bytes, number, why } => {
                     anyhow::ensure!(!bytes.is_empty(), "line {number}: {why}");
                     anyhow::ensure!(!bytes.starts_with(b"{"), "line {number} is neither a path nor a record: {why}");
-                    self.add(Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&bytes)))?;
+                    anyhow::ensure!(!bytes.contains(&0), "line {number} has a NUL byte, which no path has");
+                    self.add_named(Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&bytes)))?;
                 }
             }
         }
@@ -111,7 +175,8 @@ impl Request {
 
     /// Whether something below a root is left out.
     pub(crate) fn excludes(&self, path: &Path) -> bool {
-        self.excluded.iter().any(|glob| glob.matches_path(path))
+        let one = self.excluded.iter().find(|one| one.glob.matches_path(path));
+        one.inspect(|one| one.matched.store(true, Ordering::Relaxed)).is_some()
     }
 
     /// The roots in order. Those that another holds already are left out; what is within another is spelled as that one is.
@@ -155,6 +220,18 @@ impl Request {
     fn is_behind_a_link(&self, path: &Path, real: &Path) -> bool {
         path != real && self.roots.iter().any(|(other, there)| other != path && path.starts_with(other) && !real.starts_with(there))
     }
+}
+
+/// Where a link leads, all links on the way followed as far as there is anything.
+fn target(link: &Path) -> Option<PathBuf> {
+    let first = || Some(real(&link.with_file_name(link.read_link().ok()?)));
+    let is_plain = |path: &PathBuf| path.components().all(|component| component != Component::ParentDir);
+    link.canonicalize().ok().or_else(first).filter(is_plain)
+}
+
+/// Whether nothing is there, as far as can be seen.
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|e| matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }
 
 /// A path with the links above its last component followed, as far as there is anything.

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use contract::action::{Action, KIND, Outcome};
 use contract::child::{self, Ended};
 use contract::output::Output;
-use contract::path::{Subject, shown};
+use contract::path::{Subject, absolute, shown};
 use contract::record::About;
 
 const VERB: &str = "hook";
@@ -24,6 +24,7 @@ const KEEP: usize = 2000;
 /// # Errors
 /// It cannot be listed.
 pub(crate) fn find(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = &absolute(folder)?;
     let entries = fs::read_dir(folder).with_context(|| format!("cannot list the hooks in {}", shown(folder)))?;
     let executable = |path: &PathBuf| path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
     let mut hooks: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(executable).collect();

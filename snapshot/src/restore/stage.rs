@@ -13,6 +13,7 @@ use contract::signal;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat, fsync, linkat, mkdirat, openat, symlinkat, utimensat};
 
+use crate::ahead::Ahead;
 use crate::parts::Parts;
 use crate::restore::content;
 use crate::restore::ground::{self, Ground, Live};
@@ -116,27 +117,16 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
         }
     }
 
-    /// What is checked is what was written, and not what should have been: one look finds damage in the store and in the writing.
+    /// What is checked is what was written, and not what should have been: one look finds damage in the store and in the writing. Where it
+    /// finds any, each content is checked by itself, taken from wherever the store has it whole, and named if that is nowhere.
     fn file(&self, entry: &Entry, parent: &OwnedFd, name: &OsStr, sync: bool) -> anyhow::Result<()> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(openat(parent, name, flags, Mode::from_raw_mode(0o600))?);
-        // A hole at its end is written by nobody.
-        if entry.sparse || !entry.pieces.is_empty() {
-            file.set_len(entry.size.unwrap_or(0)).context("cannot give it its length")?;
+        if !filled(&mut file, entry, Parts::unchecked(entry, self.contents)?).unwrap_or(false) {
+            file.set_len(0).context("cannot begin it again")?;
+            let well = filled(&mut file, entry, Parts::of(entry, self.contents)?)?;
+            anyhow::ensure!(well, "what was written is not what the snapshot says");
         }
-        let mut parts = Parts::of(entry, self.contents)?;
-        loop {
-            anyhow::ensure!(!signal::interrupted(), "interrupted");
-            if let Some(hole) = parts.hole() {
-                file.seek_relative(i64::try_from(hole)?).context("cannot write it")?;
-            } else if let Some(part) = parts.next() {
-                write(&mut file, &part?, entry.sparse)?;
-            } else {
-                break;
-            }
-        }
-        file.seek(SeekFrom::Start(0))?;
-        anyhow::ensure!(content::is_of(&file, entry)?, "what was written is not what the snapshot says");
         Traits::wanted(entry, self.power)?.give(&file, self.power)?;
         if sync {
             fsync(&file)?;
@@ -217,6 +207,32 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
 /// The step of the first name of a file that has several, where that is restored, too.
 fn first_name<'p, 'a>(step: &Step<'_>, entries: &HashMap<&Path, &'p Step<'a>>) -> Option<&'p Step<'a>> {
     entries.get(step.entry?.same_as.as_ref()?.as_path()).copied()
+}
+
+/// Writes all of a file, and says whether it reads as it should.
+fn filled(file: &mut File, entry: &Entry, mut parts: Parts<'_>) -> anyhow::Result<bool> {
+    let mut ahead = Ahead::default();
+    file.seek(SeekFrom::Start(0))?;
+    // A hole at its end is written by nobody.
+    if entry.sparse || !entry.pieces.is_empty() {
+        file.set_len(entry.size.unwrap_or(0)).context("cannot give it its length")?;
+    }
+    loop {
+        anyhow::ensure!(!signal::interrupted(), "interrupted");
+        if let Some(hole) = parts.hole() {
+            file.seek_relative(i64::try_from(hole)?).context("cannot write it")?;
+        } else if let Some(part) = parts.next() {
+            let part = part?;
+            write(file, &part, entry.sparse)?;
+            ahead.wrote(part.len() as u64, file).context("cannot write it")?;
+        } else {
+            break;
+        }
+    }
+    file.seek(SeekFrom::Start(0))?;
+    let well = content::is_of(file, entry)?;
+    ahead.end().context("cannot write it")?;
+    Ok(well)
 }
 
 fn write(file: &mut File, part: &[u8], sparse: bool) -> anyhow::Result<()> {

@@ -115,7 +115,8 @@ impl Teller<'_> {
             detail.insert("not_kept".to_owned(), json!({ "count": not_kept.len(), "paths": first }));
         }
         let advice = reload::advice(self.changed());
-        if !advice.is_empty() && ending.why.is_none() {
+        // Nobody reads what lies elsewhere.
+        if !advice.is_empty() && ending.why.is_none() && self.options.to.is_none() {
             detail.insert("reload".to_owned(), json!(advice));
         }
         Action {
@@ -151,9 +152,9 @@ fn asked(options: &Options, store: &Store) -> Map<String, Value> {
     said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).chain(store.asked()).collect()
 }
 
-/// What of a path is given in place, where that is all that changes.
+/// What of a path changes besides its content; a new content has another time anyway.
 fn traits(step: &Step<'_>, power: Power) -> Option<Value> {
-    let (entry, live) = step.entry.zip(step.before.as_ref()).filter(|_| step.change == Change::Traits)?;
+    let (entry, live) = step.entry.zip(step.before.as_ref()).filter(|_| matches!(step.change, Change::Traits | Change::Overwrite))?;
     let wanted = Traits::wanted(entry, power).ok()?;
     let time = |time: (i64, i64)| json!(mtime(time.0, time.1));
     let mode = |mode: u32| json!(format!("{mode:04o}"));
@@ -163,10 +164,11 @@ fn traits(step: &Step<'_>, power: Power) -> Option<Value> {
         ("gid", json!(live.gid), json!(wanted.gid)),
         ("mtime", time(live.mtime), time(wanted.mtime)),
     ];
-    let differ = || pairs.iter().filter(|(_, before, after)| before != after);
+    let with_time = step.change == Change::Traits;
+    let differ = || pairs.iter().filter(|(name, before, after)| before != after && (with_time || *name != "mtime"));
     let before: Map<String, Value> = differ().map(|(name, before, _)| ((*name).to_owned(), before.clone())).collect();
     let after: Map<String, Value> = differ().map(|(name, _, after)| ((*name).to_owned(), after.clone())).collect();
-    Some(json!({ "before": before, "after": after }))
+    (with_time || !after.is_empty()).then(|| json!({ "before": before, "after": after }))
 }
 
 fn detail(step: &Step<'_>, contents: Option<&Contents>) -> Map<String, Value> {

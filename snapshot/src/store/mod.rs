@@ -136,6 +136,24 @@ impl Store {
         self.packs().is_dir() && self.manifests().is_dir()
     }
 
+    /// Insists that nothing else is where the store would be.
+    ///
+    /// # Errors
+    /// Something else is, or it cannot be seen.
+    pub(crate) fn could_be(&self) -> anyhow::Result<()> {
+        secrecy::free(&self.folder, README)
+    }
+
+    /// Insists that there is a store.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be seen.
+    pub(crate) fn must_be(&self) -> anyhow::Result<()> {
+        self.could_be().or_else(|e| if self.exists() { Ok(()) } else { Err(e) })?;
+        anyhow::ensure!(self.exists(), "there is no store at {}", shown(&self.folder));
+        Ok(())
+    }
+
     /// Makes the store where it is missing.
     ///
     /// # Errors
@@ -145,7 +163,7 @@ impl Store {
             return secrecy::private(&self.folder);
         }
         // Another run may make it at the same time.
-        secrecy::free(&self.folder, README).or_else(|e| if self.exists() { Ok(()) } else { Err(e) })?;
+        self.could_be().or_else(|e| if self.exists() { Ok(()) } else { Err(e) })?;
         state::private_folder(&self.folder)?;
         secrecy::private(&self.folder)?;
         secrecy::ignored(&self.folder)?;
@@ -196,7 +214,12 @@ impl Store {
     /// # Errors
     /// Another restore goes on for longer than the caller wants to wait.
     pub(crate) fn restore_alone(&self) -> anyhow::Result<Lock> {
-        lock::wait(&self.folder.join("restore.lock"), Mode::Exclusive, self.patience)
+        lock::wait(&self.folder.join("restore.lock"), Mode::Exclusive, self.patience).map_err(|e| {
+            if is_read_only(&e) {
+                return e.context("a restore writes its journal to the store, which cannot be written to; `snapshot export ID | tar -x -C DIR` needs none");
+            }
+            e
+        })
     }
 
     /// Whether a restore is in hand at this moment.

@@ -12,6 +12,9 @@ use crate::run::AFTER;
 use crate::store::Store;
 use crate::store::manifest::Header;
 
+/// So many are named where several could be meant.
+const SOME: usize = 5;
+
 /// A new id: `YYYYMMDD_HHMMSS-xxxx`, UTC. That no two are the same is seen to by whoever creates its files.
 pub(crate) fn id(now: DateTime<Utc>) -> String {
     let salt = RandomState::new().hash_one(std::process::id()) & 0xffff;
@@ -42,13 +45,21 @@ pub(crate) fn label(text: &str) -> Result<String, String> {
 /// Finds the snapshot that is meant.
 ///
 /// # Errors
-/// There is none, or more than one.
+/// There is none, or more than one; or one that cannot be read may be meant.
 pub(crate) fn find(store: &Store, name: &str) -> anyhow::Result<Header> {
-    let (headers, damaged) = store.headers()?;
-    if let Some((_, why)) = damaged.into_iter().find(|(id, _)| id == name) {
-        return Err(why);
+    let (headers, mut damaged) = store.headers()?;
+    if let Some(at) = damaged.iter().position(|(id, _)| id == name) {
+        return Err(damaged.swap_remove(at).1);
     }
-    choose(headers, name)
+    let chosen = choose(headers, name);
+    // Ids begin with the time, and a newer one may have that label, too.
+    let may_be_meant = |id: &str| chosen.as_ref().map_or(true, |chosen| chosen.id != name && *chosen.id < *id);
+    match damaged.into_iter().rev().find(|(id, _)| may_be_meant(id)) {
+        Some((id, why)) => {
+            Err(why.context(format!("`{name}` may mean {id}, which cannot be read; name the one that you mean by its whole id")))
+        }
+        None => chosen,
+    }
 }
 
 fn choose(mut headers: Vec<Header>, name: &str) -> anyhow::Result<Header> {
@@ -66,8 +77,11 @@ fn choose(mut headers: Vec<Header>, name: &str) -> anyhow::Result<Header> {
         return Ok(headers.swap_remove(at));
     }
     headers.retain(|header| header.id.starts_with(name));
-    let ids = headers.iter().map(|header| header.id.clone()).collect::<Vec<_>>().join(", ");
-    anyhow::ensure!(headers.len() <= 1, "`{name}` could be any of {ids}");
+    if headers.len() > 1 {
+        let ids = headers.iter().rev().take(SOME).map(|header| header.id.as_str()).collect::<Vec<_>>().join(", ");
+        let more = if headers.len() > SOME { format!(" and {} more", headers.len() - SOME) } else { String::new() };
+        anyhow::bail!("`{name}` could be any of {ids}{more}; write more of the id");
+    }
     headers.pop().with_context(|| format!("no snapshot is called `{name}`; `snapshot list` shows them"))
 }
 
@@ -100,7 +114,7 @@ mod tests {
         assert_eq!(chosen("20261101"), "20261101_000000-aaaa");
         assert_eq!(chosen("20261102_000000-bbbb"), "20261102_000000-bbbb");
         assert_eq!(chosen("before"), "20261102_000000-bbbb");
-        assert_eq!(chosen("20261102"), "`20261102` could be any of 20261102_000000-bbbb, 20261102_000000-cccc");
+        assert_eq!(chosen("20261102"), "`20261102` could be any of 20261102_000000-cccc, 20261102_000000-bbbb; write more of the id");
         assert_eq!(chosen(""), "the name of a snapshot is empty");
     }
 

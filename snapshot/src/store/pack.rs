@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use contract::path::shown;
 use zstd::bulk::{Compressor, Decompressor};
 
+use crate::ahead::Ahead;
 use crate::store::address::Address;
 use crate::store::files;
 use crate::store::seal::{Recipients, SEALED};
@@ -91,6 +92,9 @@ pub(crate) struct Writer {
     folder: PathBuf,
     id: String,
     sink: Sink,
+    /// What the sink writes to.
+    file: File,
+    ahead: Ahead,
     recipients: Recipients,
     end: u64,
     index: Vec<(Address, Place)>,
@@ -109,13 +113,11 @@ impl Sink {
         }
     }
 
-    fn sync(self) -> io::Result<()> {
-        let mut file = match self {
-            Self::Plain(file) => file,
-            Self::Sealed(file) => file.finish()?,
-        };
-        file.flush()?;
-        file.get_ref().sync_data()
+    fn end(self) -> io::Result<()> {
+        match self {
+            Self::Plain(mut file) => file.flush(),
+            Self::Sealed(file) => file.finish()?.flush(),
+        }
     }
 }
 
@@ -124,14 +126,16 @@ impl Writer {
     pub(crate) fn create(folder: &Path, id: &str, recipients: &Recipients) -> anyhow::Result<Self> {
         let unfinished = folder.join(format!("{id}{PACK}{}", files::UNFINISHED));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
-        let file = BufWriter::with_capacity(BUFFER, file.with_context(|| format!("cannot create {}", shown(&unfinished)))?);
+        let file = file.with_context(|| format!("cannot create {}", shown(&unfinished)))?;
+        let buffered = BufWriter::with_capacity(BUFFER, file.try_clone().context("cannot have two handles on a pack")?);
         // Now that nobody else can finish one of that name, it is certain that nobody has.
         if is_taken(folder, id) {
             drop(fs::remove_file(&unfinished));
             anyhow::bail!("there is a pack called {id} already; try again");
         }
-        let sink = if recipients.is_empty() { Sink::Plain(file) } else { Sink::Sealed(recipients.seal(file)?) };
-        Ok(Self { folder: folder.to_owned(), id: id.to_owned(), sink, recipients: recipients.clone(), end: 0, index: Vec::new() })
+        let sink = if recipients.is_empty() { Sink::Plain(buffered) } else { Sink::Sealed(recipients.seal(buffered)?) };
+        let (folder, id, recipients) = (folder.to_owned(), id.to_owned(), recipients.clone());
+        Ok(Self { folder, id, sink, file, ahead: Ahead::default(), recipients, end: 0, index: Vec::new() })
     }
 
     pub(crate) fn append(&mut self, address: Address, size: u64, frame: &[u8]) -> anyhow::Result<()> {
@@ -139,7 +143,7 @@ impl Writer {
         let stored = frame.len() as u64;
         self.index.push((address, Place { offset: self.end, stored, size }));
         self.end += stored;
-        Ok(())
+        self.ahead.wrote(stored, &self.file).with_context(|| format!("cannot write to the pack {}", self.id))
     }
 
     /// Syncs it and gives it its name; returns how many bytes it has. One without any content vanishes.
@@ -155,7 +159,8 @@ impl Writer {
         let index = if self.recipients.is_empty() { index } else { self.recipients.sealed(&index)? };
         let complete = || {
             let end = zstd::bulk::compress(&[0; 2 * BLOCK], LEVEL).context("cannot compress")?;
-            self.sink.write(&end).and_then(|()| self.sink.sync()).with_context(|| format!("cannot write to the pack {}", self.id))?;
+            let written = self.sink.write(&end).and_then(|()| self.sink.end()).and_then(|()| self.ahead.end());
+            written.and_then(|()| self.file.sync_data()).with_context(|| format!("cannot write to the pack {}", self.id))?;
             files::create(&indexed, &index)?;
             files::rename(&unfinished, &pack)?;
             contract::replace::sync_folder(&self.folder)?;
