@@ -1,6 +1,8 @@
 //! Which file systems are mounted where: what is in another one is never moved or removed along with a folder.
 
+use std::collections::HashSet;
 use std::fs;
+use std::hash::BuildHasher;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,20 @@ pub fn below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     // A bind mount can be of the same device, so the devices would not tell.
     let table = fs::read("/proc/self/mountinfo")?;
     Ok(parse(&table).into_iter().filter(|mount| *mount != real && mount.starts_with(&real)).collect())
+}
+
+/// The mount points below any of these folders, which are real paths, but for those that are one of them.
+///
+/// # Errors
+/// As [`below`].
+pub fn below_any<S: BuildHasher>(folders: &HashSet<PathBuf, S>) -> io::Result<HashSet<PathBuf>> {
+    let all = if cfg!(target_os = "linux") {
+        parse(&fs::read("/proc/self/mountinfo")?)
+    } else {
+        folders.iter().map(|folder| other_devices(folder)).collect::<io::Result<Vec<_>>>()?.concat()
+    };
+    let is_below = |mount: &PathBuf| !folders.contains(mount) && mount.ancestors().skip(1).any(|above| folders.contains(above));
+    Ok(all.into_iter().filter(is_below).collect())
 }
 
 /// The same by the devices of the folders; one that is not there has none.

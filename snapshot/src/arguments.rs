@@ -86,7 +86,12 @@ pub(crate) enum Command {
     #[command(after_help = examples::RESTORE)]
     Restore(Restore),
     /// Take back what an interrupted restore did
-    Recover,
+    #[command(after_help = examples::RECOVER)]
+    Recover {
+        /// Give up what can be neither taken back nor ended, since a folder is gone for good, say; everything stays where it is
+        #[arg(long)]
+        abandon: bool,
+    },
     /// Remove snapshots
     #[command(after_help = examples::DELETE)]
     Delete {
@@ -144,7 +149,7 @@ impl Command {
             Self::Delete { force, .. } => *force,
             Self::Prune(prune) => prune.force,
             Self::Verify { repair, .. } => *repair,
-            Self::Create(_) | Self::Recover | Self::Pin { .. } | Self::Unpin { .. } | Self::Run(_) | Self::Import { .. } => true,
+            Self::Create(_) | Self::Recover { .. } | Self::Pin { .. } | Self::Unpin { .. } | Self::Run(_) | Self::Import { .. } => true,
         }
     }
 }
@@ -256,7 +261,7 @@ impl Restore {
             to: self.to.clone(),
             exact: self.exact,
             force: self.force,
-            keep_setuid: self.keep_setuid,
+            keep_setuid: self.keep_setuid && rustix::process::geteuid().is_root(),
             unchanged: self.unchanged,
             text: self.text,
             hooks: self.run_hooks.clone(),

@@ -11,6 +11,7 @@ use contract::run::Exit;
 pub(crate) use crate::capture::Care;
 use crate::capture::roots::Request;
 use crate::capture::{self, Captured, Trouble};
+use crate::prune;
 use crate::store::Store;
 use crate::store::manifest::{Header, Kind, Manifest};
 use crate::store::seal::Recipients;
@@ -31,7 +32,7 @@ pub(crate) struct Words {
 /// Nothing is named, or the store cannot be written; then it is as before.
 pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Words, care: Care) -> anyhow::Result<Exit> {
     let start = Instant::now();
-    let (header, captured) = make(store, request, words, care)?;
+    let (Manifest { header, .. }, captured) = make(store, request, words, care)?;
     report(out, &captured.troubles)?;
     warn_of_keys(out, &header, &captured);
     request.idle().for_each(|glob| out.hint(&format!("--exclude left nothing out: nothing that was kept matches `{glob}`")));
@@ -44,11 +45,11 @@ pub(crate) fn run(out: &mut Output, store: &Store, request: &Request, words: Wor
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn make(store: &Store, request: &Request, words: Words, care: Care) -> anyhow::Result<(Header, Captured)> {
+pub(crate) fn make(store: &Store, request: &Request, words: Words, care: Care) -> anyhow::Result<(Manifest, Captured)> {
     anyhow::ensure!(!request.is_empty(), "nothing to hold: neither the command line nor a path set nor standard input names a path");
     store.make()?;
     store.sweep()?;
-    let _lock = store.share()?;
+    let lock = store.share()?;
     let now = Utc::now();
     let id = store.new_id(now);
     let mut captured = capture::capture(request, store, &id, &words.recipients, care)?;
@@ -71,11 +72,16 @@ pub(crate) fn make(store: &Store, request: &Request, words: Words, care: Care) -
         size: captured.entries.iter().filter(|entry| entry.kind == Kind::File).filter_map(|entry| entry.size).sum(),
         added: captured.added,
         sealed_to: words.recipients.names(),
+        roots_sha256: None,
         partial: !captured.troubles.is_empty(),
     };
     let mut manifest = Manifest { header, entries: std::mem::take(&mut captured.entries) };
-    store.commit(&mut manifest, &words.recipients)?;
-    Ok((manifest.header, captured))
+    if let Err(e) = store.commit(&mut manifest, &words.recipients) {
+        drop(lock);
+        prune::take_back(store, &manifest.header.id);
+        return Err(e);
+    }
+    Ok((manifest, captured))
 }
 
 /// Names what could not be held as it should be; the run ends with 2.

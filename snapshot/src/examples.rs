@@ -57,6 +57,11 @@ Examples:
   snapshot restore upgrade --to /tmp/look --force
                                         somewhere else, to look at it";
 
+pub(crate) const RECOVER: &str = "\
+Examples:
+  snapshot recover                      what any command that changes something does first
+  snapshot recover --abandon            where the folder is gone for good";
+
 pub(crate) const DELETE: &str = "\
 Examples:
   snapshot delete 20261124_130537-e7a3

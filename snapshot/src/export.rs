@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use contract::output::{Output, unwritable};
+use contract::record::About;
 use contract::run::Exit;
 use tar::{Builder, EntryType, Header};
 
@@ -25,6 +26,11 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: &str) -> anyhow::Result
     let _lock = store.share()?;
     let manifest = named(store, name)?;
     archive(&manifest, &store.contents()?, io::stdout().lock())?;
+    let nameless = |entry: &&Entry| entry.xattrs.iter().any(|attribute| attribute.name.as_path().to_str().is_none());
+    for entry in manifest.entries.iter().filter(nameless) {
+        let text = "an extended attribute whose name is not UTF-8 has no place in a tar archive, and is not in this one";
+        out.error("export.left-out", About { subject: Some(&entry.path), ..About::default() }, None, &format!("{}: {text}", entry.path))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -40,8 +46,9 @@ fn append<W: Write>(archive: &mut Builder<W>, entry: &Entry, contents: &Contents
     let path = entry.path.as_path().strip_prefix("/").unwrap_or(entry.path.as_path());
     let named = entry.xattrs.iter().filter_map(|attribute| Some((attribute.name.as_path().to_str()?, &attribute.value)));
     let xattrs = named.map(|(name, value)| Ok((format!("SCHILY.xattr.{name}"), STANDARD.decode(value)?)));
-    let xattrs = xattrs.collect::<anyhow::Result<Vec<_>>>()?;
-    archive.append_pax_extensions(xattrs.iter().map(|(name, value)| (name.as_str(), value.as_slice()))).map_err(unwritable)?;
+    let mtime = [Ok(("mtime".to_owned(), mtime(entry)?.into_bytes()))];
+    let extensions = mtime.into_iter().chain(xattrs).collect::<anyhow::Result<Vec<_>>>()?;
+    archive.append_pax_extensions(extensions.iter().map(|(name, value)| (name.as_str(), value.as_slice()))).map_err(unwritable)?;
     let mut header = header(entry)?;
     match (entry.kind, &entry.same_as, &entry.target) {
         (Kind::File, Some(first), _) => {
@@ -67,6 +74,15 @@ fn append<W: Write>(archive: &mut Builder<W>, entry: &Entry, contents: &Contents
 /// What cannot be read back says so itself.
 fn failed(e: io::Error) -> anyhow::Error {
     if e.get_ref().is_some() { anyhow::Error::new(e) } else { unwritable(e) }
+}
+
+/// Seconds since 1970 as a decimal number, negative before that (POSIX pax, "mtime").
+fn mtime(entry: &Entry) -> anyhow::Result<String> {
+    let (seconds, nanos) = entry.time().context("its time is missing")?;
+    Ok(match (seconds, nanos) {
+        (..0, 1..) => format!("-{}.{:09}", -(seconds + 1), 1_000_000_000 - nanos),
+        _ => format!("{seconds}.{nanos:09}"),
+    })
 }
 
 fn header(entry: &Entry) -> anyhow::Result<Header> {

@@ -19,7 +19,7 @@ use crate::store::manifest::{Entry, Header, Kind, Manifest, Python, Root, WorkTr
 use crate::store::pack::{self, LONGEST, Writer};
 use crate::store::seal::Recipients;
 use crate::store::{Store, names};
-use crate::{capture, summary};
+use crate::{capture, prune, summary};
 
 /// `manifest.json` of the old tool. The oldest snapshots have no `credential_files`.
 #[derive(Deserialize)]
@@ -79,7 +79,6 @@ pub(crate) fn run(out: &mut Output, store: &Store, folder: &Path, recipients: &R
     anyhow::ensure!(!snapshots.is_empty(), "there is no manifest.json in {} or in a folder in it", shown(&folder));
     store.make()?;
     store.sweep()?;
-    let _lock = store.share()?;
     for snapshot in snapshots {
         if let Err(e) = one(out, store, &snapshot, recipients) {
             let subject = Subject::from(&snapshot);
@@ -99,6 +98,7 @@ fn snapshots(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn one(out: &mut Output, store: &Store, folder: &Path, recipients: &Recipients) -> anyhow::Result<()> {
+    let lock = store.share()?;
     let path = folder.join("manifest.json");
     let text = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
     let old: Old = serde_json::from_slice(&text).with_context(|| format!("cannot understand {}", shown(&path)))?;
@@ -116,7 +116,7 @@ fn one(out: &mut Output, store: &Store, folder: &Path, recipients: &Recipients) 
     let contents = if recipients.is_empty() { store.open_contents()? } else { Contents::none() };
     let mut writer = Writer::create(&store.packs(), id, recipients)?;
     let gathered = gather(out, &old, folder, &contents, &mut writer);
-    let (mut entries, partial) = match gathered {
+    let (mut entries, mut partial) = match gathered {
         Ok(gathered) => gathered,
         Err(e) => return Err(writer.discard().err().unwrap_or(e)),
     };
@@ -127,9 +127,18 @@ fn one(out: &mut Output, store: &Store, folder: &Path, recipients: &Recipients) 
     let added = writer.finish()?;
     entries.sort_by(|a, b| a.path.as_path().cmp(b.path.as_path()));
     entries.dedup_by(|a, b| a.path == b.path);
+    for entry in without_what_is_below_files(&mut entries) {
+        partial = true;
+        let about = About { subject: Some(&entry.path), ..About::default() };
+        out.error("import.damaged", about, None, &format!("{} is said to be in what is a file itself", entry.path))?;
+    }
     let mut manifest =
         Manifest { header: Header { sealed_to: recipients.names(), ..header(&old, id, &entries, added, partial)? }, entries };
-    store.commit(&mut manifest, recipients)?;
+    if let Err(e) = store.commit(&mut manifest, recipients) {
+        drop(lock);
+        prune::take_back(store, id);
+        return Err(e);
+    }
     summary::emit(out, store, &manifest.header, false, &summary::Made::default())
 }
 
@@ -159,13 +168,17 @@ fn header(old: &Old, id: &str, entries: &[Entry], added: u64, partial: bool) -> 
         size: entries.iter().filter_map(|entry| entry.size).sum(),
         added,
         sealed_to: Vec::new(),
+        roots_sha256: None,
         partial,
     })
 }
 
 /// What the old tool called a category could have spaces in it.
 fn label(category: &str) -> Option<String> {
-    names::label(&category.split_whitespace().collect::<Vec<_>>().join("-")).ok()
+    let word = category.split_whitespace().collect::<Vec<_>>().join("-");
+    // Nobody who takes old snapshots over wants them to go by themselves.
+    let word = if word.starts_with(prune::AUTOMATIC) { format!("imported-{word}") } else { word };
+    names::label(&word).ok()
 }
 
 fn python((name, venv): (&String, &OldVenv)) -> Python {
@@ -207,6 +220,19 @@ fn gather(out: &mut Output, old: &Old, folder: &Path, contents: &Contents, write
         }
     }
     Ok((entries, partial))
+}
+
+/// Takes out what cannot have been where it is said to have been; `entries` are sorted, each a file.
+fn without_what_is_below_files(entries: &mut Vec<Entry>) -> Vec<Entry> {
+    let mut last: Option<PathBuf> = None;
+    let is_below = |entry: &mut Entry| {
+        let below = last.as_ref().is_some_and(|last| entry.path.as_path().starts_with(last));
+        if !below {
+            last = Some(entry.path.as_path().to_owned());
+        }
+        below
+    };
+    entries.extract_if(.., is_below).collect()
 }
 
 /// Snapshots were moved with the project they lay in, and their manifests name the old place: what lies in the snapshot itself goes first.

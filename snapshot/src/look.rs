@@ -13,7 +13,7 @@ use crate::capture::roots::real;
 use crate::parts::Parts;
 use crate::store::manifest::{Kind, Manifest};
 use crate::store::{Store, names};
-use crate::summary;
+use crate::{restore, summary};
 
 /// The type of a record that is one path of a snapshot.
 const ENTRY: &str = "snapshot.entry";
@@ -33,7 +33,7 @@ pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
         let there = if store.exists() { "are no snapshots in" } else { "is no store at" };
         out.hint(&format!("there {there} {place} yet; `snapshot create PATH` makes one"));
     }
-    let pinned = summary::pinned(store);
+    let pinned = summary::pinned(store)?;
     for header in &headers {
         summary::emit(out, store, header, pinned.contains(&header.id), &summary::Made::default())?;
     }
@@ -42,6 +42,17 @@ pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
         out.error("snapshot.damaged", About { subject: Some(&subject), ..About::default() }, None, &format!("{why:#}"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Says that a restore was interrupted, for whoever only looks.
+///
+/// # Errors
+/// That cannot be seen.
+pub(crate) fn interrupted(out: &Output, store: &Store) -> anyhow::Result<Option<bool>> {
+    if restore::is_interrupted(store)? && !store.is_restoring() {
+        out.hint("a restore was interrupted in the middle of its work; `snapshot recover` ends it");
+    }
+    Ok(None)
 }
 
 /// What there is to say after all restores that were interrupted are ended.
@@ -66,7 +77,7 @@ pub(crate) fn show(out: &mut Output, store: &Store, name: &str, paths: &[PathBuf
     let manifest = named(store, name)?;
     let paths = paths.iter().map(|path| held(&manifest, path)).collect::<anyhow::Result<Vec<_>>>()?;
     let (header, entries) = (&manifest.header, manifest.below(&paths)?);
-    summary::emit(out, store, header, summary::pinned(store).contains(&header.id), &summary::Made::default())?;
+    summary::emit(out, store, header, summary::pinned(store)?.contains(&header.id), &summary::Made::default())?;
     for entry in entries {
         let data = serde_json::to_value(entry).context("cannot render an entry")?;
         let mut data = if let serde_json::Value::Object(data) = data { data } else { serde_json::Map::new() };

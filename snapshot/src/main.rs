@@ -39,7 +39,8 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         store.is_private()?;
         out.outlive_its_reader();
     }
-    let recovered = recovered(out, &store, &options, acts)?;
+    let abandon = matches!(command, Command::Recover { abandon: true });
+    let recovered = if acts { recovered(out, &store, &options, abandon)? } else { look::interrupted(out, &store)? };
     let exit = match command {
         Command::Create(create) => {
             create.doubt().iter().for_each(|doubt| out.hint(doubt));
@@ -56,7 +57,7 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         }
         Command::Verify { id, repair, .. } => verify::run(out, &store, id.as_deref(), repair),
         Command::Restore(restore) => restore::run(out, &store, &options.state, &restore.id, &restore.options()?),
-        Command::Recover => look::recovered(out, &store, recovered.is_some()),
+        Command::Recover { .. } => look::recovered(out, &store, recovered.is_some()),
         Command::Delete { ids, force, .. } => prune::delete(out, &options, &store, &ids, force),
         Command::Prune(prune) => prune::prune(out, &options, &store, &prune.request()),
         Command::Pin { id } => prune::pin(out, &store, &id, true),
@@ -72,17 +73,8 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     Ok(if recovered == Some(false) { Exit::Bad } else { exit })
 }
 
-/// The first thing of a run that may change something: a restore that a crash interrupted is ended. Any other run says that there is one.
-/// Returns whether all of it is ended; nothing where there was none.
-fn recovered(out: &mut Output, store: &Store, options: &store::Options, acts: bool) -> anyhow::Result<Option<bool>> {
-    if !restore::is_interrupted(store)? {
-        return Ok(None);
-    }
-    if acts {
-        return restore::recover(out, store, &options.state).map(Some);
-    }
-    if !store.is_restoring() {
-        out.hint("a restore was interrupted in the middle of its work; `snapshot recover` ends it");
-    }
-    Ok(None)
+/// The first thing of a run that may change something: a restore that a crash interrupted is ended. Returns whether all of it is; nothing
+/// where there was none.
+fn recovered(out: &mut Output, store: &Store, options: &store::Options, abandon: bool) -> anyhow::Result<Option<bool>> {
+    if restore::is_interrupted(store)? { restore::recover(out, store, &options.state, abandon).map(Some) } else { Ok(None) }
 }

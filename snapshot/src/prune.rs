@@ -24,7 +24,7 @@ use crate::store::{Options, Store, files, names};
 use crate::summary;
 
 /// Snapshots with such a label are made by tools and go by themselves.
-const AUTOMATIC: &str = "auto-";
+pub(crate) const AUTOMATIC: &str = "auto-";
 /// A pack of which less than one part in so many is still needed is written anew.
 const WORTH: u64 = 2;
 
@@ -85,12 +85,14 @@ impl Policy {
     }
 }
 
-/// Each for itself, since one is no stand-in for another: what was kept of the same paths of one machine, oldest first.
-fn groups(headers: &[Header]) -> BTreeMap<(&str, Vec<&Subject>), Vec<&Header>> {
+/// Each for itself, since one is no stand-in for another: what was kept of the same paths of one machine, oldest first. One that is sealed
+/// and does not tell its paths apart is on its own.
+fn groups(headers: &[Header]) -> BTreeMap<(&str, String), Vec<&Header>> {
     let mut groups: BTreeMap<_, Vec<&Header>> = BTreeMap::new();
     for header in headers {
-        let roots = header.roots.iter().map(|root| &root.path).collect();
-        groups.entry((header.host.as_str(), roots)).or_default().push(header);
+        let is_silent = !header.sealed_to.is_empty() && header.roots_sha256.is_none();
+        let paths = if is_silent { header.id.clone() } else { header.roots_sha256.unwrap_or_else(|| header.hash_of_roots()).to_string() };
+        groups.entry((header.host.as_str(), paths)).or_default().push(header);
     }
     groups
 }
@@ -121,7 +123,7 @@ pub(crate) fn prune(out: &mut Output, options: &Options, store: &Store, request:
     if let Some(label) = request.policy.label.iter().find(|label| !has_label(label)) {
         anyhow::bail!("no snapshot has the label `{label}` that --keep-label is to keep, so nothing is removed");
     }
-    let pinned = summary::pinned(store);
+    let pinned = summary::pinned(store)?;
     let (automatic, by_hand): (Vec<Header>, Vec<Header>) =
         headers.iter().cloned().partition(|header| header.label.as_ref().is_some_and(|label| label.starts_with(AUTOMATIC)));
     let kept: HashSet<String> = groups(&by_hand).values().flat_map(|group| request.policy.kept(group, now)).collect();
@@ -149,7 +151,7 @@ pub(crate) fn prune(out: &mut Output, options: &Options, store: &Store, request:
 /// There is no such snapshot, one is pinned, or the store cannot be written.
 pub(crate) fn delete(out: &mut Output, options: &Options, store: &Store, ids: &[String], force: bool) -> anyhow::Result<Exit> {
     let _lock = if force { store.own()? } else { store.share()? };
-    let pinned = summary::pinned(store);
+    let pinned = summary::pinned(store)?;
     let (_, damaged) = store.headers()?;
     let mut due = BTreeMap::new();
     for name in ids {
@@ -266,7 +268,7 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: boo
     }
     // A sealed pack is of one snapshot alone.
     for pack in contents::packs(&store.packs(), &format!("{PACK}{SEALED}"))? {
-        let is_of = |header: &&Header| pack.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(header.id.as_bytes()));
+        let is_of = |header: &&Header| pack.file_name().is_some_and(|name| name == format!("{}{PACK}{SEALED}", header.id).as_str());
         if !stay.iter().any(is_of) {
             freed += pack.metadata().map_or(0, |meta| meta.len());
             packs += 1;
@@ -293,6 +295,26 @@ fn reclaim(out: &mut Output, store: &Store, verb: &str, gone: &[Due], force: boo
     };
     out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
     Ok(freed)
+}
+
+/// Removes the pack of a snapshot that came to nothing. Where others are at work, or may share it by now, it is left to the next `prune`.
+pub(crate) fn take_back(store: &Store, id: &str) {
+    let unshared = || -> anyhow::Result<()> {
+        let _alone = store.own_now()?;
+        let (headers, damaged) = store.headers()?;
+        anyhow::ensure!(damaged.is_empty(), "what is needed is not known");
+        let contents = store.open_contents()?;
+        let name = format!("{id}{PACK}");
+        let pack = contents.packs().iter().find(|pack| pack.path.ends_with(&name)).context("it is gone")?;
+        let held: HashSet<Address> = pack.index.iter().map(|(address, _)| *address).collect();
+        for header in headers.iter().filter(|header| header.sealed_to.is_empty()) {
+            let is_shared = store.read(&header.id)?.entries.iter().flat_map(Entry::contents).any(|address| held.contains(&address));
+            anyhow::ensure!(!is_shared, "another snapshot shares it");
+        }
+        pack.remove()
+    };
+    // What is left costs room, and nothing else.
+    drop(unshared());
 }
 
 /// Writes what is still needed of a pack into a new one; says whether all of it could be read.

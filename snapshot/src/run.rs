@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use contract::action::{Action, KIND, Outcome};
 use contract::output::Output;
-use contract::path::Subject;
+use contract::path::{Subject, shown};
 use contract::record::About;
 use contract::run::Exit;
 use contract::signal::{self, Hold};
@@ -22,7 +22,7 @@ use crate::capture::Captured;
 use crate::capture::roots::Request;
 use crate::create::{self, Words};
 use crate::store::Store;
-use crate::store::manifest::Header;
+use crate::store::manifest::{Header, Manifest};
 use crate::store::seal::Recipients;
 use crate::{diff, restore, summary};
 
@@ -46,17 +46,18 @@ pub(crate) struct Options {
 /// # Errors
 /// The snapshot before it cannot be made whole; then nothing is run.
 pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, request: &Request, options: &Options) -> anyhow::Result<Exit> {
-    let shown = options.command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let command = options.command.iter().map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ");
     let words = |when: &str, label: &str| Words {
-        description: Some(format!("{when} `{shown}`")),
+        description: Some(format!("{when} `{command}`")),
         label: Some(label.to_owned()),
         recipients: options.recipients.clone(),
     };
     let start = Instant::now();
-    let (before, captured) = create::make(store, request, words("before", BEFORE), create::Care::Proof)?;
+    let (kept, captured) = create::make(store, request, words("before", BEFORE), create::Care::Proof)?;
+    let before = &kept.header;
     create::report(out, &captured.troubles)?;
     let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
-    summary::emit(out, store, &before, false, &summary::Made { took_ms, absent: captured.absent })?;
+    summary::emit(out, store, before, false, &summary::Made { took_ms, absent: captured.absent })?;
     anyhow::ensure!(!before.partial || !options.rollback, "not everything could be kept, so it could not be put back; nothing was run");
     if options.rollback {
         store.read(&before.id).context("what was kept could not be put back; nothing was run")?;
@@ -74,25 +75,32 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
     });
     drop(hold);
     if let Some(after) = after {
-        tell_changes(out, store, &before, after)?;
+        tell_changes(out, store, &kept, after)?;
     }
-    let rolled_back = back.map(|back| back.or_else(|e| failure(out, &before, "rollback.failed", &e).map(|()| Exit::Bad))).transpose()?;
-    let rolled_back = rolled_back.map(|exit| exit == Exit::Done);
+    let rolled_back = back.map(|back| back.or_else(|e| failure(out, before, "rollback.failed", &e).map(|()| Exit::Bad))).transpose()?;
+    let seen = rolled_back.map(|_| restore::is_back(store, &kept));
+    let is_seen = seen.as_ref().is_some_and(|seen| matches!(seen, Ok(None)));
+    let rolled_back = rolled_back.map(|exit| exit == Exit::Done && is_seen);
+    let differing = seen.transpose().or_else(|e| failure(out, before, "rollback.unseen", &e).map(|()| None))?.flatten();
     let ending = match &ended {
-        Ok(status) => format!("`{shown}` ended with {status}"),
-        Err(e) => format!("`{shown}` could not be started: {e}"),
+        Ok(status) => format!("`{command}` ended with {status}"),
+        Err(e) => format!("`{command}` could not be started: {e}"),
     };
     let fate = match rolled_back {
         Some(true) => "; everything is as it was before",
-        Some(false) => "; and what it changed could NOT be put back",
+        Some(false) => "; and what it changed could NOT all be put back",
         None => "",
     };
+    let where_not = differing.map(|(first, more)| {
+        let others = if more == 0 { String::new() } else { format!(" and {more} more") };
+        format!(": {}{others}", shown(&first))
+    });
     let action = Action {
         verb: "run".to_owned(),
         outcome: if failed { Outcome::Failed } else { Outcome::Done },
         changed: ended.is_ok() && rolled_back != Some(true),
         verified: !failed,
-        text: format!("{ending}{fate}"),
+        text: format!("{ending}{fate}{}", where_not.unwrap_or_default()),
         undo: ended.is_ok().then(|| Subject::from(before.id.as_str())),
         detail: Some(Value::Object(detail(&ended, rolled_back, store))),
         ..Action::default()
@@ -100,6 +108,12 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
     let subject = Subject::from(before.id.as_str());
     out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
     Ok(if failed { Exit::Bad } else { Exit::Done })
+}
+
+/// As a shell would read it again.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 fn detail(ended: &io::Result<ExitStatus>, rolled_back: Option<bool>, store: &Store) -> Map<String, Value> {
@@ -139,14 +153,14 @@ fn pass_on(child: &Child, signal: Option<i32>) {
 }
 
 /// What the command changed; where that cannot be seen, that.
-fn tell_changes(out: &mut Output, store: &Store, before: &Header, after: anyhow::Result<(Header, Captured)>) -> anyhow::Result<()> {
+fn tell_changes(out: &mut Output, store: &Store, before: &Manifest, after: anyhow::Result<(Manifest, Captured)>) -> anyhow::Result<()> {
     let (after, captured) = match after {
         Ok(made) => made,
-        Err(e) => return failure(out, before, "after.failed", &e.context("what the command left could not be kept")),
+        Err(e) => return failure(out, &before.header, "after.failed", &e.context("what the command left could not be kept")),
     };
     create::report(out, &captured.troubles)?;
-    summary::emit(out, store, &after, false, &summary::Made { took_ms: None, absent: captured.absent })?;
-    diff::between(out, &store.read(&before.id)?, &store.read(&after.id)?, None, |_| None).map(drop)
+    summary::emit(out, store, &after.header, false, &summary::Made { took_ms: None, absent: captured.absent })?;
+    diff::between(out, before, &after, None, |_| None).map(drop)
 }
 
 fn failure(out: &mut Output, before: &Header, code: &str, why: &anyhow::Error) -> anyhow::Result<()> {

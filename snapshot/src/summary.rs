@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use anyhow::Context as _;
 use contract::output::Output;
-use contract::path::Subject;
+use contract::path::{Subject, shown};
 use contract::record::About;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -79,7 +80,15 @@ pub(crate) fn emit(out: &mut Output, store: &Store, header: &Header, pinned: boo
 }
 
 /// The ids of the snapshots that are never pruned.
-pub(crate) fn pinned(store: &Store) -> HashSet<String> {
-    let entries = std::fs::read_dir(store.pins()).into_iter().flatten();
-    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+///
+/// # Errors
+/// They cannot be listed.
+pub(crate) fn pinned(store: &Store) -> anyhow::Result<HashSet<String>> {
+    if !store.exists() {
+        return Ok(HashSet::new());
+    }
+    let folder = store.pins();
+    let listed = std::fs::read_dir(&folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let listed = listed.with_context(|| format!("cannot see what is pinned: cannot list {}", shown(&folder)))?;
+    Ok(listed.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }

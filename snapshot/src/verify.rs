@@ -57,24 +57,22 @@ pub(crate) fn run(out: &mut Output, store: &Store, name: Option<&str>, mend: boo
             (id, read)
         })
         .collect();
-    let wanted: BTreeSet<Address> = manifests
-        .iter()
-        .filter_map(|(_, read)| read.as_ref().ok())
-        .flat_map(|manifest| manifest.entries.iter().flat_map(Entry::contents))
-        .collect();
-    let contents = store.contents()?;
-    let mut bad = damaged(&contents, &wanted);
+    let open = manifests.iter().filter_map(|(_, read)| read.as_ref().ok()).filter(|manifest| manifest.header.sealed_to.is_empty());
+    let open: Vec<&Manifest> = open.collect();
+    // What is in a sealed pack is no stand-in for what is in the open, nor the other way round: each goes with its own snapshots.
+    let contents = store.open_contents()?;
+    let mut bad = damaged(&contents, &open.iter().flat_map(|manifest| manifest.entries.iter().flat_map(Entry::contents)).collect());
     if mend && !bad.is_empty() {
         // What is sealed is not put into the open.
-        let whole = manifests.iter().filter_map(|(_, read)| read.as_ref().ok());
-        let whole: Vec<&Manifest> = whole.filter(|manifest| manifest.header.sealed_to.is_empty()).collect();
-        for address in repair::from_live_files(out, store, &whole, &bad.keys().copied().collect())? {
+        for address in repair::from_live_files(out, store, &open, &bad.keys().copied().collect())? {
             bad.remove(&address);
         }
     }
     let (mut verdict, mut locked) = (Exit::Done, 0);
     for (id, read) in &manifests {
-        let (status, faults) = judged(store, id, read, &bad);
+        let sealed = read.as_ref().ok().filter(|manifest| !manifest.header.sealed_to.is_empty());
+        let bad_of_it = sealed.map(|manifest| damaged_of_sealed(store, manifest));
+        let (status, faults) = judged(store, id, read, bad_of_it.as_ref().unwrap_or(&bad));
         match status {
             Status::Broken => verdict = Exit::Bad,
             Status::Unknown => locked += 1,
@@ -129,6 +127,12 @@ fn all(store: &Store) -> anyhow::Result<Vec<String>> {
 /// The contents that cannot be read back, and why.
 fn damaged(contents: &Contents, wanted: &BTreeSet<Address>) -> BTreeMap<Address, String> {
     wanted.par_iter().filter_map(|address| contents.check(address).err().map(|e| (*address, format!("{e:#}")))).collect()
+}
+
+/// The same of a sealed snapshot, which has a pack of its own.
+fn damaged_of_sealed(store: &Store, manifest: &Manifest) -> BTreeMap<Address, String> {
+    let contents = store.sealed_contents(&manifest.header.id);
+    damaged(&contents, &manifest.entries.iter().flat_map(Entry::contents).collect())
 }
 
 fn faults(manifest: &Manifest, bad: &BTreeMap<Address, String>) -> Vec<Fault> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use contract::action::{Action, Outcome};
+use contract::path::{Subject, shown};
 use serde::Deserialize;
 
 use crate::actions::{outcome, subject};
@@ -16,6 +17,8 @@ use crate::snapshots::measure::size;
 use crate::snapshots::traits::Traits;
 use crate::snapshots::{is_id, listed, named, root_of, under, way_back};
 
+/// No more of what was not kept is named.
+const NAMED: usize = 3;
 /// No more advice is given.
 const MOST: usize = 20;
 
@@ -62,6 +65,7 @@ struct Whole {
     asked: Asked,
     reload: Vec<String>,
     counts: Counts,
+    not_kept: NotKept,
 }
 
 /// Of a step.
@@ -89,6 +93,16 @@ struct OfWhole {
     reload: Vec<String>,
     #[serde(default)]
     asked: Asked,
+    #[serde(default)]
+    not_kept: NotKept,
+}
+
+/// What was there then and is not in the snapshot.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct NotKept {
+    count: u64,
+    paths: Vec<Subject>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -113,14 +127,21 @@ impl Restores {
             self.open(run).steps.push(step.at(place.clone()));
             return None;
         }
-        let Ok(OfWhole { counts, reload, asked }) = OfWhole::deserialize(detail) else { return Some(action) };
+        let Ok(OfWhole { counts, reload, asked, not_kept }) = OfWhole::deserialize(detail) else { return Some(action) };
         let begun = self.0.iter().any(|restore| restore.is_open(run));
         // In the audit log it stands alone, and is an action like any other.
         if !begun && counts.changes() > 0 {
             return Some(action);
         }
         let reload = reload.into_iter().take(MOST).map(clip::text).collect();
-        let whole = Whole { place: place.clone(), action: clipped_action(action), asked: asked.clipped(), reload, counts };
+        let whole = Whole {
+            place: place.clone(),
+            action: clipped_action(action),
+            asked: asked.clipped(),
+            reload,
+            counts,
+            not_kept: not_kept.clipped(),
+        };
         self.open(run).whole = Some(whole);
         None
     }
@@ -230,6 +251,9 @@ impl Whole {
         let told = self.counts.told();
         let bytes = |how: &str| if written == 0 { String::new() } else { format!("; {} {how}", size(written)) };
         match self.action.outcome {
+            Outcome::Planned | Outcome::Done if self.counts.changes() == 0 && self.not_kept.count > 0 => {
+                Block::Line(Tone::Strong, "All that the snapshot holds of it is as it was: there is nothing to restore.".to_owned())
+            }
             Outcome::Planned | Outcome::Done if self.counts.changes() == 0 => {
                 Block::Line(Tone::Strong, "Everything is as in the snapshot: there is nothing to restore.".to_owned())
             }
@@ -240,7 +264,7 @@ impl Whole {
     }
 
     fn next<'a>(&self) -> Vec<Block<'a>> {
-        let mut blocks = Vec::new();
+        let mut blocks: Vec<Block<'a>> = self.not_kept.told().map(|told| Block::Line(Tone::Warn, told)).into_iter().collect();
         if self.action.outcome == Outcome::Planned && self.counts.changes() > 0 {
             blocks.push(self.to_do());
         }
@@ -267,6 +291,19 @@ impl Whole {
             return Block::Line(Tone::Strong, format!("{lead} The same command with --force does what is planned."));
         };
         Block::Commands(lead, vec![(command, "does it: all of it or nothing, after a snapshot of what it replaces")])
+    }
+}
+
+impl NotKept {
+    fn clipped(self) -> Self {
+        Self { count: self.count, paths: self.paths.into_iter().take(NAMED).map(clip::subject).collect() }
+    }
+
+    fn told(&self) -> Option<String> {
+        let named: Vec<String> = self.paths.iter().map(|path| shown(path.as_path())).collect();
+        let more = self.count.saturating_sub(named.len() as u64);
+        let others = if more == 0 { String::new() } else { format!(" and {more} more") };
+        (self.count > 0).then(|| format!("! there then and not in the snapshot, so not brought back: {}{others}", named.join(", ")))
     }
 }
 

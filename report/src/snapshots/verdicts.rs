@@ -12,6 +12,7 @@ use crate::clip;
 use crate::document::{Block, Column, Row, Table, Tone, counted, text_of};
 use crate::environments::status;
 use crate::seen::{Place, Seen};
+use crate::snapshots::asked::Asked;
 
 /// More whole snapshots than these are not listed unless asked for.
 const WHOLE_LISTED: usize = 10;
@@ -20,12 +21,17 @@ const NAMED: usize = 10;
 
 /// The last verdict on each.
 #[derive(Debug, Default)]
-pub(crate) struct Verdicts(HashMap<Place, Verdict>);
+pub(crate) struct Verdicts {
+    of: HashMap<Place, Verdict>,
+    asked: Asked,
+}
 
 #[derive(Debug)]
 struct Verdict {
     status: Status,
     contents: u64,
+    /// A content is lost that a file may still have.
+    mendable: bool,
     faults: Vec<String>,
 }
 
@@ -35,10 +41,14 @@ struct Payload {
     contents: u64,
     #[serde(default)]
     faults: Vec<Fault>,
+    #[serde(default)]
+    asked: Asked,
 }
 
 #[derive(Deserialize)]
 struct Fault {
+    #[serde(default)]
+    code: String,
     text: String,
     #[serde(default)]
     files: Vec<Subject>,
@@ -46,25 +56,27 @@ struct Fault {
 
 impl Verdicts {
     pub(crate) fn push(&mut self, place: &Place, record: &Record) -> anyhow::Result<()> {
-        let Payload { status, contents, faults } = record.read()?;
+        let Payload { status, contents, faults, asked } = record.read()?;
+        let mendable = faults.iter().any(|fault| fault.code == "content-damaged");
         let mut lines: Vec<String> = faults.iter().take(NAMED).map(told).collect();
         if faults.len() > NAMED {
             lines.push(format!("and {} more", faults.len() - NAMED));
         }
-        self.0.insert(place.clone(), Verdict { status, contents, faults: lines });
+        self.of.insert(place.clone(), Verdict { status, contents, mendable, faults: lines });
+        self.asked = asked.clipped();
         Ok(())
     }
 
     pub(crate) fn draw<'a>(&'a self, seen: &Seen, all: bool) -> Vec<Block<'a>> {
-        if self.0.is_empty() {
+        if self.of.is_empty() {
             return Vec::new();
         }
-        let mut rows: Vec<(&Place, &Verdict)> = self.0.iter().collect();
+        let mut rows: Vec<(&Place, &Verdict)> = self.of.iter().collect();
         rows.sort_unstable_by_key(|(place, verdict)| (std::cmp::Reverse(verdict.status.badness()), *place));
         let count = |status: Status| rows.iter().filter(|(_, verdict)| verdict.status == status).count();
         let whole = count(Status::Healthy);
         let counts = counts(rows.len(), &count);
-        let broken = count(Status::Broken) > 0;
+        let mendable = rows.iter().any(|(_, verdict)| verdict.mendable);
         let folded = whole > WHOLE_LISTED && !all;
         if folded {
             rows.truncate(rows.len() - whole);
@@ -81,8 +93,14 @@ impl Verdicts {
             blocks.push(Block::Line(Tone::Good, format!("✓ {whole} healthy, not listed; report --all lists them")));
         }
         blocks.push(Block::Line(Tone::Strong, counts));
-        blocks.extend(broken.then(repair));
+        blocks.extend(if mendable { self.repair() } else { None });
         blocks
+    }
+
+    fn repair<'a>(&self) -> Option<Block<'a>> {
+        let command = self.asked.also("snapshot verify --repair".to_owned())?;
+        let lead = "Next: every file that is not named here can still be restored.".to_owned();
+        Some(Block::Commands(lead, vec![(command, "puts back what files that are still there have")]))
     }
 }
 
@@ -105,9 +123,4 @@ fn counts(all: usize, count: &impl Fn(Status) -> usize) -> String {
     let counted_each = each.iter().map(|(status, word)| (count(*status), word)).filter(|(n, _)| *n > 0);
     let parts: Vec<String> = counted_each.map(|(n, word)| format!("{n} {word}")).collect();
     format!("{}: {}", counted(all as u64, "snapshot"), parts.join(", "))
-}
-
-fn repair<'a>() -> Block<'a> {
-    let commands = vec![("snapshot verify --repair".to_owned(), "puts back what files that are still there have")];
-    Block::Commands("Next: every file that is not named here can still be restored.".to_owned(), commands)
 }

@@ -15,7 +15,7 @@ use crate::capture::cache::Cache;
 use crate::capture::read::is_sparse;
 use crate::capture::walk::{Found, inode};
 use crate::store::address::Address;
-use crate::store::manifest::{Attribute, Entry, Kind};
+use crate::store::manifest::{Attribute, Entry, Kind, Piece};
 
 /// Entries, what went wrong, and the files that hold what looks like a private key.
 type Entries = (Vec<Entry>, Vec<Trouble>, Vec<PathBuf>);
@@ -36,10 +36,13 @@ fn attributes_of(found: &Found) -> io::Result<Vec<Attribute>> {
     }
 }
 
+/// Inode, size and content.
+type SameFile = ((u64, u64), u64, Option<Address>, Vec<Piece>);
+
 struct Clerk<'a> {
     cache: &'a mut Cache,
     /// Of files that have several: the same inode with another content is a file that was changed meanwhile.
-    first_names: HashMap<((u64, u64), Option<Address>), &'a Path>,
+    first_names: HashMap<SameFile, &'a Path>,
     troubles: Vec<Trouble>,
     keys: Vec<PathBuf>,
 }
@@ -94,7 +97,7 @@ impl<'a> Clerk<'a> {
         entry.sparse = is_sparse(meta);
         entry.changed_while_read = !content.stable;
         if meta.nlink() > 1 {
-            let first = *self.first_names.entry((inode(meta), entry.sha256)).or_insert(path);
+            let first = *self.first_names.entry((inode(meta), content.size, entry.sha256, entry.pieces.clone())).or_insert(path);
             entry.same_as = (first != path).then(|| Subject::from(first));
         }
     }

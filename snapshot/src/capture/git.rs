@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::store::manifest::WorkTree;
 
-/// A status that takes longer than this is done without: the file system monitor of git is known to hang.
+/// An answer that takes longer than this is done without: the file system monitor of git is known to hang.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// As many bytes of an answer are counted.
 const KEEP: usize = 16 << 20;
@@ -26,30 +26,39 @@ pub(crate) fn top(path: &Path) -> Option<PathBuf> {
 
 fn state(top: &Path) -> WorkTree {
     let path = top.to_string_lossy().into_owned();
+    let failed = |why: String| WorkTree { path: path.clone(), error: Some(why), ..WorkTree::default() };
+    let answer = filters(top).and_then(|filters| {
+        let status = ["--no-optional-locks", "status", "--porcelain=v2", "--branch", "--show-stash", "--ignore-submodules=dirty", "-z"];
+        git(top, filters.iter().map(String::as_str).chain(status))
+    });
+    answer.map_or_else(failed, |answer| parse(&path, &answer))
+}
+
+/// Options without the programs that the configuration of the work tree itself names for the files in it (gitattributes(5), "filter"):
+/// whoever keeps a tree has not agreed to run what is in it.
+fn filters(top: &Path) -> Result<Vec<String>, String> {
+    let keys = git(top, ["config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\..*\.(clean|process)$"]);
+    // Where there are none, git ends with 1 and says nothing.
+    let keys = keys.or_else(|why| if why.is_empty() { Ok(Vec::new()) } else { Err(why) })?;
+    let items: Vec<_> = keys.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+    let own = items.chunks_exact(2).filter(|pair| !["system", "global"].contains(&&*pair[0]));
+    Ok(own.flat_map(|pair| ["-c".to_owned(), format!("{}=", pair[1])]).collect())
+}
+
+/// What git answers, or why it does not.
+fn git<'w>(top: &Path, words: impl IntoIterator<Item = &'w str>) -> Result<Vec<u8>, String> {
     let mut git = Command::new("git");
-    git.arg("-C").arg(top).args([
-        "-c",
-        "core.fsmonitor=false",
-        "--no-optional-locks",
-        "status",
-        "--porcelain=v2",
-        "--branch",
-        "--show-stash",
-        "-z",
-    ]);
-    // A hook's variables are about another work tree, and no file of this one may name a program to run.
+    git.arg("-C").arg(top).args(["-c", "core.fsmonitor=false"]).args(words);
+    // A hook's variables are about another work tree.
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"] {
         git.env_remove(name);
     }
-    let failed = |why: String| WorkTree { path: path.clone(), error: Some(why), ..WorkTree::default() };
-    match child::run(&mut git, PATIENCE, KEEP) {
-        Err(e) => failed(format!("cannot start git: {e}")),
-        Ok(finished) => match finished.ended {
-            Ended::Exited(status) if status.success() => parse(&path, &finished.stdout),
-            Ended::Exited(_) => failed(String::from_utf8_lossy(finished.stderr.trim_ascii()).into_owned()),
-            Ended::TimedOut => failed(format!("git gave no status within {} s", PATIENCE.as_secs())),
-            Ended::Interrupted => failed("interrupted".to_owned()),
-        },
+    let finished = child::run(&mut git, PATIENCE, KEEP).map_err(|e| format!("cannot start git: {e}"))?;
+    match finished.ended {
+        Ended::Exited(status) if status.success() => Ok(finished.stdout),
+        Ended::Exited(_) => Err(String::from_utf8_lossy(finished.stderr.trim_ascii()).into_owned()),
+        Ended::TimedOut => Err(format!("git did not answer within {} s", PATIENCE.as_secs())),
+        Ended::Interrupted => Err("interrupted".to_owned()),
     }
 }
 

@@ -10,7 +10,8 @@ mod read;
 pub(crate) mod roots;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use crate::capture::cache::{Cache, Look};
 use crate::capture::entries::entries;
 use crate::capture::roots::Request;
 use crate::capture::walk::{Found, Walk};
+use crate::restore::Ground;
 use crate::store::Store;
 use crate::store::address::Address;
 use crate::store::contents::Contents;
@@ -41,16 +43,16 @@ pub(crate) enum Care {
     Usual,
     /// Every file is read.
     Rehash,
-    /// What the store has is read back first, and added again where it is damaged: something is about to be replaced for which this
-    /// snapshot is the only way back.
+    /// The same, and what the store has is read back first, and added again where it is damaged: something is about to be replaced for
+    /// which this snapshot is the only way back.
     Proof,
-    /// The same of a few files, which are read sooner than what is remembered of all others.
+    /// The same of so few files that what is remembered of all others is not even looked at.
     ProofOfFew,
 }
 
 impl Care {
     fn remembers(self) -> bool {
-        matches!(self, Self::Usual | Self::Proof)
+        self == Self::Usual
     }
 
     fn proves(self) -> bool {
@@ -108,7 +110,7 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &R
     let walk = Walk::new(request, store, &progress);
     let ((found, mut troubles), (contents, mut cache)) = rayon::join(
         || walk.run(&paths),
-        || rayon::join(|| store.open_contents(), || if care.remembers() { Cache::load(&store.cache()) } else { Cache::default() }),
+        || rayon::join(|| store.open_contents(), || if care == Care::ProofOfFew { Cache::default() } else { Cache::load(&store.cache()) }),
     );
     // What is sealed shares nothing with what is not, and leaves no hash outside.
     let open = recipients.is_empty();
@@ -118,7 +120,11 @@ pub(crate) fn capture(request: &Request, store: &Store, id: &str, recipients: &R
     room(store, &found, &cache, &contents)?;
 
     let adder = Adder::new(&contents, Writer::create(&store.packs(), id, recipients)?);
-    let (read, (git, pythons)) = rayon::join(|| read_all(&found, &cache, &contents, &adder, &progress), || surroundings(&paths, &found));
+    // What is trusted to be as it was, and so is not read.
+    let trusted = if care.remembers() { Some(&cache) } else { None };
+    let reader = Reader { roots: &roots, ground: Ground::default(), trusted, contents: &contents, adder: &adder, progress: &progress };
+    let (read, (git, pythons)) = rayon::join(|| reader.all(&found), || surroundings(&paths, &found));
+    drop(reader);
     let pack = adder.into_pack().context("there is a pack")?;
     let (entries, more, keys) = match read.map(|read| entries(&found, read, &mut cache)) {
         Ok(captured) => captured,
@@ -145,7 +151,9 @@ pub(crate) fn look(request: &Request, store: &Store, contents: &Contents) -> any
     let paths: Vec<PathBuf> = request.roots().iter().map(|root| root.path.as_path().to_owned()).collect();
     let (found, mut troubles) = Walk::new(request, store, &progress).run(&paths);
     let mut cache = Cache::load(&store.cache());
-    let read = read_all(&found, &cache, contents, &Adder::nowhere(), &progress)?;
+    let (roots, adder) = (request.roots(), Adder::nowhere());
+    let reader = Reader { roots: &roots, ground: Ground::default(), trusted: Some(&cache), contents, adder: &adder, progress: &progress };
+    let read = reader.all(&found)?;
     let (entries, more, _) = entries(&found, read, &mut cache);
     troubles.extend(more);
     Ok((entries, troubles))
@@ -162,9 +170,9 @@ pub(crate) fn again(
     wanted: &BTreeSet<Address>,
 ) -> anyhow::Result<Vec<(Address, PathBuf)>> {
     let adder = Adder::only(wanted, Writer::create(&store.packs(), id, &Recipients::default())?);
-    let mut mended = Vec::new();
+    let (mut mended, ground) = (Vec::new(), Ground::default());
     for path in paths {
-        let Ok(read) = read::file(path, &adder)? else { continue };
+        let Ok(read) = read::file(&roots::real(path), &ground, &adder)? else { continue };
         let parts = read.sha256.into_iter().chain(read.pieces.iter().filter_map(|piece| piece.sha256));
         for part in parts.filter(|part| wanted.contains(part) && adder.has_added(part)) {
             if !mended.iter().any(|(address, _)| *address == part) {
@@ -200,15 +208,40 @@ fn known(found: &Found, cache: &Cache, contents: &Contents) -> Option<Content> {
 
 type Reading = Option<Result<(Option<Metadata>, Content), std::io::Error>>;
 
-fn read_all(found: &[Found], cache: &Cache, contents: &Contents, adder: &Adder<'_>, progress: &Progress) -> anyhow::Result<Vec<Reading>> {
-    let one = |found: &Found| -> anyhow::Result<Reading> {
+/// Reads what was found.
+struct Reader<'a> {
+    roots: &'a [Root],
+    ground: Ground,
+    /// What is not read again where it looks as it did.
+    trusted: Option<&'a Cache>,
+    contents: &'a Contents,
+    adder: &'a Adder<'a>,
+    progress: &'a Progress,
+}
+
+impl Reader<'_> {
+    fn all(&self, found: &[Found]) -> anyhow::Result<Vec<Reading>> {
+        let elsewhere: BTreeMap<&Path, &Path> =
+            self.roots.iter().map(|root| (root.path.as_path(), root.real.as_path())).filter(|(path, real)| path != real).collect();
+        // A large file keeps all threads busy by itself, and two at once would only take more memory.
+        let large = |found: &Found| found.meta.as_ref().is_some_and(|meta| meta.len() > read::WHOLE);
+        let one = |found: &Found| self.one(found, &elsewhere);
+        let mut read: Vec<Reading> =
+            found.par_iter().map(|found| if large(found) { Ok(None) } else { one(found) }).collect::<anyhow::Result<_>>()?;
+        for (found, read) in found.iter().zip(&mut read).filter(|(found, _)| large(found)) {
+            *read = one(found)?;
+        }
+        Ok(read)
+    }
+
+    fn one(&self, found: &Found, elsewhere: &BTreeMap<&Path, &Path>) -> anyhow::Result<Reading> {
         let Some(_) = found.meta.as_ref().filter(|meta| meta.is_file()) else { return Ok(None) };
-        if let Some(known) = known(found, cache, contents) {
+        if let Some(known) = self.trusted.and_then(|cache| known(found, cache, self.contents)) {
             return Ok(Some(Ok((None, known))));
         }
         anyhow::ensure!(!signal::interrupted(), "interrupted");
-        let read = read::file(&found.path, adder)?;
-        progress.done(1);
+        let read = read::file(&really(&found.path, elsewhere), &self.ground, self.adder)?;
+        self.progress.done(1);
         Ok(Some(read.map(|read| {
             let content = Content {
                 sha256: read.sha256,
@@ -220,15 +253,17 @@ fn read_all(found: &[Found], cache: &Cache, contents: &Contents, adder: &Adder<'
             };
             (Some(read.meta), content)
         })))
-    };
-    // A large file keeps all threads busy by itself, and two at once would only take more memory.
-    let large = |found: &Found| found.meta.as_ref().is_some_and(|meta| meta.len() > read::WHOLE);
-    let mut read: Vec<Reading> =
-        found.par_iter().map(|found| if large(found) { Ok(None) } else { one(found) }).collect::<anyhow::Result<_>>()?;
-    for (found, read) in found.iter().zip(&mut read).filter(|(found, _)| large(found)) {
-        *read = one(found)?;
     }
-    Ok(read)
+}
+
+/// A path with the links above its root followed; `elsewhere` has the roots that have any.
+fn really<'p>(path: &'p Path, elsewhere: &BTreeMap<&Path, &Path>) -> Cow<'p, Path> {
+    let root = if elsewhere.is_empty() { None } else { path.ancestors().find_map(|above| elsewhere.get_key_value(above)) };
+    let Some((root, real)) = root else { return Cow::Borrowed(path) };
+    match path.strip_prefix(root) {
+        Ok(below) if below != Path::new("") => Cow::Owned(real.join(below)),
+        _ => Cow::Owned((*real).to_owned()),
+    }
 }
 
 /// The folders above the roots.

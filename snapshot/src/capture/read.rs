@@ -1,18 +1,19 @@
 //! Reading one file so that what is kept is what it was at one moment.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fastcdc::v2020::FastCDC;
 use rayon::prelude::*;
-use rustix::fs::{OFlags, SeekFrom, seek};
+use rustix::fs::{Mode, OFlags, SeekFrom, openat, seek};
 
 use crate::capture::adder::Adder;
 use crate::capture::cache::Look;
+use crate::restore::Ground;
 use crate::store::address::Address;
 use crate::store::manifest::Piece;
 
@@ -43,15 +44,15 @@ pub(crate) struct Read {
     pub(crate) key: bool,
 }
 
-/// Reads a file and adds what it holds.
+/// Reads a file and adds what it holds. No link on the way to it is followed: none was there when it was found.
 ///
 /// # Errors
 /// It cannot be opened or read, or is no regular file any more; or the store cannot take it, which is an error of the outer kind.
-pub(crate) fn file(path: &Path, adder: &Adder<'_>) -> anyhow::Result<io::Result<Read>> {
+pub(crate) fn file(path: &Path, ground: &Ground, adder: &Adder<'_>) -> anyhow::Result<io::Result<Read>> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let read = match once(path, adder) {
+        let read = match once(path, ground, adder) {
             Ok(read) => read,
             Err(e) => match e.downcast::<Unreadable>() {
                 Ok(Unreadable(e)) => return Ok(Err(e)),
@@ -77,8 +78,8 @@ impl std::fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-fn once(path: &Path, adder: &Adder<'_>) -> anyhow::Result<Read> {
-    let (mut file, meta) = open(path).map_err(Unreadable)?;
+fn once(path: &Path, ground: &Ground, adder: &Adder<'_>) -> anyhow::Result<Read> {
+    let (mut file, meta) = open(path, ground).map_err(Unreadable)?;
     let look = Look::of(&meta);
     let at = wait_for_the_tick(&meta);
     let (sha256, pieces, size, key) = if meta.size() <= WHOLE {
@@ -97,10 +98,11 @@ fn once(path: &Path, adder: &Adder<'_>) -> anyhow::Result<Read> {
     Ok(Read { meta, sha256, pieces, size, at, stable, key })
 }
 
-fn open(path: &Path) -> io::Result<(File, Metadata)> {
+fn open(path: &Path, ground: &Ground) -> io::Result<(File, Metadata)> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(io::ErrorKind::InvalidInput.into()) };
     // Never through a link that took the file's place, and never waiting for the other end of a pipe.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or_default()).open(path)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(openat(&*ground.folder(parent)?, name, flags, Mode::empty())?);
     let meta = file.metadata()?;
     if meta.is_file() { Ok((file, meta)) } else { Err(io::Error::other("it is no regular file any more")) }
 }

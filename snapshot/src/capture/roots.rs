@@ -213,7 +213,8 @@ impl Request {
         let mut way = path.ancestors().take_while(|above| *above != root.path.as_path());
         let is_there = path.symlink_metadata().is_ok();
         let above = path.ancestors().skip(1).find_map(|above| above.symlink_metadata().ok());
-        if is_there { way.all(|above| !self.excludes(above)) } else { above.is_some_and(|above| !above.is_dir()) }
+        let is_root_there = root.real.as_path().symlink_metadata().is_ok();
+        if is_there { way.all(|above| !self.excludes(above)) } else { !is_root_there || above.is_some_and(|above| !above.is_dir()) }
     }
 
     /// Whether a path that is spelled as if it lay in another root does not: a link is on the way, and that root ends there.

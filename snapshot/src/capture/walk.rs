@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::capture::Trouble;
 use crate::capture::roots::Request;
+use crate::restore::is_ours;
 use crate::store::Store;
 
 /// A path and what stands there.
@@ -75,7 +76,8 @@ impl<'a> Walk<'a> {
 
     /// `None` where it is left out, or cannot be seen.
     fn child(&self, path: PathBuf) -> Option<Found> {
-        if self.request.excludes(&path) {
+        // What a restore has aside for the moment is part of nothing.
+        if path.file_name().is_some_and(is_ours) || self.request.excludes(&path) {
             return None;
         }
         match path.symlink_metadata() {

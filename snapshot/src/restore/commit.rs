@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use contract::path::shown;
 use contract::signal;
-use rustix::fs::{AtFlags, utimensat};
+use rustix::fs::{AtFlags, fsync, utimensat};
 
-use crate::restore::ground::{self, Ground, Live};
+use crate::restore::ground::{self, Ground, Identity, Live};
 use crate::restore::journal::{Journal, Stage, Swap};
 use crate::restore::spared;
 use crate::restore::traits::{self, Power, Traits};
+use crate::store::manifest::Kind;
+
+/// Up to so many folders and files are synced one by one; more are cheaper with one sync of the file system.
+const ONE_BY_ONE: usize = 64;
 
 /// Exchanges everything that the journal names. `before` is what the plan saw at each name.
 ///
@@ -28,9 +32,14 @@ pub(crate) fn all(journal: &Journal, before: &[Option<Live>], ground: &Ground, p
     for touch in &journal.touches {
         let give = || {
             let (folder, name) = ground.place(touch.path.as_path())?;
-            let live = ground::at(&folder, name)?.context("it is gone")?;
-            anyhow::ensure!(live.identity == touch.identity, "somebody replaced it meanwhile");
-            touch.new.give(traits::open(&folder, name)?, power)
+            // Looked at when it is open: a name may lead elsewhere in the next moment.
+            let file = traits::open(&folder, name)?;
+            anyhow::ensure!(ground::open(&file)?.identity == touch.identity, "somebody replaced it meanwhile");
+            touch.new.give(&file, power)?;
+            if journal.touches.len() <= ONE_BY_ONE {
+                fsync(&file)?;
+            }
+            Ok(())
         };
         give().with_context(|| format!("cannot change {}", shown(touch.path.as_path())))?;
     }
@@ -110,14 +119,14 @@ pub(crate) fn old_is_untouched(journal: &Journal, before: &[Option<Live>], groun
 
 /// Has every exchange on the disk.
 pub(crate) fn sync(journal: &Journal, ground: &Ground) -> anyhow::Result<()> {
-    let folders = folders(journal);
-    let many = folders.len() > 64;
+    let mut folders = folders(journal);
+    if journal.touches.len() > ONE_BY_ONE {
+        folders.extend(journal.touches.iter().filter_map(|touch| touch.path.as_path().parent()));
+    }
+    let many = folders.len() > ONE_BY_ONE;
     let mut devices = BTreeSet::new();
     for folder in folders {
-        let open = match ground.folder(folder) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-            open => open.with_context(|| format!("cannot reach {}", shown(folder)))?,
-        };
+        let open = ground.folder(folder).with_context(|| format!("cannot reach {}", shown(folder)))?;
         if !many {
             ground::sync(&open)?;
         } else if devices.insert(rustix::fs::fstat(&*open)?.st_dev) {
@@ -146,6 +155,7 @@ pub(crate) fn verify(journal: &Journal) -> anyhow::Result<()> {
 /// # Errors
 /// Something cannot be put back; the journal must stay. The rest is back.
 pub(crate) fn undo(journal: &Journal, ground: &Ground, power: Power) -> anyhow::Result<Vec<PathBuf>> {
+    all_folders_are_there(journal, ground)?;
     let (mut first, mut spared) = (Ok(()), Vec::new());
     for (number, swap) in journal.swaps.iter().enumerate().rev() {
         match back(journal, number, swap, ground).with_context(|| format!("cannot put {} back", path(swap))) {
@@ -156,13 +166,17 @@ pub(crate) fn undo(journal: &Journal, ground: &Ground, power: Power) -> anyhow::
     for touch in journal.touches.iter().rev().chain(&journal.around) {
         let give = || {
             let (folder, name) = ground.place(touch.path.as_path())?;
-            match ground::at(&folder, name)? {
-                // Where nothing was changed nothing need be, as on a disk that is read-only.
-                Some(live) if live.identity == touch.identity && Traits::live(touch.path.as_path(), &live)? != touch.old => {
-                    touch.old.give(traits::open(&folder, name)?, power)
-                }
-                _ => Ok(()),
+            // Where nothing was changed nothing need be, as on a disk that is read-only; and what somebody changed since stays so.
+            let is_due = |live: &Live| -> anyhow::Result<bool> {
+                let now = Traits::live(touch.path.as_path(), live)?;
+                Ok(live.identity.is_same(touch.identity) && now != touch.old && now.is_between(&touch.old, &touch.new, live.kind))
+            };
+            if !ground::at(&folder, name)?.is_some_and(|live| is_due(&live).unwrap_or(true)) {
+                return Ok(());
             }
+            let file = traits::open(&folder, name)?;
+            anyhow::ensure!(ground::open(&file)?.identity.is_same(touch.identity), "somebody replaced it meanwhile");
+            touch.old.give(&file, power)
         };
         first = first.and(give().with_context(|| format!("cannot put the mode and times of {} back", shown(touch.path.as_path()))));
     }
@@ -170,22 +184,19 @@ pub(crate) fn undo(journal: &Journal, ground: &Ground, power: Power) -> anyhow::
 }
 
 fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyhow::Result<Option<PathBuf>> {
-    let folder = match ground.folder(swap.folder.as_path()) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        folder => folder?,
-    };
+    let folder = ground.folder(swap.folder.as_path())?;
     let spare = &journal.parked(number + journal.swaps.len());
     let (name, aside, parked) = (swap.name.as_path().as_os_str(), &journal.aside(number), &journal.parked(number));
     let now = identity(&folder, name)?;
     if let Some(old) = swap.old {
-        let kept = [parked, aside].into_iter().find(|place| identity(&folder, place).is_ok_and(|found| found == Some(old)));
+        let kept = [parked, aside].into_iter().find(|place| identity(&folder, place).is_ok_and(|found| is_same(found, Some(old))));
         match kept {
             // It never went aside: whatever became of it since is not our doing.
             None => {}
             Some(kept) if now.is_none() => ground::rename(&folder, kept, name)?,
             Some(kept) => {
                 anyhow::ensure!(
-                    now == swap.new,
+                    is_same(now, swap.new),
                     "somebody put something else there; what was there before is {}",
                     shown(&swap.folder.as_path().join(kept))
                 );
@@ -195,7 +206,7 @@ fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyho
                 }
             }
         }
-    } else if swap.new.is_some() && now == swap.new {
+    } else if swap.new.is_some() && is_same(now, swap.new) {
         ground::rename(&folder, name, aside)?;
     }
     let mut kept = None;
@@ -208,41 +219,90 @@ fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyho
 /// Removes what was made, and never what was there before, nor what somebody has written to it since it was in place.
 fn discard(journal: &Journal, folder: &OwnedFd, place: &OsStr, swap: &Swap) -> anyhow::Result<Option<PathBuf>> {
     let found = identity(folder, place)?;
-    anyhow::ensure!(found.is_none() || found != swap.old, "what was there before is still aside");
-    let was_in_place = journal.stage == Stage::Committing && found.is_some() && found == swap.new;
-    if let Some(made) = swap.made.as_ref().filter(|_| was_in_place)
-        && !spared::is_as_made(folder, place, made).unwrap_or(false)
+    if found.is_none() {
+        return Ok(None);
+    }
+    anyhow::ensure!(!is_same(found, swap.old), "what was there before is still aside");
+    let was_made = is_same(found, swap.new);
+    // While new files are made it is not written down yet which they are.
+    anyhow::ensure!(was_made || journal.stage == Stage::Staging, "{} is nothing that this restore made", shown(Path::new(place)));
+    if let Some(made) = swap.made.as_ref().filter(|_| was_made)
+        && !spared::is_as_it_was(folder, place, made, made.ctime).unwrap_or(false)
     {
-        let kept = journal.kept(swap.name.as_path().as_os_str());
-        ground::rename(folder, place, &kept)?;
-        return Ok(Some(swap.folder.as_path().join(kept)));
+        return spare(journal, folder, place, swap).map(Some);
     }
     ground::remove(folder, place)?;
     Ok(None)
 }
 
-fn identity(folder: &OwnedFd, name: &OsStr) -> std::io::Result<Option<ground::Identity>> {
+/// Leaves what somebody has written to under a name that can be found.
+fn spare(journal: &Journal, folder: &OwnedFd, place: &OsStr, swap: &Swap) -> anyhow::Result<PathBuf> {
+    let kept = journal.kept(swap.name.as_path().as_os_str());
+    ground::rename(folder, place, &kept)?;
+    Ok(swap.folder.as_path().join(kept))
+}
+
+/// Insists that the folders are those that the restore worked in: in another disk that is mounted there by now, and in a copy, nothing can be
+/// told by its number.
+fn all_folders_are_there(journal: &Journal, ground: &Ground) -> anyhow::Result<()> {
+    for (path, identity) in &journal.folders {
+        let open = ground.folder(path.as_path()).with_context(|| format!("cannot reach {path}"))?;
+        anyhow::ensure!(ground::open(&*open)?.identity.is_same(*identity), "{path} is another folder than the restore worked in");
+    }
+    Ok(())
+}
+
+fn is_same(a: Option<Identity>, b: Option<Identity>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.is_same(b),
+        _ => false,
+    }
+}
+
+fn identity(folder: &OwnedFd, name: &OsStr) -> std::io::Result<Option<Identity>> {
     Ok(ground::at(folder, name)?.map(|live| live.identity))
 }
 
-/// Removes the old, which stands aside now. May be done again after a crash.
-pub(crate) fn tidy(journal: &Journal, ground: &Ground) -> anyhow::Result<()> {
+/// Removes the old, which stands aside now, but for what somebody has written to since; returns where that is. May be done again after a
+/// crash.
+///
+/// # Errors
+/// A folder is another one than it was, or something cannot be removed; the journal must stay.
+pub(crate) fn tidy(journal: &Journal, ground: &Ground) -> anyhow::Result<Vec<PathBuf>> {
+    all_folders_are_there(journal, ground)?;
+    let mut kept = Vec::new();
     for (number, swap) in journal.swaps.iter().enumerate() {
-        let folder = match ground.folder(swap.folder.as_path()) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-            folder => folder?,
-        };
+        let folder = ground.folder(swap.folder.as_path())?;
         for place in [journal.aside(number), journal.parked(number)] {
-            ground::remove(&folder, &place).with_context(|| format!("cannot remove what {} was before", path(swap)))?;
+            kept.extend(old(journal, number, &folder, &place).with_context(|| format!("cannot remove what {} was before", path(swap)))?);
         }
+        ground::remove(&folder, &journal.going(number)).with_context(|| format!("cannot remove what {} was before", path(swap)))?;
     }
     // Their removal changed the times of the folders once more.
     ground.forget();
     for touch in &journal.touches {
         let (folder, name) = ground.place(touch.path.as_path())?;
-        if ground::at(&folder, name)?.is_some_and(|live| live.identity == touch.identity) {
+        if ground::at(&folder, name)?.is_some_and(|live| live.kind == Kind::Folder && live.identity.is_same(touch.identity)) {
             utimensat(&*folder, name, &touch.new.times(), AtFlags::SYMLINK_NOFOLLOW)?;
         }
     }
-    Ok(())
+    Ok(kept)
+}
+
+fn old(journal: &Journal, number: usize, folder: &OwnedFd, place: &OsStr) -> anyhow::Result<Option<PathBuf>> {
+    let swap = &journal.swaps[number];
+    let Some(live) = ground::at(folder, place)? else { return Ok(None) };
+    anyhow::ensure!(is_same(Some(live.identity), swap.old), "{} is not what was there", shown(Path::new(place)));
+    if let Some((was, compared)) = swap.was.as_ref().zip(journal.compared)
+        && !spared::is_as_it_was(folder, place, was, compared)?
+    {
+        return spare(journal, folder, place, swap).map(Some);
+    }
+    // A folder goes piece by piece, and a half of it would look as if somebody had written to it.
+    match live.kind {
+        Kind::Folder => ground::rename(folder, place, &journal.going(number))?,
+        _ => ground::remove(folder, place)?,
+    }
+    Ok(None)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -89,6 +89,11 @@ impl Ground {
         looked().with_context(|| format!("cannot look at {} without following a link", shown(path)))
     }
 
+    /// Whether the folder that a path is in is there, and no link on the way to it.
+    pub(crate) fn is_reached(&self, path: &Path) -> bool {
+        path.parent().is_some_and(|parent| self.folder(parent).is_ok())
+    }
+
     /// Forgets what is open: folders have been exchanged for others.
     pub(crate) fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -100,6 +105,13 @@ impl Ground {
 pub(crate) struct Identity {
     pub(crate) dev: u64,
     ino: u64,
+}
+
+impl Identity {
+    /// Whether two are of the same file, if they are of the same file system: the number of a device is another one after each mount.
+    pub(crate) fn is_same(self, other: Self) -> bool {
+        self.ino == other.ino
+    }
 }
 
 /// What stands at a path.
@@ -152,6 +164,11 @@ impl Live {
     pub(crate) fn is_untouched_since(&self, before: &Self) -> bool {
         self.is_still(before) && (self.kind == Kind::Folder || before.names > 1 || self.ctime == before.ctime)
     }
+}
+
+/// What is open.
+pub(crate) fn open(file: impl AsFd) -> io::Result<Live> {
+    Ok(Live::of(&fstat(file)?))
 }
 
 /// What stands at a name in a folder.

@@ -18,6 +18,9 @@ const VERSION: u64 = 1;
 /// What the names of files aside begin with: the new ones before they are in place, the old ones after that.
 const ASIDE: &str = ".mendline-";
 
+/// In bytes (`NAME_MAX` of Linux and macOS).
+const LONGEST_NAME: usize = 255;
+
 /// How far a restore is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -46,9 +49,12 @@ pub(crate) struct Swap {
     /// What that looked like when it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) made: Option<Made>,
+    /// What the old looked like when it was planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) was: Option<Made>,
 }
 
-/// What tells whether somebody wrote to what was put in place: that a crash came, nobody need have noticed.
+/// What tells whether somebody wrote to what was put in place, or still to what it replaced: that a crash came, nobody need have noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Made {
     /// Bytes.
@@ -85,11 +91,32 @@ pub(crate) struct Journal {
     /// Other folders that a name changes hands in; only the way back gives them the time that they had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) around: Vec<Touch>,
+    /// The folders in which names change hands. Another one at that path is another disk, or a copy, and none of ours is in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) folders: Vec<(Subject, Identity)>,
+    /// The folder of the journal itself: in another one it is of a store that this one is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) home: Option<Identity>,
+    /// When what stands aside was last held against the snapshot of it: seconds since 1970 and nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) compared: Option<(i64, i64)>,
 }
 
 impl Journal {
     pub(crate) fn new(id: String, snapshot: String, swaps: Vec<Swap>, touches: Vec<Touch>) -> Self {
-        Self { v: VERSION, id, snapshot, safety: None, stage: Stage::Staging, swaps, touches, around: Vec::new() }
+        Self {
+            v: VERSION,
+            id,
+            snapshot,
+            safety: None,
+            stage: Stage::Staging,
+            swaps,
+            touches,
+            around: Vec::new(),
+            folders: Vec::new(),
+            home: None,
+            compared: None,
+        }
     }
 
     /// The name aside of the swap with that number.
@@ -102,11 +129,23 @@ impl Journal {
         format!("{ASIDE}{}-{number}-old", self.id).into()
     }
 
-    /// The name of what was put in place and written to since, when the old file is back.
+    /// The name of an old folder that is being removed.
+    pub(crate) fn going(&self, number: usize) -> OsString {
+        format!("{ASIDE}{}-{number}-going", self.id).into()
+    }
+
+    /// The name of what was written to since it was put in place, or aside: as much of its own as leaves room for the rest.
     pub(crate) fn kept(&self, name: &OsStr) -> OsString {
-        let mut kept = name.to_owned();
-        kept.push(format!(".kept-{}", self.id));
-        kept
+        let end = format!(".kept-{}", self.id);
+        let mut kept = name.as_encoded_bytes().to_vec();
+        kept.truncate(LONGEST_NAME - end.len());
+        if name.to_str().is_some() {
+            while std::str::from_utf8(&kept).is_err() {
+                kept.pop();
+            }
+        }
+        kept.extend_from_slice(end.as_bytes());
+        <OsString as std::os::unix::ffi::OsStringExt>::from_vec(kept)
     }
 
     /// Puts it on the disk.

@@ -7,16 +7,19 @@ mod ground;
 mod hooks;
 mod journal;
 mod plan;
+mod recover;
 mod reload;
 mod removal;
+mod safety;
 mod spared;
 mod stage;
 mod tell;
 mod traits;
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use chrono::Utc;
@@ -28,14 +31,15 @@ use contract::record::About;
 use contract::run::Exit;
 use contract::signal;
 use contract::state;
-use glob::Pattern;
 
-use crate::capture::Trouble;
-use crate::capture::roots::{Request, real};
-use crate::create::{self, Care, Words};
-use crate::restore::ground::{Ground, Identity, Live};
+use crate::capture::roots::real;
+pub(crate) use crate::restore::ground::Ground;
+use crate::restore::ground::{Identity, Live};
+pub(crate) use crate::restore::journal::is_ours;
 use crate::restore::journal::{Journal, Stage, Touch};
-use crate::restore::plan::{Change, Plan, Step, Wish};
+use crate::restore::plan::{Change, Plan, Wish};
+pub(crate) use crate::restore::recover::{is_interrupted, recover};
+pub(crate) use crate::restore::safety::SAFETY;
 use crate::restore::stage::{Aside, Stager};
 use crate::restore::tell::{Ending, Teller};
 use crate::restore::traits::{Power, Traits};
@@ -44,10 +48,8 @@ use crate::store::seal::Recipients;
 use crate::store::{Store, names};
 
 const VERB: &str = "restore";
-/// The label of the snapshots that a restore makes of what it replaces.
-pub(crate) const SAFETY: &str = "auto-before-restore";
-/// Up to so many paths are named one by one in that snapshot.
-const NAMED: usize = 1000;
+/// The clock of a file system is behind by as much, at most.
+const TICK: Duration = Duration::from_millis(20);
 
 /// What a person asks for.
 #[derive(Default)]
@@ -80,13 +82,10 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
     let manifest = store.read(&header.id)?;
     let ground = Ground::default();
     let wish = Wish {
-        manifest: &manifest,
         paths: options.paths.iter().map(|path| crate::look::held(&manifest, path)).collect::<anyhow::Result<_>>()?,
         to: options.to.as_deref().map(|to| destination(to, store)).transpose()?,
         exact: options.exact,
-        // A glob that nobody can read any more leaves out nothing.
-        excluded: manifest.header.excluded.iter().filter_map(|glob| Pattern::new(glob).ok()).collect(),
-        power: Power::ours(options.keep_setuid),
+        ..Wish::all(&manifest, Power::ours(options.keep_setuid))
     };
     let plan = plan::plan(&wish, &ground, store)?;
     let mut teller = Teller { out, store, plan: &plan, options, told: Vec::new() };
@@ -98,11 +97,34 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, name:
     // What was a secret then may be one now.
     let recipients = options.recipients.and(&Recipients::parse(&manifest.header.sealed_to)?);
     let power = wish.power;
-    let mut restore = Restore { store, manifest: &manifest, ground: &ground, power, plan: &plan, recipients, safety: None, untidy: None };
+    let mut restore = Restore {
+        store,
+        manifest: &manifest,
+        ground: &ground,
+        power,
+        plan: &plan,
+        recipients,
+        safety: None,
+        spared: Vec::new(),
+        untidy: None,
+    };
     let outcome = act(&mut teller, &mut restore, &mut Audit::open(&state.open()?)?)?;
     let told = teller.told;
     let well = outcome != Outcome::Done || hooks::run(out, &hooks, &told)?;
     Ok(if outcome == Outcome::Done && well { Exit::Done } else { Exit::Bad })
+}
+
+/// Whether everything that a snapshot holds is as it was, and nothing is there besides: the first path that is not, and how many more.
+///
+/// # Errors
+/// It cannot be compared with what is there.
+pub(crate) fn is_back(store: &Store, manifest: &Manifest) -> anyhow::Result<Option<(PathBuf, usize)>> {
+    // Whatever the caller may give: owners and modes count.
+    let wish = Wish { exact: true, ..Wish::all(manifest, Power { root: true, setuid: true }) };
+    let plan = plan::plan(&wish, &Ground::default(), store)?;
+    let others = plan.left.iter().map(|(path, _)| path.as_path());
+    let mut differing = plan.changes().map(|step| step.path.as_path()).chain(others);
+    Ok(differing.next().map(Path::to_owned).map(|first| (first, differing.count())))
 }
 
 /// A folder that is named, its links followed: whoever names it knows it.
@@ -134,12 +156,17 @@ fn act(teller: &mut Teller<'_>, restore: &mut Restore<'_>, audit: &mut Audit) ->
     let told = teller.steps(outcome);
     let why = result.err().map(|e| format!("{e:#}"));
     let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
-    let summary = teller.summary(&Ending { outcome, why, safety: restore.safety.clone(), took_ms });
+    let safety = restore.safety.as_ref().map(|safety| safety.header.id.clone());
+    let summary = teller.summary(&Ending { outcome, why, safety, took_ms, spared: std::mem::take(&mut restore.spared) });
     let rendered = teller.out.render(KIND, about, &summary)?;
-    audit.append(&rendered.line)?;
+    let audited = audit.append(&rendered.line);
     told?;
     teller.told.extend_from_slice(&rendered.line);
     teller.out.write(&rendered)?;
+    // What is done is done, whether or not that can be written down.
+    if let Err(e) = audited {
+        teller.out.error("audit.failed", about, None, &format!("the audit log lacks how this ended: {e:#}"))?;
+    }
     if let Some(why) = restore.untidy.take() {
         let text = format!("what was replaced could not be removed, and the next run tries again: {why}");
         teller.out.error("restore.untidy", about, None, &text)?;
@@ -147,59 +174,9 @@ fn act(teller: &mut Teller<'_>, restore: &mut Restore<'_>, audit: &mut Audit) ->
     Ok(outcome)
 }
 
-/// Ends every restore that a crash interrupted: takes it back, or tidies up behind one that was through.
-///
-/// # Errors
-/// One cannot be ended; its journal stays.
-pub(crate) fn recover(out: &mut Output, store: &Store, state: &state::Options) -> anyhow::Result<bool> {
-    let _alone = store.restore_alone()?;
-    let mut over = true;
-    for journal in journal::all(&store.journal())? {
-        let ground = Ground::default();
-        let ended = end(&journal, &ground, store);
-        let (outcome, text) = match (&ended, journal.stage) {
-            (Ok(_), Stage::Committed) => (Outcome::Done, "a run died at the end of this restore; it is complete".to_owned()),
-            (Err(e), Stage::Committed) => {
-                out.hint(&format!("the restore of {} is complete, and what it replaced cannot be removed yet: {e:#}", journal.snapshot));
-                continue;
-            }
-            (Ok(kept), _) => (
-                Outcome::Undone,
-                format!("a run died in the middle of this restore; everything is as it was before{}", spared::words(kept)),
-            ),
-            (Err(e), _) => (Outcome::Failed, format!("a run died in the middle of this restore, and it cannot be taken back yet: {e:#}")),
-        };
-        over &= ended.is_ok();
-        let subject = Subject::from(journal.snapshot.as_str());
-        let undo = journal.safety.as_deref().map(Subject::from);
-        let action = Action {
-            verb: VERB.to_owned(),
-            outcome,
-            changed: outcome == Outcome::Done,
-            verified: ended.is_ok(),
-            text,
-            undo,
-            detail: ended.ok().and_then(|kept| spared::detail(&kept)),
-            ..Action::default()
-        };
-        let rendered = out.render(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
-        Audit::open(&state.open()?)?.append(&rendered.line)?;
-        out.write(&rendered)?;
-    }
-    Ok(over)
-}
-
-fn end(journal: &Journal, ground: &Ground, store: &Store) -> anyhow::Result<Vec<PathBuf>> {
-    let spared = match journal.stage {
-        Stage::Committed => commit::tidy(journal, ground).map(|()| Vec::new())?,
-        Stage::Staging | Stage::Committing => commit::undo(journal, ground, Power::ours(false))?,
-    };
-    journal.end(&store.journal()).map(|()| spared)
-}
-
-/// Whether a restore was interrupted.
-pub(crate) fn is_interrupted(store: &Store) -> anyhow::Result<bool> {
-    Ok(!journal::all(&store.journal())?.is_empty())
+fn since_1970(time: SystemTime) -> anyhow::Result<(i64, i64)> {
+    let since = time.duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    Ok((i64::try_from(since.as_secs())?, since.subsec_nanos().into()))
 }
 
 /// A restore in hand.
@@ -210,7 +187,10 @@ struct Restore<'a> {
     power: Power,
     plan: &'a Plan<'a>,
     recipients: Recipients,
-    safety: Option<String>,
+    /// What was replaced.
+    safety: Option<Manifest>,
+    /// Where what somebody wrote to what was replaced is now.
+    spared: Vec<PathBuf>,
     /// Why what was replaced is still aside.
     untidy: Option<String>,
 }
@@ -224,15 +204,20 @@ impl Restore<'_> {
         let aside = Aside::of(self.plan);
         let touches = self.touches()?;
         let mut journal = Journal::new(names::id(Utc::now()), self.manifest.header.id.clone(), aside.swaps.clone(), touches);
-        journal.safety.clone_from(&self.safety);
+        journal.safety = self.safety.as_ref().map(|safety| safety.header.id.clone());
         journal.around = self.around(&journal.touches)?;
+        journal.folders = self.folders()?;
+        journal.home = Some(ground::open(File::open(self.store.journal())?)?.identity);
         // From here on the first signal waits for the way back.
         let _hold = signal::hold()?;
         journal.write(&self.store.journal())?;
         match self.go(&mut journal, &aside) {
             Ok(()) => {
-                let tidied = commit::tidy(&journal, self.ground).and_then(|()| journal.end(&self.store.journal()));
-                self.untidy = tidied.err().map(|e| format!("{e:#}"));
+                let tidied = commit::tidy(&journal, self.ground).and_then(|spared| journal.end(&self.store.journal()).map(|()| spared));
+                match tidied {
+                    Ok(spared) => self.spared = spared,
+                    Err(e) => self.untidy = Some(format!("{e:#}")),
+                }
                 Ok(())
             }
             Err(e) => match commit::undo(&journal, self.ground, self.power) {
@@ -256,8 +241,10 @@ impl Restore<'_> {
         journal.write(&folder)?;
         let before = self.before();
         commit::all(journal, &before, self.ground, self.power)?;
+        let before_the_look = SystemTime::now().checked_sub(TICK).context("the clock is at its beginning")?;
         commit::old_is_untouched(journal, &before, self.ground)?;
         self.trees_are_kept(journal)?;
+        journal.compared = Some(since_1970(before_the_look)?);
         commit::sync(journal, self.ground)?;
         commit::verify(journal)?;
         journal.stage = Stage::Committed;
@@ -268,87 +255,6 @@ impl Restore<'_> {
     fn before(&self) -> Vec<Option<Live>> {
         let swapped = self.plan.changes().filter(|step| !step.within && step.change != Change::Traits);
         swapped.map(|step| step.before.clone()).collect()
-    }
-
-    /// Makes a snapshot of everything that will be touched, and of what is not there.
-    fn keep_what_goes(&mut self) -> anyhow::Result<()> {
-        let touched: Vec<&Step<'_>> = self.plan.changes().filter(|step| !step.within).collect();
-        if touched.iter().all(|step| step.before.is_none()) {
-            return Ok(());
-        }
-        let mut request = Request::default();
-        let few = touched.len() <= NAMED;
-        if few {
-            // With the other names of what goes, so that they can be names of one file again.
-            let of_many =
-                |step: &&Step<'_>| step.before.as_ref().filter(|live| live.kind == Kind::File && live.names > 1).map(|live| live.identity);
-            let shared: HashSet<Identity> = touched.iter().filter_map(of_many).collect();
-            let others = self.plan.steps.iter().filter(|step| of_many(step).is_some_and(|identity| shared.contains(&identity)));
-            others.chain(touched.iter().copied()).try_for_each(|step| request.add_exactly(&step.path))?;
-        } else {
-            let tops = self.tops();
-            tops.iter().try_for_each(|top| request.add_exactly(top))?;
-        }
-        let description = Some(format!("before restoring {}", self.manifest.header.id));
-        let words = Words { description, label: Some(SAFETY.to_owned()), recipients: self.recipients.clone() };
-        let (header, captured) = create::make(self.store, &request, words, if few { Care::ProofOfFew } else { Care::Proof })?;
-        // Of a folder that only gets another mode or time, what is in it stays.
-        let goes =
-            |step: &Step<'_>, path: &Path| if step.change == Change::Traits { path == step.path } else { path.starts_with(&step.path) };
-        // A socket or pipe that stands where a file was holds nothing that could be lost.
-        let is_empty = |step: &Step<'_>| step.entry.is_some() && step.before.as_ref().is_some_and(|live| live.kind == Kind::Special);
-        let loses = |trouble: &Trouble| touched.iter().any(|step| goes(step, &trouble.path) && !is_empty(step));
-        if let Some(trouble) = captured.troubles.iter().find(|trouble| loses(trouble)) {
-            anyhow::bail!("what would be replaced could not be kept first: {}", trouble.text);
-        }
-        self.safety = Some(header.id);
-        Ok(())
-    }
-
-    /// The topmost paths of the plan.
-    fn tops(&self) -> Vec<&Path> {
-        let mut tops: Vec<&Path> = Vec::new();
-        for step in &self.plan.steps {
-            if tops.last().is_none_or(|top| !step.path.starts_with(top)) {
-                tops.push(&step.path);
-            }
-        }
-        tops
-    }
-
-    /// Whole folders that went aside hold only what is in the snapshot of what goes: somebody may have put something into them since.
-    fn trees_are_kept(&self, journal: &Journal) -> anyhow::Result<()> {
-        let Some(safety) = &self.safety else { return Ok(()) };
-        let gone: Vec<usize> = self.swaps_of_folders();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let kept = self.store.read(safety)?;
-        for number in gone {
-            let swap = &journal.swaps[number];
-            let was = swap.folder.as_path().join(swap.name.as_path());
-            self.tree_is_kept(&kept, &swap.folder.as_path().join(journal.aside(number)), &was)?;
-        }
-        Ok(())
-    }
-
-    fn swaps_of_folders(&self) -> Vec<usize> {
-        let folder = |live: &Option<Live>| live.as_ref().is_some_and(|live| live.kind == Kind::Folder);
-        self.before().iter().enumerate().filter(|(_, live)| folder(live)).map(|(number, _)| number).collect()
-    }
-
-    fn tree_is_kept(&self, kept: &Manifest, aside: &Path, was: &Path) -> anyhow::Result<()> {
-        let live = self.ground.live(aside)?.with_context(|| format!("{} is gone", shown(aside)))?;
-        let entry = kept.at(was).with_context(|| format!("somebody made {} meanwhile", shown(was)))?;
-        let time = crate::capture::mtime(live.mtime.0, live.mtime.1);
-        let still = live.kind == Kind::Folder || entry.size.is_none_or(|size| size == live.size) && entry.mtime.as_ref() == Some(&time);
-        anyhow::ensure!(still && entry.kind == live.kind, "somebody changed {} meanwhile", shown(was));
-        if live.kind == Kind::Folder {
-            for name in plan::names(aside, self.ground)? {
-                self.tree_is_kept(kept, &aside.join(&name), &was.join(&name))?;
-            }
-        }
-        Ok(())
     }
 
     /// What is given in place: traits that differ, and the times of folders that the restore works in.
@@ -381,6 +287,12 @@ impl Restore<'_> {
             }
         }
         Ok(around)
+    }
+
+    /// The same folders, so that they can be told from others at their paths.
+    fn folders(&self) -> anyhow::Result<Vec<(Subject, Identity)>> {
+        let of = |folder: &Path| Ok((Subject::from(folder), ground::open(&*self.ground.folder(folder)?)?.identity));
+        self.worked_in().into_iter().map(of).collect()
     }
 
     /// The folders in which names change hands.

@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use serde::{Deserialize, Serialize};
 
 use crate::restore::ground::{Ground, Identity, Live};
+use crate::restore::removal::Extra;
 use crate::restore::traits::{Power, Traits};
 use crate::restore::{content, ground};
 use crate::store::Store;
@@ -73,8 +74,8 @@ impl Step<'_> {
 /// All steps, sorted by path.
 pub(crate) struct Plan<'a> {
     pub(crate) steps: Vec<Step<'a>>,
-    /// What was not there and stays all the same: a socket, device or pipe cannot be kept first.
-    pub(crate) left: Vec<PathBuf>,
+    /// What was not there and stays all the same, and why.
+    pub(crate) left: Vec<(PathBuf, &'static str)>,
     /// What was there and could not be kept, so that it cannot come back.
     pub(crate) special: Vec<&'a Entry>,
 }
@@ -104,14 +105,16 @@ pub(crate) fn plan<'a>(wish: &Wish<'a>, ground: &Ground, store: &Store) -> anyho
     link_hard(&mut steps);
     let mut left = Vec::new();
     if wish.exact {
+        let mounts = wish.mounts()?;
         for entry in entries.iter().filter(|entry| entry.kind == Kind::Absent) {
-            let place = wish.place(entry.path.as_path())?;
-            if !is_below(&none, &place) {
-                wish.going(place, ground, &mut steps, &mut left)?;
+            let extra = Extra { place: wish.place(entry.path.as_path())?, spelled: entry.path.as_path().to_owned() };
+            // Where a link is on the way now, what it leads to is not what was not there.
+            if !is_below(&none, &extra.place) && ground.is_reached(&extra.place) {
+                wish.going(extra, &mounts, ground, &mut steps, &mut left)?;
             }
         }
-        for path in wish.extra(&entries, ground, store, &none)? {
-            wish.going(path, ground, &mut steps, &mut left)?;
+        for extra in wish.extra(&entries, &mounts, ground, store, &none, &mut left)? {
+            wish.going(extra, &mounts, ground, &mut steps, &mut left)?;
         }
     }
     let above = wish.missing_above(&steps, ground)?;
@@ -183,6 +186,13 @@ fn nest(steps: &mut [Step<'_>]) {
 }
 
 impl<'a> Wish<'a> {
+    /// All that a snapshot holds, where it was.
+    pub(super) fn all(manifest: &'a Manifest, power: Power) -> Self {
+        // A glob that nobody can read any more leaves out nothing.
+        let excluded = manifest.header.excluded.iter().filter_map(|glob| Pattern::new(glob).ok()).collect();
+        Self { manifest, paths: Vec::new(), to: None, exact: false, excluded, power }
+    }
+
     /// Where an entry goes: where its root really was, or below the folder that was named.
     pub(super) fn place(&self, path: &Path) -> anyhow::Result<PathBuf> {
         if self.to.is_some() {
@@ -206,11 +216,14 @@ impl<'a> Wish<'a> {
     }
 
     fn step(&self, entry: &'a Entry, ground: &Ground, none: &HashSet<PathBuf>) -> anyhow::Result<Option<Step<'a>>> {
+        match entry.kind {
+            Kind::Unknown => anyhow::bail!("{} is of a kind that this version does not know; use a newer snapshot", entry.path),
+            Kind::Special | Kind::Absent => return Ok(None),
+            Kind::File | Kind::Folder | Kind::Link => {}
+        }
         let path = self.place(entry.path.as_path())?;
         let before = if is_below(none, &path) { None } else { ground.live(&path)? };
         let change = match (entry.kind, &before) {
-            (Kind::Unknown, _) => anyhow::bail!("{} is of a kind that this version does not know; use a newer snapshot", entry.path),
-            (Kind::Special | Kind::Absent, _) => return Ok(None),
             (_, None) => Change::Create,
             (kind, Some(live)) if live.kind != kind => Change::Retype,
             (_, Some(live)) => self.compare(entry, live, &path, ground).with_context(|| format!("cannot compare {}", shown(&path)))?,

@@ -1,83 +1,122 @@
 //! What a restore takes away: only what was not there, in folders of which everything was seen, and nothing that could not be kept first.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::mounts;
 use contract::path::shown;
 
-use crate::restore::ground::{Ground, Live};
+use crate::restore::ground::Ground;
 use crate::restore::journal::is_ours;
 use crate::restore::plan::{Change, Step, Wish, is_below, names};
 use crate::store::Store;
 use crate::store::manifest::{Entry, Kind};
 
+/// What is told of a socket, device or pipe.
+const SPECIAL: &str = "a socket, device or pipe cannot be kept first, and so is left alone";
+/// What is told of a mount point.
+const MOUNTED: &str = "a file system is mounted there, and what is in it is left alone";
+/// What is told of what a restore has aside.
+const ASIDE: &str = "a restore may have that aside, so it is left alone";
+
+/// What is there and was not.
+pub(super) struct Extra {
+    pub(super) place: PathBuf,
+    /// As the snapshot would spell it, and as what it leaves out is spelled.
+    pub(super) spelled: PathBuf,
+}
+
+impl Extra {
+    fn within(&self, name: &OsStr) -> Self {
+        Self { place: self.place.join(name), spelled: self.spelled.join(name) }
+    }
+}
+
+type Left = Vec<(PathBuf, &'static str)>;
+
 impl<'a> Wish<'a> {
+    /// What is mounted below the roots: it is not what was seen, even where it is a part of the same file system that is seen twice.
+    pub(super) fn mounts(&self) -> anyhow::Result<HashSet<PathBuf>> {
+        let roots: HashSet<PathBuf> =
+            self.manifest.header.roots.iter().map(|root| self.place(root.path.as_path())).collect::<anyhow::Result<_>>()?;
+        mounts::below_any(&roots).context("cannot see which file systems are mounted")
+    }
+
     /// What is there and was not, in folders of which everything was seen.
     pub(super) fn extra(
         &self,
         entries: &[&'a Entry],
+        mounts: &HashSet<PathBuf>,
         ground: &Ground,
         store: &Store,
         none: &HashSet<PathBuf>,
-    ) -> anyhow::Result<Vec<PathBuf>> {
+        left: &mut Left,
+    ) -> anyhow::Result<Vec<Extra>> {
         let known: HashSet<&Path> = self.manifest.entries.iter().map(|entry| entry.path.as_path()).collect();
         let folders = entries.iter().filter(|entry| entry.kind == Kind::Folder && entry.complete);
         let mut extra = Vec::new();
         for entry in folders {
-            let place = self.place(entry.path.as_path())?;
-            let live = if is_below(none, &place) { None } else { ground.live(&place)?.filter(|live| live.kind == Kind::Folder) };
-            // What was mounted there since is not what was seen.
-            if live.is_none_or(|live| self.is_on_another_disk(entry, &live, ground)) {
+            let folder = Extra { place: self.place(entry.path.as_path())?, spelled: entry.path.as_path().to_owned() };
+            let is_there = !is_below(none, &folder.place) && ground.live(&folder.place)?.is_some_and(|live| live.kind == Kind::Folder);
+            if mounts.contains(&folder.place) {
+                left.push((folder.place, MOUNTED));
                 continue;
             }
-            for name in names(&place, ground)? {
-                let path = place.join(&name);
-                let ours = is_ours(&name) || store.touches(&path);
-                if !ours && !known.contains(entry.path.as_path().join(&name).as_path()) {
-                    extra.push(path);
+            if !is_there || is_below(mounts, &folder.place) {
+                continue;
+            }
+            for name in names(&folder.place, ground)? {
+                let one = folder.within(&name);
+                if known.contains(one.spelled.as_path()) || store.touches(&one.place) {
+                    continue;
                 }
+                if is_ours(&name) { left.push((one.place, ASIDE)) } else { extra.push(one) }
             }
         }
         Ok(extra)
     }
 
-    /// Whether a folder is on another file system than its root is.
-    fn is_on_another_disk(&self, entry: &Entry, live: &Live, ground: &Ground) -> bool {
-        let root = self.manifest.header.root_of(entry.path.as_path()).and_then(|root| self.place(root.path.as_path()).ok());
-        let there = root.and_then(|root| ground.live(&root).ok().flatten());
-        there.is_some_and(|root| root.identity.dev != live.identity.dev)
-    }
-
     /// Has what was not there go: all of it, but for what cannot be kept first and what the snapshot was told to leave out.
-    pub(super) fn going(&self, path: PathBuf, ground: &Ground, steps: &mut Vec<Step<'a>>, left: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-        let before = ground.live(&path)?;
+    pub(super) fn going(
+        &self,
+        extra: Extra,
+        mounts: &HashSet<PathBuf>,
+        ground: &Ground,
+        steps: &mut Vec<Step<'a>>,
+        left: &mut Left,
+    ) -> anyhow::Result<()> {
+        let before = ground.live(&extra.place)?;
         match before.as_ref().map(|live| live.kind) {
             None => return Ok(()),
-            Some(_) if self.is_left_out(&path) => return Ok(()),
-            Some(Kind::Special) => {
-                left.push(path);
+            Some(_) if self.is_left_out(&extra) => return Ok(()),
+            Some(_) if mounts.contains(&extra.place) => {
+                left.push((extra.place, MOUNTED));
                 return Ok(());
             }
-            Some(Kind::Folder) if self.must_stay(&path, ground)? => {
-                let within = names(&path, ground)?;
-                return within.iter().try_for_each(|name| self.going(path.join(name), ground, steps, left));
+            Some(Kind::Special) => {
+                left.push((extra.place, SPECIAL));
+                return Ok(());
+            }
+            Some(Kind::Folder) if self.must_stay(&extra, mounts, ground)? => {
+                let within = names(&extra.place, ground)?;
+                return within.iter().try_for_each(|name| self.going(extra.within(name), mounts, ground, steps, left));
             }
             Some(_) => {}
         }
-        steps.push(Step { path, entry: None, change: Change::Delete, before, within: false });
+        steps.push(Step { path: extra.place, entry: None, change: Change::Delete, before, within: false });
         Ok(())
     }
 
     /// Whether there is anything in a folder that does not go.
-    fn must_stay(&self, folder: &Path, ground: &Ground) -> anyhow::Result<bool> {
-        for name in names(folder, ground)? {
-            let path = folder.join(name);
-            let stays = match ground.live(&path)?.map(|live| live.kind) {
-                _ if self.is_left_out(&path) => true,
+    fn must_stay(&self, folder: &Extra, mounts: &HashSet<PathBuf>, ground: &Ground) -> anyhow::Result<bool> {
+        for name in names(&folder.place, ground)? {
+            let one = folder.within(&name);
+            let stays = match ground.live(&one.place)?.map(|live| live.kind) {
+                _ if self.is_left_out(&one) || mounts.contains(&one.place) => true,
                 Some(Kind::Special) => true,
-                Some(Kind::Folder) => self.must_stay(&path, ground)?,
+                Some(Kind::Folder) => self.must_stay(&one, mounts, ground)?,
                 _ => false,
             };
             if stays {
@@ -87,8 +126,8 @@ impl<'a> Wish<'a> {
         Ok(false)
     }
 
-    fn is_left_out(&self, path: &Path) -> bool {
-        self.excluded.iter().any(|glob| glob.matches_path(path))
+    fn is_left_out(&self, extra: &Extra) -> bool {
+        self.excluded.iter().any(|glob| glob.matches_path(&extra.spelled))
     }
 
     /// A folder with something in it that stands where a file was goes only if that is asked for.

@@ -13,20 +13,20 @@ use crate::restore::ground::{self, Live};
 use crate::restore::journal::Made;
 use crate::store::manifest::Kind;
 
-/// What a file or folder looks like that was just made.
-pub(crate) fn made(live: &Live) -> Made {
+/// What a file or folder looks like.
+pub(crate) fn look(live: &Live) -> Made {
     Made { size: live.size, mtime: live.mtime, ctime: live.ctime }
 }
 
-/// Whether what stands at a name is as it was made: a file of the same size and time, a folder with nothing in it that was changed since.
-/// A name that something is moved to changes its own `ctime`, and that of nothing in it.
+/// Whether what stands at a name is as it was: a file of the same size and time, a folder with nothing in it that was written to after
+/// `since`. Neither hangs on `ctime` alone, which a rename changes, and the going of another name.
 ///
 /// # Errors
 /// A folder in it cannot be read.
-pub(crate) fn is_as_made(folder: &OwnedFd, name: &OsStr, made: &Made) -> io::Result<bool> {
+pub(crate) fn is_as_it_was(folder: &OwnedFd, name: &OsStr, made: &Made, since: (i64, i64)) -> io::Result<bool> {
     match ground::at(folder, name)? {
         None => Ok(true),
-        Some(live) if live.kind == Kind::Folder => is_untouched(folder, Path::new(name), made.ctime),
+        Some(live) if live.kind == Kind::Folder => is_untouched(folder, Path::new(name), since),
         Some(live) => Ok(live.kind != Kind::File || (live.size, live.mtime) == (made.size, made.mtime)),
     }
 }
@@ -39,9 +39,9 @@ pub(crate) fn words(kept: &[PathBuf]) -> String {
 }
 
 /// The same for a record.
-pub(crate) fn detail(kept: &[PathBuf]) -> Option<Value> {
+pub(crate) fn kept(kept: &[PathBuf]) -> Option<(String, Value)> {
     let paths: Vec<Subject> = kept.iter().map(Subject::from).collect();
-    (!paths.is_empty()).then(|| json!({ "kept": paths }))
+    (!paths.is_empty()).then(|| ("kept".to_owned(), json!(paths)))
 }
 
 fn is_untouched(folder: &OwnedFd, top: &Path, since: (i64, i64)) -> io::Result<bool> {
@@ -49,9 +49,12 @@ fn is_untouched(folder: &OwnedFd, top: &Path, since: (i64, i64)) -> io::Result<b
     while let Some(path) = waiting.pop() {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let within = openat(folder, &path, flags, Mode::empty())?;
+        if is_newer(&ground::open(&within)?, since) {
+            return Ok(false);
+        }
         for name in ground::names(&within)? {
             let Some(live) = ground::at(&within, &name)? else { continue };
-            if live.ctime > since {
+            if live.kind == Kind::File && is_newer(&live, since) {
                 return Ok(false);
             }
             if live.kind == Kind::Folder {
@@ -60,6 +63,11 @@ fn is_untouched(folder: &OwnedFd, top: &Path, since: (i64, i64)) -> io::Result<b
         }
     }
     Ok(true)
+}
+
+/// A time in the future, which can be restored, is no sign.
+fn is_newer(live: &Live, since: (i64, i64)) -> bool {
+    live.mtime > since && live.ctime > since
 }
 
 #[cfg(test)]
@@ -83,17 +91,17 @@ mod tests {
         }
         // A folder gets its traits when all in it is made.
         fs::set_permissions(top.join("tree"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        let looks = ["file", "tree"].map(|name| made(&ground::at(&open, OsStr::new(name)).unwrap().unwrap()));
+        let looks = ["file", "tree"].map(|name| look(&ground::at(&open, OsStr::new(name)).unwrap().unwrap()));
         // The clock of a file system may tick as slowly as 100 times a second.
         std::thread::sleep(Duration::from_millis(25));
         for name in ["file", "tree"] {
             ground::rename(&open, OsStr::new(name), OsStr::new(&format!("{name}-2"))).unwrap();
         }
-        let is_as_made = |name: &str, made| is_as_made(&open, OsStr::new(name), made).unwrap();
-        assert!(is_as_made("file-2", &looks[0]) && is_as_made("tree-2", &looks[1]));
+        let is_as_it_was = |name: &str, look: &Made| is_as_it_was(&open, OsStr::new(name), look, look.ctime).unwrap();
+        assert!(is_as_it_was("file-2", &looks[0]) && is_as_it_was("tree-2", &looks[1]));
         for path in ["file-2", "tree-2/deep/file"] {
             fs::OpenOptions::new().append(true).open(top.join(path)).unwrap().write_all(b"y").unwrap();
         }
-        assert!(!is_as_made("file-2", &looks[0]) && !is_as_made("tree-2", &looks[1]));
+        assert!(!is_as_it_was("file-2", &looks[0]) && !is_as_it_was("tree-2", &looks[1]));
     }
 }

@@ -43,8 +43,8 @@ impl Aside {
         for step in plan.changes().filter(|step| !step.within && step.change != Change::Traits) {
             let (Some(folder), Some(name)) = (step.path.parent(), step.path.file_name()) else { continue };
             aside.numbers.insert(step.path.clone(), aside.swaps.len());
-            let old = step.before.as_ref().map(|live| live.identity);
-            aside.swaps.push(Swap { folder: Subject::from(folder), name: Subject::from(name), old, new: None, made: None });
+            let (old, was) = step.before.as_ref().map(|live| (live.identity, spared::look(live))).unzip();
+            aside.swaps.push(Swap { folder: Subject::from(folder), name: Subject::from(name), old, new: None, made: None, was });
         }
         aside
     }
@@ -88,14 +88,14 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
             anyhow::ensure!(!signal::interrupted(), "interrupted");
             self.at(step, |parent, name| self.file_or_link(step, parent, name, each))
         })?;
-        for step in names {
+        for step in &names {
             self.at(step, |parent, name| self.another_name(step, first_name(step, &entries), &staged, parent, name))?;
         }
         // From below, since what comes into a folder changes its time.
         for folder in folders.iter().rev() {
             self.at(folder, |parent, name| self.folder_traits(folder, parent, name))?;
         }
-        self.sync(&folders, &others, each)
+        self.sync(&folders, &others, &names, each)
     }
 
     /// Does something at the place aside of a step.
@@ -173,9 +173,9 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
         }
     }
 
-    fn sync(&self, folders: &[&Step<'_>], files: &[&Step<'_>], each: bool) -> anyhow::Result<()> {
+    fn sync(&self, folders: &[&Step<'_>], files: &[&Step<'_>], names: &[&Step<'_>], each: bool) -> anyhow::Result<()> {
         let mut done = HashSet::new();
-        for step in folders.iter().chain(files) {
+        for step in folders.iter().chain(files).chain(names) {
             let aside = self.place(&step.path)?;
             let Some(folder) = aside.parent().filter(|folder| done.insert(folder.to_path_buf())) else { continue };
             let open = self.ground.folder(folder).with_context(|| format!("cannot reach {}", shown(folder)))?;
@@ -198,7 +198,7 @@ impl<N: Fn(usize) -> OsString + Sync> Stager<'_, N> {
             let place = self.place(&step.path)?;
             let live: Live = self.ground.live(&place)?.with_context(|| format!("what was made for {} is gone", shown(&step.path)))?;
             swaps[*number].new = Some(live.identity);
-            swaps[*number].made = Some(spared::made(&live));
+            swaps[*number].made = Some(spared::look(&live));
         }
         Ok(())
     }

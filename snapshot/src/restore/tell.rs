@@ -1,6 +1,6 @@
 //! The records of a restore: one for each path, and one for all of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use contract::action::{Action, KIND, Outcome};
 use contract::output::Output;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::capture::mtime;
 use crate::restore::plan::{Change, Plan, Step};
 use crate::restore::traits::{Power, Traits};
-use crate::restore::{Options, VERB, reload};
+use crate::restore::{Options, VERB, reload, spared};
 use crate::store::Store;
 use crate::store::contents::Contents;
 use crate::store::manifest::Kind;
@@ -49,6 +49,8 @@ pub(crate) struct Ending {
     /// The snapshot of what was replaced.
     pub(crate) safety: Option<String>,
     pub(crate) took_ms: Option<u64>,
+    /// Where what was written meanwhile to what was replaced is.
+    pub(crate) spared: Vec<PathBuf>,
 }
 
 impl Teller<'_> {
@@ -69,9 +71,8 @@ impl Teller<'_> {
             let action = Action { verb: VERB.to_owned(), outcome, changed: done, verified: done, text, detail, ..Action::default() };
             self.put(&Subject::from(&step.path), &action)?;
         }
-        for path in &plan.left {
-            let text = "a socket, device or pipe cannot be kept first, and so is left alone".to_owned();
-            let action = Action { verb: VERB.to_owned(), outcome: Outcome::Skipped, text, ..Action::default() };
+        for (path, why) in &plan.left {
+            let action = Action { verb: VERB.to_owned(), outcome: Outcome::Skipped, text: (*why).to_owned(), ..Action::default() };
             self.put(&Subject::from(path), &action)?;
         }
         Ok(())
@@ -102,6 +103,7 @@ impl Teller<'_> {
         words.extend((torn > 0).then(|| format!("{torn} that changed while kept")));
         let not_kept = self.not_kept();
         words.extend((!not_kept.is_empty()).then(|| format!("{} that could not be kept then", not_kept.len())));
+        let spared = spared::words(&ending.spared);
         let words = if words.is_empty() { "there is nothing in it".to_owned() } else { words.join(", ") };
         let done = ending.outcome == Outcome::Done;
         let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
@@ -110,6 +112,7 @@ impl Teller<'_> {
         if !asked.is_empty() {
             detail.insert("asked".to_owned(), Value::Object(asked));
         }
+        detail.extend(spared::kept(&ending.spared));
         if !not_kept.is_empty() {
             let first: Vec<Subject> = not_kept.iter().take(SOME).map(|path| Subject::from(*path)).collect();
             detail.insert("not_kept".to_owned(), json!({ "count": not_kept.len(), "paths": first }));
@@ -124,7 +127,7 @@ impl Teller<'_> {
             outcome: ending.outcome,
             changed: done && self.plan.changes().next().is_some(),
             verified: done,
-            text: ending.why.clone().unwrap_or(words),
+            text: format!("{}{spared}", ending.why.clone().unwrap_or(words)),
             undo: ending.safety.as_deref().map(Subject::from),
             detail: Some(Value::Object(detail)),
             took_ms: ending.took_ms,

@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use contract::path::shown;
 use rustix::fs::{
-    Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, openat,
+    Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fremovexattr, fsetxattr, fstat,
+    futimens, openat,
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,14 +48,13 @@ pub(crate) struct Power {
 
 impl Power {
     pub(crate) fn ours(keep_setuid: bool) -> Self {
-        let root = rustix::process::geteuid().is_root();
-        Self { root, setuid: keep_setuid && root }
+        Self { root: rustix::process::geteuid().is_root(), setuid: keep_setuid }
     }
 
     /// Whether an extended attribute of this name is given or taken. Capabilities make a file run as somebody else, too.
     fn allows(self, name: &OsStr) -> bool {
         let starts_with = |prefix: &str| name.as_bytes().starts_with(prefix.as_bytes());
-        if name == CAPABILITIES { self.setuid } else { self.root || !PRIVILEGED.iter().any(|prefix| starts_with(prefix)) }
+        if name == CAPABILITIES { self.setuid && self.root } else { self.root || !PRIVILEGED.iter().any(|prefix| starts_with(prefix)) }
     }
 }
 
@@ -89,11 +89,22 @@ impl Traits {
         owner && mode && time && xattrs == wanted.xattrs
     }
 
+    /// Whether `self`, which is live, is what somebody has who was on the way from `old` to `new`; a folder's time is another matter.
+    pub(crate) fn is_between(&self, old: &Self, new: &Self, kind: Kind) -> bool {
+        let mode = |traits: &Self| self.mode & !SETUID == traits.mode & !SETUID;
+        let owner = |traits: &Self| (self.uid, self.gid) == (traits.uid, traits.gid);
+        let time = |traits: &Self| kind == Kind::Folder || self.mtime == traits.mtime;
+        (mode(old) || mode(new)) && (owner(old) || owner(new)) && (time(old) || time(new))
+    }
+
     /// Gives an open file or folder all of it. In this order: a change of owner takes set-user-ID and capabilities away, and every change
     /// but the last one changes a time.
     pub(crate) fn give(&self, file: impl AsFd, power: Power) -> anyhow::Result<()> {
         if power.root {
             fchown(&file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid))).context("cannot give it its owner")?;
+        } else if fstat(&file)?.st_gid != self.gid {
+            // To a group of his own, its owner may give it; another one stays as it would without us.
+            let _ = fchown(&file, None, Some(Gid::from_raw(self.gid)));
         }
         self.give_xattrs(&file, power)?;
         fchmod(&file, Mode::from_raw_mode(self.mode)).context("cannot give it its mode")?;
@@ -110,8 +121,10 @@ impl Traits {
         }
         for Attribute { name, value } in &self.xattrs {
             let value = STANDARD.decode(value).with_context(|| format!("the manifest has no base64 for the extended attribute {name}"))?;
-            fsetxattr(&file, name.as_path(), &value, XattrFlags::empty())
-                .with_context(|| format!("cannot give it its extended attribute {name}"))?;
+            if !has_xattr(&file, name.as_path(), &value) {
+                fsetxattr(&file, name.as_path(), &value, XattrFlags::empty())
+                    .with_context(|| format!("cannot give it its extended attribute {name}"))?;
+            }
         }
         Ok(())
     }
@@ -121,6 +134,12 @@ impl Traits {
         let omit = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
         Timestamps { last_access: omit, last_modification: Timespec { tv_sec: self.mtime.0, tv_nsec: self.mtime.1 } }
     }
+}
+
+/// Whether an attribute is there already: its owner may not set one of a read-only file, not even to what it is.
+fn has_xattr(file: impl AsFd, name: &Path, value: &[u8]) -> bool {
+    let mut buffer = vec![0_u8; value.len() + 1];
+    fgetxattr(file, name, &mut buffer[..]).is_ok_and(|length| buffer[..length] == *value)
 }
 
 fn names(file: impl AsFd) -> anyhow::Result<Vec<OsString>> {

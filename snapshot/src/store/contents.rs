@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -12,7 +13,7 @@ use rayon::prelude::*;
 
 use crate::store::address::Address;
 use crate::store::pack::{self, INDEX, PACK, Place};
-use crate::store::seal::{Identities, SEALED};
+use crate::store::seal::{Identities, Locked, SEALED};
 
 /// An index is held in memory; a larger one is none of ours.
 const LARGEST_INDEX: u64 = 1 << 30;
@@ -46,7 +47,7 @@ enum Bytes {
 impl Contents {
     /// Nothing at all.
     pub(crate) fn none() -> Self {
-        Self { packs: Vec::new(), places: HashMap::new(), spares: HashMap::new(), proofs: None }
+        Self::of(Vec::new())
     }
 
     /// Reads the indexes of all packs in a folder that `identities` open, and of all that are not sealed.
@@ -59,6 +60,15 @@ impl Contents {
         let mut packs: Vec<Pack> =
             packs(folder, PACK)?.into_par_iter().map(Pack::open).chain(sealed.into_par_iter().filter_map(open)).collect();
         packs.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Self::of(packs))
+    }
+
+    /// What is in one sealed pack; nothing where it cannot be opened.
+    pub(crate) fn of_sealed(pack: &Path, identities: &Identities) -> Self {
+        Self::of(Pack::open_sealed(pack.to_owned(), identities).into_iter().collect())
+    }
+
+    fn of(packs: Vec<Pack>) -> Self {
         let mut places = HashMap::with_capacity(packs.iter().map(|pack| pack.index.len()).sum());
         let mut spares: HashMap<Address, Vec<(usize, Place)>> = HashMap::new();
         for (number, pack) in packs.iter().enumerate() {
@@ -68,7 +78,7 @@ impl Contents {
                 }
             }
         }
-        Ok(Self { packs, places, spares, proofs: None })
+        Self { packs, places, spares, proofs: None }
     }
 
     /// The same, where a content is there only if it can be read back.
@@ -152,19 +162,20 @@ impl Pack {
         let index = fs::read(index_of(&path)).ok().and_then(|bytes| pack::parse_index(&bytes));
         let (index, damage) = match index {
             Some(index) => without_what_is_cut_off(index, &path),
-            None => match File::open(&path).map_err(anyhow::Error::from).and_then(|file| pack::scan(&file)) {
-                Ok((index, true)) => (index, None),
-                Ok((index, false)) => (index, Some("it has no index that can be read, and a part of it cannot be read either".to_owned())),
-                Err(e) => (Vec::new(), Some(format!("{e:#}"))),
-            },
+            None => scanned(File::open(&path).map_err(anyhow::Error::from)),
         };
         Self { path, index, damage, bytes: Bytes::Plain(OnceLock::new()) }
     }
 
     /// `None` where no key fits: it is somebody else's.
     fn open_sealed(path: PathBuf, identities: &Identities) -> Option<Self> {
-        let index = pack::parse_index(&identities.all(&index_of(&path), LARGEST_INDEX).ok()?)?;
-        Some(Self { path, index, damage: None, bytes: Bytes::Sealed(identities.clone()) })
+        let index = identities.all(&index_of(&path), LARGEST_INDEX).ok().and_then(|bytes| pack::parse_index(&bytes));
+        let (index, damage) = match (index, identities.open(&path)) {
+            (Some(index), _) => (index, None),
+            (None, Err(e)) if e.is::<Locked>() => return None,
+            (None, opened) => scanned(opened),
+        };
+        Some(Self { path, index, damage, bytes: Bytes::Sealed(identities.clone()) })
     }
 
     fn read(&self, place: &Place) -> anyhow::Result<Vec<u8>> {
@@ -197,6 +208,15 @@ impl Pack {
     /// Removes it, with its index.
     pub(crate) fn remove(&self) -> anyhow::Result<()> {
         remove(&self.path)
+    }
+}
+
+/// The index as reading the pack gives it, and what is wrong.
+fn scanned(pack: anyhow::Result<impl Read>) -> (Vec<(Address, Place)>, Option<String>) {
+    match pack.and_then(pack::scan) {
+        Ok((index, true)) => (index, None),
+        Ok((index, false)) => (index, Some("it has no index that can be read, and a part of it cannot be read either".to_owned())),
+        Err(e) => (Vec::new(), Some(format!("{e:#}"))),
     }
 }
 

@@ -198,6 +198,14 @@ impl Store {
         self.lock(Mode::Exclusive)
     }
 
+    /// The same, where nobody is at work at this moment.
+    ///
+    /// # Errors
+    /// Somebody is.
+    pub(crate) fn own_now(&self) -> anyhow::Result<Lock> {
+        lock::take(&self.folder.join("lock"))
+    }
+
     fn lock(&self, mode: Mode) -> anyhow::Result<Option<Lock>> {
         if !self.exists() {
             return Ok(None);
@@ -229,7 +237,7 @@ impl Store {
 
     /// Removes what runs that died left unfinished, where nobody is at work.
     pub(crate) fn sweep(&self) -> anyhow::Result<()> {
-        let _lock = match lock::take(&self.folder.join("lock")) {
+        let _lock = match self.own_now() {
             Ok(lock) => lock,
             Err(e) if e.is::<Held>() => return Ok(()),
             Err(e) => return Err(e),
@@ -251,6 +259,11 @@ impl Store {
     /// What is not sealed: what new snapshots may share.
     pub(crate) fn open_contents(&self) -> anyhow::Result<Contents> {
         Contents::load(&self.packs(), &Identities::default())
+    }
+
+    /// What is sealed in the pack of one snapshot.
+    pub(crate) fn sealed_contents(&self, id: &str) -> Contents {
+        Contents::of_sealed(&self.packs().join(format!("{id}{PACK}{SEALED}")), &self.identities)
     }
 
     pub(crate) fn contents(&self) -> anyhow::Result<Contents> {
@@ -307,9 +320,9 @@ impl Store {
             // Where even this fails, the next run sweeps it away.
             drop(fs::remove_file(&unfinished));
             drop(self.forget(id));
-            for sealed in ["", SEALED] {
-                drop(contents::remove(&self.packs().join(format!("{id}{PACK}{sealed}"))));
-            }
+            // Only this snapshot can have use for what is sealed. Others may share what is not, as soon as it has its name.
+            drop(fs::remove_file(manifest::open_header(&self.manifests().join(format!("{id}{SUFFIX}{SEALED}")))));
+            drop(contents::remove(&self.packs().join(format!("{id}{PACK}{SEALED}"))));
         })
     }
 

@@ -5,8 +5,8 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io::{self, BufWriter, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use age::stream::StreamWriter;
@@ -163,15 +163,16 @@ impl Writer {
             written.and_then(|()| self.file.sync_data()).with_context(|| format!("cannot write to the pack {}", self.id))?;
             files::create(&indexed, &index)?;
             files::rename(&unfinished, &pack)?;
-            contract::replace::sync_folder(&self.folder)?;
             Ok(self.end + end.len() as u64)
         };
-        complete().inspect_err(|_: &anyhow::Error| {
+        let length = complete().inspect_err(|_: &anyhow::Error| {
             // On a full disk this is what makes room again; where it fails, the next run sweeps.
-            for path in [&unfinished, &indexed, &pack] {
+            for path in [&unfinished, &indexed] {
                 drop(fs::remove_file(path));
             }
-        })
+        })?;
+        // From its name on, others may share what is in it.
+        contract::replace::sync_folder(&self.folder).map(|()| length)
     }
 
     /// Throws it away.
@@ -226,23 +227,27 @@ pub(crate) fn parse_index(bytes: &[u8]) -> Option<Vec<(Address, Place)>> {
 }
 
 /// Makes the index again by reading the whole pack; stops at the first byte that is no frame, and says so.
-pub(crate) fn scan(pack: &File) -> anyhow::Result<(Vec<(Address, Place)>, bool)> {
-    let length = pack.metadata()?.len();
-    let mut window = vec![0; LONGEST + 2 * BUFFER];
-    let (mut offset, mut found) = (0, Vec::new());
-    while offset < length {
-        let have = usize::try_from((length - offset).min(window.len() as u64))?;
-        pack.read_exact_at(&mut window[..have], offset)?;
-        let Ok(stored) = zstd::zstd_safe::find_frame_compressed_size(&window[..have]) else { return Ok((found, false)) };
-        let Ok(member) = unframe(&window[..stored], LONGEST as u64) else { return Ok((found, false)) };
+pub(crate) fn scan(mut pack: impl Read) -> anyhow::Result<(Vec<(Address, Place)>, bool)> {
+    let (mut window, mut start, mut offset, mut found, mut is_over) = (Vec::new(), 0, 0, Vec::new(), false);
+    loop {
+        // A frame is never longer than that.
+        if !is_over && window.len() - start < LONGEST + BUFFER {
+            window.drain(..start);
+            start = 0;
+            let room = LONGEST + 2 * BUFFER - window.len();
+            is_over = (&mut pack).take(room as u64).read_to_end(&mut window)? < room;
+        }
+        let rest = &window[start..];
+        let Ok(stored) = zstd::zstd_safe::find_frame_compressed_size(rest) else { return Ok((found, false)) };
+        let Ok(member) = unframe(&rest[..stored], LONGEST as u64) else { return Ok((found, false)) };
         if member.iter().all(|byte| *byte == 0) {
-            return Ok((found, offset + stored as u64 == length));
+            return Ok((found, rest.len() == stored));
         }
         let Some((address, size)) = read_header(&member) else { return Ok((found, false)) };
         found.push((address, Place { offset, stored: stored as u64, size }));
         offset += stored as u64;
+        start += stored;
     }
-    Ok((found, false))
 }
 
 fn read_header(member: &[u8]) -> Option<(Address, u64)> {
@@ -298,6 +303,8 @@ fn unframe(frame: &[u8], size: u64) -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt as _;
+
     use super::*;
     use proptest::prelude::*;
 

@@ -22,6 +22,10 @@ impl Recipients {
     /// # Errors
     /// One is none.
     pub(crate) fn parse<S: AsRef<str>>(texts: &[S]) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            texts.iter().all(|text| !text.as_ref().is_empty()),
+            "nobody is named to encrypt to: --encrypt-to or MENDLINE_ENCRYPT_TO is empty; name an age recipient, or unset it"
+        );
         let one = |text: &S| text.as_ref().parse().map_err(|why| anyhow::anyhow!("`{}` is no age recipient (age1…): {why}", text.as_ref()));
         texts.iter().map(one).collect::<anyhow::Result<_>>().map(Self)
     }

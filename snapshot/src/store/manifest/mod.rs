@@ -49,6 +49,9 @@ pub(crate) struct Header {
     /// The age recipients that it is sealed to; the first line that anybody may read then names no path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) sealed_to: Vec<String>,
+    /// Beside a sealed manifest alone: the SHA-256 of the paths of its roots, with a NUL between each two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) roots_sha256: Option<Address>,
     /// Some of what was asked for could not be read, or not without a change meanwhile.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) partial: bool,
@@ -153,7 +156,7 @@ pub(crate) struct Entry {
 }
 
 /// A part of a large file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Piece {
     /// Absent for a hole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,6 +258,21 @@ impl Header {
 
     /// What anybody may know of a sealed snapshot.
     pub(crate) fn opened(&self) -> Self {
-        Self { roots: Vec::new(), excluded: Vec::new(), above: Vec::new(), git: Vec::new(), pythons: Vec::new(), ..self.clone() }
+        let roots_sha256 = Some(self.hash_of_roots());
+        Self {
+            roots: Vec::new(),
+            excluded: Vec::new(),
+            above: Vec::new(),
+            git: Vec::new(),
+            pythons: Vec::new(),
+            roots_sha256,
+            ..self.clone()
+        }
+    }
+
+    /// What tells snapshots of other paths apart without the paths.
+    pub(crate) fn hash_of_roots(&self) -> Address {
+        let paths = self.roots.iter().map(|root| root.path.as_path().as_os_str().as_encoded_bytes());
+        Address::of(&paths.collect::<Vec<_>>().join(&0))
     }
 }
