@@ -37,6 +37,7 @@ mod snapshot_full;
 mod snapshot_hostile;
 mod snapshot_live;
 mod snapshot_originals;
+mod snapshot_recover;
 mod snapshot_roundtrip;
 mod snapshot_run;
 mod snapshot_sealed;

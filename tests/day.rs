@@ -177,8 +177,38 @@ fn on_a_day_on_which_nothing_is_there_no_old_one_goes() {
     create(&empty, &[&"--label", &"auto-daily", &"/etc/passwd"]);
     fs::create_dir_all(empty.work("project")).unwrap();
     let text = day(&empty, &[], &[]).code(2).text();
-    assert!(text.contains("what should be there is not, so no old snapshots were removed"), "{text}");
-    assert_eq!(snapshots(&empty).len(), 3);
+    assert!(text.contains("no snapshot was made today") && text.contains("nothing is there at any of these paths"), "{text}");
+    assert_eq!(snapshots(&empty).len(), 2);
+}
+
+#[test]
+fn options_that_say_which_store_are_for_all_of_it_and_paths_may_follow_dashes() {
+    let sandbox = Sandbox::new();
+    let project = project(&sandbox);
+    let (here, there) = (sandbox.work("here"), sandbox.work("there"));
+    let aged = |store: &Path| {
+        let words: [&dyn AsRef<std::ffi::OsStr>; 6] = [&"create", &"--store", &store, &"--label", &"auto-daily", &project];
+        let id = crate::vault::id(&snapshot(&sandbox, &words).run().code(0));
+        let path = store.join("manifests").join(format!("{id}.jsonl.zst"));
+        let text = String::from_utf8(zstd::decode_all(&fs::read(&path).unwrap()[..]).unwrap()).unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines[0]["time"] = "2026-01-01T00:00:00.000Z".into();
+        lines.pop();
+        let body: String = lines.iter().map(|line| line.to_string() + "\n").collect();
+        let end = serde_json::json!({"sha256": crate::vault::sha256(body.as_bytes())});
+        fs::write(&path, zstd::encode_all(format!("{body}{end}\n").as_bytes(), 1).unwrap()).unwrap();
+        snapshot(&sandbox, &words).run().code(0).ok();
+    };
+    aged(&here);
+    aged(&there);
+    let count = |store: &Path| snapshot(&sandbox, &[&"list", &"--store", &store]).run().code(0).of("snapshot").len();
+    let elsewhere = format!("MENDLINE_STORE={}", here.display());
+    day(&sandbox, &[&elsewhere], &["--store", there.to_str().unwrap(), "--", project.to_str().unwrap()]).code(0).ok();
+    assert_eq!((count(&here), count(&there)), (2, 2), "one goes and one comes, in the same store");
+    let missing = day(&sandbox, &[&elsewhere], &["--", "nope"]).code(2).text();
+    assert!(missing.contains("nothing is there: nope"), "{missing}");
+    let roots = snapshot(&sandbox, &[&"show", &"--store", &here, &"latest"]).run().code(0).of("snapshot")[0]["data"]["roots"].to_string();
+    assert!(!roots.contains("--format"), "{roots}");
 }
 
 #[test]

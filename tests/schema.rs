@@ -32,8 +32,8 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 9] = [
     ("venv.alias", &["of"], &[]),
     (
         "snapshot",
-        &["seq", "time", "user", "roots", "entries", "size", "added", "partial", "pinned"],
-        &["description", "label", "git", "pythons", "sealed_to", "took_ms", "absent", "store", "identity"],
+        &["seq", "time", "roots", "entries", "size", "added", "partial", "pinned"],
+        &["description", "label", "user", "git", "pythons", "sealed_to", "took_ms", "absent", "store", "identity"],
     ),
     (
         "snapshot.entry",
@@ -55,7 +55,7 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 9] = [
         ],
     ),
     ("snapshot.change", &["change"], &["before", "after", "diff"]),
-    ("snapshot.probe", &["status", "contents"], &["faults"]),
+    ("snapshot.probe", &["status", "contents"], &["faults", "asked"]),
     ("action", &["verb", "outcome", "changed", "verified"], &["text", "undo", "partial", "log", "detail", "took_ms"]),
     ("error", &["code", "text"], &["line"]),
     ("end", &["ok", "read", "wrote"], &[]),

@@ -104,9 +104,10 @@ fn a_snapshot_is_found_by_its_id_the_beginning_of_it_its_label_and_as_the_latest
     assert_eq!([found("latest"), found("one"), found("two")], [second.clone(), first.clone(), second.clone()]);
     assert_eq!([found(&first), found(&first[..first.len() - 1])], [first.clone(), first.clone()]);
     assert_eq!(listed(&sandbox), [first.clone(), second.clone()]);
-    for (name, reason) in
-        [("20", format!("`20` could be any of {first}, {second}")), ("nosuch", "no snapshot is called `nosuch`".to_owned())]
-    {
+    for (name, reason) in [
+        ("20", format!("`20` could be any of {second}, {first}; write more of the id")),
+        ("nosuch", "no snapshot is called `nosuch`".to_owned()),
+    ] {
         for command in ["show", "diff", "restore", "delete", "pin", "unpin", "export", "verify"] {
             let said = ran(&sandbox, 2, &[&command, &name]).stderr;
             assert!(said.contains(&reason), "{command} {name}: {said}");
@@ -374,7 +375,7 @@ fn a_file_and_a_whole_snapshot_come_out_byte_for_byte() {
     for name in ["a", "large", "empty", "twin", "hole"] {
         assert_eq!(vault::sha256(&ran(&sandbox, 0, &[&"cat", &"latest", &project.join(name)]).stdout), vault::hash(&project.join(name)));
     }
-    for (path, reason) in [("link", "was no file"), ("nosuch", "is not in the snapshot"), ("sub", "was no file")] {
+    for (path, reason) in [("link", "was a link to a"), ("nosuch", "is not in the snapshot"), ("sub", "was a folder")] {
         let ran = ran(&sandbox, 2, &[&"cat", &"latest", &project.join(path)]);
         assert!(ran.stderr.contains(reason), "{}", ran.stderr);
     }
@@ -386,18 +387,14 @@ fn a_file_and_a_whole_snapshot_come_out_byte_for_byte() {
     let tar = sandbox.command("tar", ["-x", "-p", "--delay-directory-restore", "-C", to.to_str().unwrap()]);
     tar.input(archive.stdout).run().code(0).ok();
     let out = to.join(project.strip_prefix("/").unwrap());
-    let without_nanos = |top: &Path| -> vault::Inventory {
-        let cut = |what: String| what.rsplit_once('.').map_or(what.clone(), |(before, after)| before.to_owned() + &after[9..]);
-        inventory(top).into_iter().map(|(path, what)| (path, cut(what))).collect()
-    };
-    same(&without_nanos(&project), &without_nanos(&out));
+    same(&inventory(&project), &inventory(&out));
 }
 
 #[test]
 fn what_only_reads_makes_nothing_on_a_fresh_machine() {
     let sandbox = Sandbox::new();
     let project = project(&sandbox);
-    for words in [&["list"][..], &["prune"], &["verify"], &["verify", "--all"], &["recover"]] {
+    for words in [&["list"][..], &["recover"]] {
         let words: Vec<&dyn AsRef<std::ffi::OsStr>> = words.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>).collect();
         let ran = ran(&sandbox, 0, &words);
         assert_eq!(ran.records().last().unwrap()["data"]["ok"], true);
@@ -406,6 +403,11 @@ fn what_only_reads_makes_nothing_on_a_fresh_machine() {
         let words: Vec<&dyn AsRef<std::ffi::OsStr>> = words.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>).collect();
         let ran = ran(&sandbox, 2, &words);
         assert!(ran.stderr.contains("there is no snapshot yet"), "{}", ran.stderr);
+    }
+    for words in [&["prune"][..], &["verify"], &["verify", "--all"]] {
+        let words: Vec<&dyn AsRef<std::ffi::OsStr>> = words.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>).collect();
+        let said = ran(&sandbox, 2, &words).stderr;
+        assert!(said.contains("there is no store at"), "{said}");
     }
     for words in [&["pin", "latest"][..], &["unpin", "latest"]] {
         let words: Vec<&dyn AsRef<std::ffi::OsStr>> = words.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>).collect();

@@ -23,6 +23,9 @@ fn eight_at_once_beside_a_prune_lose_nothing() {
         let pruning = scope.spawn(|| {
             let mut pruned = 0;
             while !over.load(Ordering::Relaxed) {
+                if !vault::store(&sandbox).join("packs").exists() {
+                    continue;
+                }
                 let ran = snapshot(&sandbox, &[&"prune", &"--automatic-after", &"0s", &"--wait", &"5s", &"--force"]).run();
                 assert!(matches!(ran.code, Some(0 | 75)), "{}", ran.stderr);
                 pruned += ran.of("action").iter().filter(|action| action["data"]["verb"] == "prune").count();
@@ -145,7 +148,7 @@ fn what_goes_while_it_is_kept_is_said() {
     let (top, link) = (sandbox.work("top"), sandbox.work("top/link"));
     file(&top.join("a"), "a");
     std::os::unix::fs::symlink("a", &link).unwrap();
-    let ran = paused(&sandbox, "openat", &top.join("a"), 1, &[&"create", &top], |_| fs::remove_file(&link).unwrap());
+    let ran = paused(&sandbox, "llistxattr", &top.join("a"), 1, &[&"create", &top], |_| fs::remove_file(&link).unwrap());
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert_eq!(errors(&ran), [("unreadable".to_owned(), link.to_str().unwrap().to_owned())]);
     assert_eq!(vault::ran(&sandbox, 0, &[&"cat", &"latest", &top.join("a")]).text(), "a");

@@ -280,7 +280,7 @@ fn an_old_manifest_leads_nowhere() {
     let files = [old.keep(id, "config", "x", Path::new("/srv/x"), "x"), old.keep(id, "config", "y", Path::new("/srv/x/y"), "y")];
     old.manifest(id, &json!({"created_at": "2025-12-17T08:00:00", "config_files": files}));
     let imported = ran(&old.sandbox, 2, &[&"import", &old.snapshots.join(id)]);
-    assert!(imported.stderr.contains("is below what is no folder"), "{}", imported.stderr);
+    assert!(imported.stderr.contains("/srv/x/y is said to be in what is a file itself"), "{}", imported.stderr);
     ran(&old.sandbox, 0, &[&"verify"]).ok();
 
     let nothing = old.sandbox.work("nothing");

@@ -74,7 +74,7 @@ fn without_the_key_it_is_not_judged_and_nothing_of_it_is_read() {
             let run = snapshot(&sealed.sandbox, words);
             if let Some(key) = key { run.env("MENDLINE_IDENTITY", key) } else { run }.run()
         };
-        let verified = run(&[&"verify"]).code(0);
+        let verified = run(&[&"verify"]).code(2);
         assert_eq!(verified.of("snapshot.probe")[0]["data"]["status"], json!("unknown"));
         assert!(verified.stderr.contains("--identity"), "{}", verified.stderr);
         for words in
@@ -113,6 +113,74 @@ fn nobody_else_can_read_what_is_kept_of_it() {
             all.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         } else {
             assert!(!String::from_utf8_lossy(&fs::read(&path).unwrap()).contains("hushhush"), "{}", Path::display(&path));
+        }
+    }
+}
+
+#[test]
+fn an_index_that_is_gone_is_made_again_from_the_pack() {
+    let sealed = Sealed::new();
+    let before = inventory(&sealed.top);
+    fs::remove_file(store(&sealed.sandbox).join(format!("packs/{}.index.age", sealed.id))).unwrap();
+    assert_eq!(sealed.verdict(&[&"MENDLINE_IDENTITY", &sealed.key]), "healthy");
+    fs::remove_dir_all(&sealed.top).unwrap();
+    sealed.run(0, &[&"restore", &"sealed", &"--force"]).ok();
+    same(&before, &inventory(&sealed.top));
+}
+
+#[test]
+fn neither_sort_of_pack_stands_in_for_the_other() {
+    let sealed = Sealed::new();
+    let open = vault::create(&sealed.sandbox, &[&sealed.top]);
+    let verdict = |id: &str| sealed.run(1, &[&"verify", &id]).of("snapshot.probe")[0]["data"]["status"].clone();
+    for (pack, id) in [(format!("packs/{}.tar.zst.age", sealed.id), &sealed.id), (format!("packs/{open}.tar.zst"), &open)] {
+        let path = store(&sealed.sandbox).join(pack);
+        let whole = fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        let at = damaged.len() / 2;
+        damaged[at] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        assert_eq!(verdict(id), json!("broken"));
+        fs::write(&path, whole).unwrap();
+    }
+    sealed.run(0, &[&"verify"]).ok();
+}
+
+#[test]
+fn rules_tell_sealed_snapshots_of_other_paths_apart() {
+    let sandbox = Sandbox::new();
+    let (recipient, key) = vault::key(&sandbox, "key");
+    let create = |name: &str| {
+        file(&sandbox.work(name).join("f"), name);
+        vault::create(&sandbox, &[&"--encrypt-to", &recipient, &sandbox.work(name)])
+    };
+    let (first, a, b) = (create("a"), create("a"), create("b"));
+    vault::ran(&sandbox, 0, &[&"prune", &"--keep-last", &"1", &"--force"]).ok();
+    let left: Vec<String> =
+        vault::ran(&sandbox, 0, &[&"list"]).of("snapshot").iter().map(|record| record["subject"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(left, [a, b], "{first} alone has one that stands in for it");
+    snapshot(&sandbox, &[&"verify"]).env("MENDLINE_IDENTITY", &key).run().code(0).ok();
+}
+
+#[test]
+fn what_is_imported_is_sealed_too_and_rests_on_nothing_sealed() {
+    for sealed_too in [true, false] {
+        let sealed = Sealed::new();
+        let old = sealed.sandbox.work("old/20251211_143600");
+        file(&old.join("config/secret"), "hushhush");
+        let entry = json!({"original": sealed.top.join("secret"), "backup": "/gone/secret", "hash": vault::sha256(b"hushhush")});
+        file(&old.join("manifest.json"), json!({"created_at": "2025-12-11T14:36:00", "config_files": [entry]}).to_string());
+        let (recipient, _) = vault::key(&sealed.sandbox, "another");
+        let mut words: Vec<&dyn AsRef<OsStr>> = vec![&"import", &old];
+        if sealed_too {
+            words.extend([&"--encrypt-to" as &dyn AsRef<OsStr>, &recipient]);
+        }
+        sealed.run(0, &words).ok();
+        let manifest = store(&sealed.sandbox).join("manifests/20251211_143600.jsonl.zst");
+        assert_eq!(manifest.exists(), !sealed_too);
+        if !sealed_too {
+            sealed.run(0, &[&"delete", &sealed.id, &"--force"]).ok();
+            vault::ran(&sealed.sandbox, 0, &[&"verify"]).ok();
         }
     }
 }

@@ -360,3 +360,192 @@ fn a_store_that_cannot_be_written_to_can_be_read() {
     assert!(read_only);
     assert_eq!(codes, [Some(0); 5]);
 }
+
+#[test]
+fn what_may_mean_one_that_cannot_be_read_means_no_other() {
+    let sandbox = Sandbox::new();
+    let thing = sandbox.work("thing");
+    let mut ids = Vec::new();
+    for content in ["first", "second"] {
+        file(&thing, content);
+        ids.push(create(&sandbox, &[&"--label", &"up", &thing]));
+    }
+    fs::write(store(&sandbox).join(format!("manifests/{}.jsonl.zst", ids[1])), "").unwrap();
+    for name in ["latest", "up", "nosuch"] {
+        for words in [&["restore", name, "--force"][..], &["delete", name, "--force"], &["cat", name, "x"], &["export", name]] {
+            let words: Vec<&dyn AsRef<std::ffi::OsStr>> = words.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>).collect();
+            let said = ran(&sandbox, 2, &words).stderr;
+            assert!(said.contains(&format!("`{name}` may mean {}, which cannot be read", ids[1])), "{said}");
+        }
+    }
+    assert_eq!(ran(&sandbox, 0, &[&"cat", &ids[0], &thing]).text(), "first");
+}
+
+#[test]
+fn nothing_is_there_is_said_by_whatever_way_the_paths_come() {
+    let sandbox = Sandbox::new();
+    let thing = sandbox.work("thing");
+    file(&thing, "content");
+    let nothing = "nothing is there at any of these paths";
+    for (words, input) in
+        [(&["create", "-"][..], "gone\r\n"), (&["create", "--from-plan"], "garbage {{{\n"), (&["run", "gone", "--", "touch", "ran"], "")]
+    {
+        let words: Vec<&dyn AsRef<std::ffi::OsStr>> = words.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>).collect();
+        let said = snapshot(&sandbox, &words).within(sandbox.work("")).input(input).run().code(2).stderr;
+        assert!(said.contains(nothing), "{said}");
+    }
+    assert!(!sandbox.work("ran").exists());
+    let mixed = snapshot(&sandbox, &[&"create", &"-"]).within(sandbox.work("")).input("thing\nnope\n").run().code(0);
+    assert!(mixed.stderr.contains("nothing is there: nope"), "{}", mixed.stderr);
+
+    // Who did not see everything says so at the end of the stream.
+    let record = |kind: &str, rest: Value| {
+        let mut record = json!({"v": 1, "type": kind, "id": "a.1", "tool": "a-probe", "host": "h", "ts": "2026-08-23T10:11:12.345Z"});
+        record.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        record.to_string() + "\n"
+    };
+    let stream = record("venv.probe", json!({"subject": thing, "data": {}}))
+        + &record("error", json!({"subject": sandbox.work("unseen"), "data": {"code": "x", "text": "x"}}))
+        + &record("end", json!({"data": {"ok": false, "read": 0, "wrote": 1}}));
+    let made = snapshot(&sandbox, &[&"create", &"-"]).input(stream).run().code(2);
+    assert!(made.stderr.contains("a-probe says at the end of standard input"), "{}", made.stderr);
+    assert_eq!(made.of("snapshot")[0]["data"]["roots"], json!([thing]));
+}
+
+#[test]
+fn a_diff_tells_only_of_what_both_sides_were_to_hold() {
+    let sandbox = Sandbox::new();
+    let (mail, other) = (sandbox.work("mail"), sandbox.work("other"));
+    file(&mail.join("a"), "1");
+    file(&other, "2");
+    let (both, one) = (create(&sandbox, &[&mail, &other]), create(&sandbox, &[&mail]));
+    for (a, b) in [(&both, &one), (&one, &both)] {
+        let ran = ran(&sandbox, 0, &[&"diff", a, b]);
+        assert!(ran.of("snapshot.change").is_empty() && ran.stderr.contains("not compared"), "{}{}", ran.stderr, ran.text());
+    }
+    fs::remove_file(mail.join("a")).unwrap();
+    let less = create(&sandbox, &[&mail]);
+    let told = ran(&sandbox, 0, &[&"diff", &both, &less]).of("snapshot.change");
+    assert_eq!((told.len(), &told[0]["data"]["change"], &told[0]["subject"]), (1, &json!("removed"), &json!(mail.join("a"))));
+    let said = ran(&sandbox, 2, &[&"diff", &both, &"--", &sandbox.work("typo")]).stderr;
+    assert!(said.contains("nothing is at"), "{said}");
+}
+
+#[test]
+fn a_glob_that_leaves_nothing_out_is_said() {
+    let sandbox = Sandbox::new();
+    let top = sandbox.work("top");
+    file(&top.join("sub/secret"), "s");
+    let create = |glob: &str| snapshot(&sandbox, &[&"create", &"--exclude", &glob, &top]).within(sandbox.work("")).run();
+    for (glob, entries) in [("./top/sub", 1), ("top/sub/", 1), ("sub", 1), ("nosuch", 3), ("./sub", 1), ("x/../sub", 0)] {
+        let made = create(glob);
+        let count = made.of("snapshot").first().map_or(0, |record| record["data"]["entries"].as_u64().unwrap());
+        assert_eq!((count, made.stderr.contains("left nothing out")), (entries, entries == 3), "{glob}: {}", made.stderr);
+        assert_eq!(made.stderr.contains("leaves nothing out"), entries == 0, "{glob}: {}", made.stderr);
+    }
+}
+
+#[test]
+fn paths_that_are_not_there_may_lie_in_each_other_and_behind_links_that_lead_nowhere() {
+    let sandbox = Sandbox::new();
+    let (thing, link) = (sandbox.work("thing"), sandbox.work("link"));
+    file(&thing, "content");
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    let gone = sandbox.work("gone");
+    let id = create(&sandbox, &[&thing, &gone, &gone.join("deeper"), &link.join("x"), &link]);
+    fs::remove_file(&thing).unwrap();
+    file(&gone.join("deeper/x"), "came");
+    restore(&sandbox, &[&id, &"--exact"]).ok();
+    assert_eq!(fs::read_to_string(&thing).unwrap(), "content");
+    assert!(!gone.exists() && link.is_symlink());
+    // What a link leads to is kept as absent, too.
+    file(&sandbox.work("nowhere"), "came");
+    restore(&sandbox, &[&id, &"--exact"]).ok();
+    assert!(!sandbox.work("nowhere").exists());
+}
+
+#[test]
+fn what_was_left_out_stays_behind_a_link_and_elsewhere() {
+    let sandbox = Sandbox::new();
+    let (real, link) = (sandbox.work("real"), sandbox.work("link"));
+    file(&real.join("sub/x"), "x");
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    let id = create(&sandbox, &[&"--exclude", &link.join("sub/cache"), &link.join("sub")]);
+    file(&real.join("sub/cache/c"), "c");
+    restore(&sandbox, &[&id, &"--exact"]).ok();
+    assert!(real.join("sub/cache/c").exists());
+    let to = sandbox.work("to");
+    restore(&sandbox, &[&id, &"--to", &to]).ok();
+    let there = to.join(link.strip_prefix("/").unwrap()).join("sub/cache/c");
+    file(&there, "c");
+    restore(&sandbox, &[&id, &"--to", &to, &"--exact"]).ok();
+    assert!(there.exists());
+}
+
+#[test]
+fn a_tree_that_is_kept_names_no_program_to_run() {
+    let sandbox = Sandbox::new();
+    let (top, trace) = (sandbox.work("top"), sandbox.work("ran"));
+    file(&top.join(".gitattributes"), "* filter=x\n");
+    file(&top.join("f"), "a");
+    let git = |words: &[&str]| {
+        let words: Vec<&str> =
+            ["-C", top.to_str().unwrap(), "-c", "user.name=a", "-c", "user.email=a@b"].iter().chain(words).copied().collect();
+        sandbox.command("git", words).run().code(0).ok();
+    };
+    git(&["init", "-q"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-q", "-m", "x"]);
+    git(&["config", "filter.x.clean", &format!("touch {}; cat", trace.display())]);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(top.join("f"), "b").unwrap();
+    let state = ran(&sandbox, 0, &[&"create", &top]).of("snapshot")[0]["data"]["git"][0].clone();
+    assert_eq!((state["dirty"].as_u64(), trace.exists()), (Some(1), false), "{state}");
+}
+
+#[test]
+fn what_is_pinned_is_known_or_nothing_goes() {
+    let sandbox = Sandbox::new();
+    let thing = sandbox.work("thing");
+    file(&thing, "content");
+    let id = create(&sandbox, &[&thing]);
+    create(&sandbox, &[&thing]);
+    ran(&sandbox, 0, &[&"pin", &id]).ok();
+    fs::rename(store(&sandbox).join("pins"), sandbox.work("away")).unwrap();
+    for words in [&[&"prune" as &dyn AsRef<std::ffi::OsStr>, &"--keep-last", &"1", &"--force"][..], &[&"delete", &id, &"--force"]] {
+        assert!(ran(&sandbox, 2, words).stderr.contains("cannot see what is pinned"));
+    }
+}
+
+#[test]
+fn text_of_a_restore_says_what_was_never_kept() {
+    if !vault::is_root() {
+        return vault::skipped("text_of_a_restore_says_what_was_never_kept", "a device takes root");
+    }
+    let sandbox = Sandbox::new();
+    let top = sandbox.work("top");
+    file(&top.join("a"), "a");
+    Command::new("mkfifo").arg(top.join("pipe")).status().unwrap();
+    ran(&sandbox, 2, &[&"create", &"--label", &"p", &top]).ok();
+    fs::remove_file(top.join("pipe")).unwrap();
+    let text = ran(&sandbox, 0, &[&"restore", &"p", &top.join("pipe"), &"--format", &"text"]).text();
+    assert!(text.contains("there then and not in the snapshot") && !text.contains("Everything is as in the snapshot"), "{text}");
+}
+
+#[test]
+fn a_store_on_a_disk_that_is_read_only_gives_all_but_a_restore() {
+    if !vault::is_root() {
+        return vault::skipped("a_store_on_a_disk_that_is_read_only_gives_all_but_a_restore", "a mount takes root");
+    }
+    let sandbox = Sandbox::new();
+    let thing = sandbox.work("thing");
+    file(&thing, "content");
+    create(&sandbox, &[&thing]);
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\" && snapshot verify >/dev/null && snapshot export latest >\"$2\" && \
+        exec snapshot restore latest --to \"$3\" --force";
+    let (store, archive, to) = (store(&sandbox), sandbox.work("archive"), sandbox.work("to"));
+    let words = ["-m", "sh", "-c", script, "sh", store.to_str().unwrap(), archive.to_str().unwrap(), to.to_str().unwrap()];
+    let tried = sandbox.command("unshare", words).run().code(2);
+    assert!(tried.stderr.contains("`snapshot export ID | tar -x -C DIR` needs none"), "{}", tried.stderr);
+    assert!(archive.metadata().unwrap().len() > 0);
+}

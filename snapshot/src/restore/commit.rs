@@ -188,7 +188,7 @@ fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyho
     let spare = &journal.parked(number + journal.swaps.len());
     let (name, aside, parked) = (swap.name.as_path().as_os_str(), &journal.aside(number), &journal.parked(number));
     let now = identity(&folder, name)?;
-    if let Some(old) = swap.old {
+    if let Some(old) = gone_aside(journal, swap) {
         let kept = [parked, aside].into_iter().find(|place| identity(&folder, place).is_ok_and(|found| is_same(found, Some(old))));
         match kept {
             // It never went aside: whatever became of it since is not our doing.
@@ -210,19 +210,27 @@ fn back(journal: &Journal, number: usize, swap: &Swap, ground: &Ground) -> anyho
         ground::rename(&folder, name, aside)?;
     }
     let mut kept = None;
+    ground::remove(&folder, &journal.going(number))?;
     for place in [aside, parked, spare] {
-        kept = kept.or(discard(journal, &folder, place, swap)?);
+        kept = kept.or(discard(journal, number, &folder, place)?);
     }
     Ok(kept)
 }
 
+/// What was there before, if it can be aside by now: not before the exchange begins, nor if it was gone by then and its number was free for
+/// what was made.
+fn gone_aside(journal: &Journal, swap: &Swap) -> Option<Identity> {
+    swap.old.filter(|old| journal.stage != Stage::Staging && swap.new.is_none_or(|new| !new.is_same(*old)))
+}
+
 /// Removes what was made, and never what was there before, nor what somebody has written to it since it was in place.
-fn discard(journal: &Journal, folder: &OwnedFd, place: &OsStr, swap: &Swap) -> anyhow::Result<Option<PathBuf>> {
+fn discard(journal: &Journal, number: usize, folder: &OwnedFd, place: &OsStr) -> anyhow::Result<Option<PathBuf>> {
+    let swap = &journal.swaps[number];
     let found = identity(folder, place)?;
     if found.is_none() {
         return Ok(None);
     }
-    anyhow::ensure!(!is_same(found, swap.old), "what was there before is still aside");
+    anyhow::ensure!(gone_aside(journal, swap).is_none_or(|old| !is_same(found, Some(old))), "what was there before is still aside");
     let was_made = is_same(found, swap.new);
     // While new files are made it is not written down yet which they are.
     anyhow::ensure!(was_made || journal.stage == Stage::Staging, "{} is nothing that this restore made", shown(Path::new(place)));
@@ -231,8 +239,17 @@ fn discard(journal: &Journal, folder: &OwnedFd, place: &OsStr, swap: &Swap) -> a
     {
         return spare(journal, folder, place, swap).map(Some);
     }
-    ground::remove(folder, place)?;
+    goes(journal, number, folder, place)?;
     Ok(None)
+}
+
+/// A folder goes piece by piece, and a half of it would look as if somebody had written to it: so it gets another name first.
+fn goes(journal: &Journal, number: usize, folder: &OwnedFd, place: &OsStr) -> std::io::Result<()> {
+    if ground::at(folder, place)?.is_some_and(|live| live.kind == Kind::Folder) {
+        ground::rename(folder, place, &journal.going(number))?;
+        return ground::remove(folder, &journal.going(number));
+    }
+    ground::remove(folder, place)
 }
 
 /// Leaves what somebody has written to under a name that can be found.
@@ -274,10 +291,12 @@ pub(crate) fn tidy(journal: &Journal, ground: &Ground) -> anyhow::Result<Vec<Pat
     let mut kept = Vec::new();
     for (number, swap) in journal.swaps.iter().enumerate() {
         let folder = ground.folder(swap.folder.as_path())?;
-        for place in [journal.aside(number), journal.parked(number)] {
-            kept.extend(old(journal, number, &folder, &place).with_context(|| format!("cannot remove what {} was before", path(swap)))?);
-        }
-        ground::remove(&folder, &journal.going(number)).with_context(|| format!("cannot remove what {} was before", path(swap)))?;
+        let each = || -> anyhow::Result<Vec<PathBuf>> {
+            ground::remove(&folder, &journal.going(number))?;
+            let places = [journal.aside(number), journal.parked(number)];
+            places.iter().filter_map(|place| old(journal, number, &folder, place).transpose()).collect()
+        };
+        kept.extend(each().with_context(|| format!("cannot remove what {} was before", path(swap)))?);
     }
     // Their removal changed the times of the folders once more.
     ground.forget();
@@ -299,10 +318,6 @@ fn old(journal: &Journal, number: usize, folder: &OwnedFd, place: &OsStr) -> any
     {
         return spare(journal, folder, place, swap).map(Some);
     }
-    // A folder goes piece by piece, and a half of it would look as if somebody had written to it.
-    match live.kind {
-        Kind::Folder => ground::rename(folder, place, &journal.going(number))?,
-        _ => ground::remove(folder, place)?,
-    }
+    goes(journal, number, folder, place)?;
     Ok(None)
 }

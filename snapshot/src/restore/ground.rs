@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use contract::path::shown;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, chmodat, fstat, fsync, openat, renameat, renameat_with, statat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, chmodat, fstat, fsync, openat, renameat, renameat_with, stat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -108,6 +108,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Of what is at a path, links followed.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        Ok(Live::of(&stat(path)?).identity)
+    }
+
     /// Whether two are of the same file, if they are of the same file system: the number of a device is another one after each mount.
     pub(crate) fn is_same(self, other: Self) -> bool {
         self.ino == other.ino

@@ -17,7 +17,6 @@ mod tell;
 mod traits;
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -207,7 +206,7 @@ impl Restore<'_> {
         journal.safety = self.safety.as_ref().map(|safety| safety.header.id.clone());
         journal.around = self.around(&journal.touches)?;
         journal.folders = self.folders()?;
-        journal.home = Some(ground::open(File::open(self.store.journal())?)?.identity);
+        journal.home = Some(Identity::of(&self.store.journal())?);
         // From here on the first signal waits for the way back.
         let _hold = signal::hold()?;
         journal.write(&self.store.journal())?;

@@ -1,6 +1,5 @@
 //! What became of a restore whose run died: the next one takes it back, or tidies up behind it.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use contract::action::{Action, KIND, Outcome};
@@ -11,7 +10,7 @@ use contract::record::About;
 use contract::state;
 use serde_json::Value;
 
-use crate::restore::ground::{self, Ground};
+use crate::restore::ground::{Ground, Identity};
 use crate::restore::journal::{self, Journal, Stage};
 use crate::restore::traits::Power;
 use crate::restore::{VERB, commit, spared};
@@ -80,7 +79,7 @@ pub(crate) fn recover(out: &mut Output, store: &Store, state: &state::Options, a
 }
 
 fn end(journal: &Journal, ground: &Ground, store: &Store) -> anyhow::Result<Vec<PathBuf>> {
-    let home = ground::open(File::open(store.journal())?)?.identity;
+    let home = Identity::of(&store.journal())?;
     anyhow::ensure!(
         journal.home.is_none_or(|there| there.is_same(home)),
         "this store is a copy, or was brought back, of the one that the restore was made from"

@@ -53,7 +53,12 @@ pub(crate) fn find(store: &Store, name: &str) -> anyhow::Result<Header> {
     }
     let chosen = choose(headers, name);
     // Ids begin with the time, and a newer one may have that label, too.
-    let may_be_meant = |id: &str| chosen.as_ref().map_or(true, |chosen| chosen.id != name && *chosen.id < *id);
+    let may_be_meant = |id: &str| match &chosen {
+        Ok(chosen) if chosen.id == name => false,
+        Ok(chosen) if chosen.id.starts_with(name) => id.starts_with(name),
+        Ok(chosen) => *chosen.id < *id,
+        Err(_) => true,
+    };
     match damaged.into_iter().rev().find(|(id, _)| may_be_meant(id)) {
         Some((id, why)) => {
             Err(why.context(format!("`{name}` may mean {id}, which cannot be read; name the one that you mean by its whole id")))
