@@ -53,16 +53,24 @@ pub fn take(path: &Path) -> anyhow::Result<Lock> {
 pub fn wait(path: &Path, mode: Mode, patience: Duration) -> anyhow::Result<Lock> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true).mode(0o600);
-    let file = options.open(path).with_context(|| format!("cannot open the lock file {}", shown(path)))?;
+    let lock = options.open(path).with_context(|| format!("cannot open the lock file {}", shown(path)))?;
+    file(&lock, path, mode, patience).map(|()| Lock(lock))
+}
+
+/// Locks an open file itself, for as long as it is open, as other programs do that write it (flock(2)).
+///
+/// # Errors
+/// [`Held`], a signal came first, or the file cannot be locked.
+pub fn file(file: &File, path: &Path, mode: Mode, patience: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
     loop {
         // By path: the standard library's own `File::try_lock` family has taken over the method names.
         let tried = match mode {
-            Mode::Shared => fs2::FileExt::try_lock_shared(&file),
-            Mode::Exclusive => fs2::FileExt::try_lock_exclusive(&file),
+            Mode::Shared => fs2::FileExt::try_lock_shared(file),
+            Mode::Exclusive => fs2::FileExt::try_lock_exclusive(file),
         };
         match tried {
-            Ok(()) => return Ok(Lock(file)),
+            Ok(()) => return Ok(()),
             Err(e) if e.raw_os_error() != fs2::lock_contended_error().raw_os_error() => {
                 return Err(e).with_context(|| format!("cannot lock {}", shown(path)));
             }

@@ -1,0 +1,164 @@
+//! `compact`: agents that have long come to their end are moved out of their registry, to a file beside it: one JSON object a line, with the
+//! agent as it was.
+
+use std::collections::HashSet;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::{DateTime, SecondsFormat, Utc};
+use contract::action::{Action, KIND, Outcome};
+use contract::audit::Audit;
+use contract::output::Output;
+use contract::path::{Subject, shown};
+use contract::record::About;
+use contract::replace;
+use contract::run::Exit;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::document::{self, Edits, Fields, Members, Raw, span, text};
+use crate::registry;
+use crate::repair::Shop;
+use crate::status;
+use crate::times;
+
+const VERB: &str = "compact";
+
+/// The archive of a registry.
+pub(crate) fn path(registry: &Path) -> PathBuf {
+    let name = registry.file_name().unwrap_or_default().to_string_lossy();
+    registry.with_file_name(name.replacen(".json", ".archive.jsonl", 1))
+}
+
+/// Who is in it; a line that is torn is nobody.
+pub(crate) fn ids(registry: &Path) -> HashSet<String> {
+    #[derive(Deserialize)]
+    struct Line {
+        agent_id: String,
+    }
+    let Ok(text) = fs::read_to_string(path(registry)) else { return HashSet::new() };
+    text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()).map(|line| line.agent_id).collect()
+}
+
+/// Moves them, or says how many would be.
+///
+/// # Errors
+/// Nothing can be written.
+pub(crate) fn compact(out: &mut Output, registries: &[PathBuf], shop: &Shop<'_>, older: Duration) -> anyhow::Result<Exit> {
+    let mut audit = if shop.act.force { Some(Audit::open(&shop.state.open()?)?) } else { None };
+    let mut exit = Exit::Done;
+    for path in registries {
+        let subject = Subject::from(path);
+        let about = About { subject: Some(&subject), ..About::default() };
+        let whole = match registry::read(path, shop.rules.wait) {
+            Ok(whole) => whole,
+            Err(e) => {
+                out.error("registry.unreadable", about, None, &format!("{e:#}"))?;
+                continue;
+            }
+        };
+        let old = Old::of(&whole, older)?;
+        if old.agents.is_empty() {
+            continue;
+        }
+        let Some(audit) = &mut audit else {
+            out.emit(KIND, about, &old.action(path, Outcome::Planned))?;
+            continue;
+        };
+        audit.append(&out.render(KIND, about, &old.action(path, Outcome::Started))?.line)?;
+        let done = act(path, shop, older);
+        exit = if done.is_err() { Exit::Bad } else { exit };
+        let ended =
+            done.unwrap_or_else(|e| Action { outcome: Outcome::Failed, text: format!("{e:#}"), ..old.action(path, Outcome::Failed) });
+        let rendered = out.render(KIND, about, &ended)?;
+        audit.append(&rendered.line)?;
+        out.write(&rendered)?;
+    }
+    Ok(exit)
+}
+
+/// First they are in the archive, and on the disk; then they go.
+fn act(path: &Path, shop: &Shop<'_>, older: Duration) -> anyhow::Result<Action> {
+    let (mut held, whole) = registry::hold_whole(path, shop.rules.wait)?;
+    let old = Old::of(&whole, older)?;
+    append(path, &old)?;
+    let copy = held.write(whole.as_bytes(), &old.without(&whole)?)?;
+    let left = Old::of(&held.text()?, older)?;
+    anyhow::ensure!(left.agents.is_empty(), "they are still there");
+    Ok(Action { changed: true, verified: true, undo: Some(Subject::from(&copy)), ..old.action(path, Outcome::Done) })
+}
+
+fn append(registry: &Path, old: &Old) -> anyhow::Result<()> {
+    let (archive, known) = (path(registry), ids(registry));
+    let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let mut lines = Vec::new();
+    // Who was put there by a run that died before they went is there already.
+    for (id, raw) in old.agents.iter().filter(|(id, _)| !known.contains(id)) {
+        let agent: &serde_json::value::RawValue = serde_json::from_str(raw)?;
+        let one_line = serde_json::to_string(&serde_json::from_str::<serde_json::Value>(agent.get())?)?;
+        // Writing to memory cannot fail.
+        let _ = writeln!(lines, "{{\"agent_id\":{},\"archived_at\":\"{now}\",\"agent\":{one_line}}}", json!(id));
+    }
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&archive);
+    let mut file = file.with_context(|| format!("cannot open the archive {}", shown(&archive)))?;
+    file.write_all(&lines).and_then(|()| file.sync_all()).with_context(|| format!("cannot write the archive {}", shown(&archive)))?;
+    replace::sync_folder(registry.parent().context("a registry is in a folder")?)
+}
+
+/// Those who came to their end long ago: id, and the agent as it is written.
+struct Old {
+    agents: Vec<(String, String)>,
+    numbers: HashSet<usize>,
+}
+
+impl Old {
+    fn of(whole: &str, older: Duration) -> anyhow::Result<Self> {
+        let top = document::top(whole)?;
+        let since = Utc::now() - older;
+        let mut old = Self { agents: Vec::new(), numbers: HashSet::new() };
+        for (number, (key, raw)) in members(top.agents)?.into_iter().enumerate() {
+            let Ok(fields) = serde_json::from_str::<Fields<'_>>(raw.get()) else { continue };
+            let is_over = text(fields.status).is_some_and(|status| status::is_terminal(&status));
+            if let Some(id) = key.or_else(|| text(fields.id)).filter(|_| is_over && ended(&fields).is_some_and(|ended| ended < since)) {
+                old.agents.push((id, raw.get().to_owned()));
+                old.numbers.insert(number);
+            }
+        }
+        Ok(old)
+    }
+
+    fn without(&self, whole: &str) -> anyhow::Result<String> {
+        let top = document::top(whole)?;
+        let values: Vec<Raw<'_>> = members(top.agents)?.into_iter().map(|(_, raw)| raw).collect();
+        let mut edits = Edits::default();
+        edits.replace(span(whole, top.agents), &document::without(whole, top.agents, &values, |number| !self.numbers.contains(&number)));
+        Ok(edits.applied(whole))
+    }
+
+    fn action(&self, registry: &Path, outcome: Outcome) -> Action {
+        let noun = if self.agents.len() == 1 { "agent" } else { "agents" };
+        let text = format!("{} {noun} to {}", self.agents.len(), shown(&path(registry)));
+        let detail = Some(json!({ "agents": self.agents.iter().map(|(id, _)| id).collect::<Vec<_>>() }));
+        Action { verb: VERB.to_owned(), outcome, text, detail, ..Action::default() }
+    }
+}
+
+/// The agents of either shape, with the keys that they have.
+fn members(agents: Raw<'_>) -> anyhow::Result<Vec<(Option<String>, Raw<'_>)>> {
+    if agents.get().starts_with('[') {
+        let list: Vec<Raw<'_>> = serde_json::from_str(agents.get())?;
+        return Ok(list.into_iter().map(|raw| (None, raw)).collect());
+    }
+    let Members(members) = serde_json::from_str(agents.get())?;
+    Ok(members.into_iter().map(|(key, raw)| (Some(key.into_owned()), raw)).collect())
+}
+
+/// When an agent came to its end, by the latest of its times.
+fn ended(fields: &Fields<'_>) -> Option<DateTime<Utc>> {
+    let all = [fields.completed_at, fields.terminated_at, fields.failed_at, fields.last_update];
+    all.into_iter().filter_map(|raw| times::read(&text(raw)?)).max()
+}

@@ -1,0 +1,361 @@
+//! What is wrong with one registry, and the few bytes of it that would be other.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use contract::record::Status;
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{Agent, Court, Fate};
+use crate::archive;
+use crate::counts::Tally;
+use crate::document::{self, Edits, Fields, Members, Object, Raw, Top, text};
+use crate::places::TASK;
+use crate::registry;
+use crate::status;
+use crate::times::Style;
+use crate::tmux::spelled;
+
+/// Which of the two a registry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Shape {
+    /// Agents in a list.
+    Task,
+    /// Agents by their ids.
+    Global,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Fault {
+    /// Stable; `docs/tmux-registry.md` has the list.
+    pub(crate) code: &'static str,
+    pub(crate) severity: Status,
+    pub(crate) text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) evidence: Option<String>,
+    /// What `repair` does about it; absent where it does nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repair: Option<&'static str>,
+}
+
+/// An agent that becomes another.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Change {
+    pub(crate) agent_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tmux_session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) old_status: Option<String>,
+    pub(crate) new_status: String,
+    /// Of one that is terminated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) evidence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_seen: Option<String>,
+}
+
+/// A number that becomes another.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Count {
+    pub(crate) name: &'static str,
+    pub(crate) old: i64,
+    pub(crate) new: i64,
+}
+
+/// All of it.
+pub(crate) struct Judgement {
+    pub(crate) shape: Shape,
+    pub(crate) tally: Tally,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) counts: Vec<Count>,
+    pub(crate) edits: Edits,
+    /// The sessions that its agents name, as tmux spells them.
+    pub(crate) sessions: Vec<String>,
+    /// How each agent is when all is mended.
+    pub(crate) statuses: HashMap<String, String>,
+}
+
+impl Judgement {
+    /// The worst of it.
+    pub(crate) fn status(&self) -> Status {
+        self.faults.iter().map(|fault| fault.severity).max_by_key(|status| status.badness()).unwrap_or(Status::Healthy)
+    }
+}
+
+/// Judges the registry at `path` with this text; `tasks` is what the registries of its tasks say, of a global one.
+///
+/// # Errors
+/// It is no registry.
+pub(crate) fn judge(path: &Path, whole: &str, tasks: &Tasks, court: &Court<'_>) -> anyhow::Result<Judgement> {
+    let top = document::top(whole)?;
+    let shape = Shape::of(&top);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut judgement = Judgement {
+        shape,
+        tally: Tally::default(),
+        faults: Vec::new(),
+        changes: Vec::new(),
+        counts: Vec::new(),
+        edits: Edits::default(),
+        sessions: Vec::new(),
+        statuses: HashMap::new(),
+    };
+    let archived = archive::ids(path);
+    judgement.tally.archived = archived.len();
+    match shape {
+        Shape::Task => {
+            let agents: Vec<Raw<'_>> = serde_json::from_str(top.agents.get())?;
+            for raw in agents {
+                judgement.one(&Case { whole, raw, court }, None, |agent| Wanted::Fate(agent.judge(folder, court)));
+            }
+            judgement.hierarchy(top.agent_hierarchy, &archived);
+        }
+        Shape::Global => {
+            let Members(agents) = serde_json::from_str(top.agents.get())?;
+            for (id, raw) in &agents {
+                judgement.one(&Case { whole, raw, court }, Some(id), |agent| tasks.wanted(agent, court));
+            }
+            for why in &tasks.unreadable {
+                judgement.fault("task-unreadable", Status::Unknown, None, why.clone());
+            }
+            judgement.tally.open_tasks = open_tasks(&top);
+        }
+    }
+    crate::counts::judge(&mut judgement, whole, &top);
+    Ok(judgement)
+}
+
+impl Shape {
+    fn of(top: &Top<'_>) -> Self {
+        if top.agents.get().starts_with('[') { Self::Task } else { Self::Global }
+    }
+}
+
+/// The tasks of a global registry that are not over.
+fn open_tasks(top: &Top<'_>) -> usize {
+    let tasks = tasks(top);
+    tasks.values().filter(|task| !task.status.as_deref().is_some_and(status::is_closed)).count()
+}
+
+/// One agent within a registry.
+struct Case<'a, 't> {
+    whole: &'t str,
+    raw: Raw<'t>,
+    court: &'a Court<'a>,
+}
+
+/// What an agent is to be.
+enum Wanted {
+    Fate(Fate),
+    /// As its task has it.
+    Task(String),
+}
+
+impl Judgement {
+    /// Judges one agent; `wanted` is asked of those that are not over.
+    fn one(&mut self, case: &Case<'_, '_>, key: Option<&str>, wanted: impl FnOnce(&Agent) -> Wanted) {
+        self.tally.agents += 1;
+        let fields: Result<Fields<'_>, _> = serde_json::from_str(case.raw.get());
+        let agent = fields.as_ref().ok().and_then(|fields| Some((Agent::of(fields, key)?, fields)));
+        let Some((agent, fields)) = agent else {
+            let why = fields.err().map_or_else(|| "it has no id".to_owned(), |e| e.to_string());
+            return self.fault(
+                "agent-malformed",
+                Status::Degraded,
+                None,
+                format!("agent {} of the list cannot be read: {why}", self.tally.agents),
+            );
+        };
+        self.sessions.extend(agent.expected_session().map(|name| spelled(&name)));
+        if self.statuses.contains_key(&agent.id) {
+            self.fault("duplicate-id", Status::Degraded, Some(&agent), format!("{} is there more than once", agent.id));
+        }
+        let status = agent.status.clone();
+        let is_over = status.as_deref().is_some_and(status::is_terminal);
+        let is_known = is_over || agent.is_active() || status.is_none() && self.shape == Shape::Global;
+        if !is_known {
+            let said = status
+                .as_deref()
+                .map_or_else(|| "it has no status".to_owned(), |status| format!("its status `{status}` is none that is known"));
+            self.fault("status-unknown", Status::Degraded, Some(&agent), format!("{}: {said}", agent.id));
+        }
+        let after = if is_known { self.mended(case, fields, &agent, wanted) } else { None };
+        let after = after.or(status).unwrap_or_default();
+        self.tally.add(&after, self.shape == Shape::Global && after.is_empty());
+        self.statuses.insert(agent.id, after);
+    }
+
+    /// The status that it gets, if another one.
+    fn mended(&mut self, case: &Case<'_, '_>, fields: &Fields<'_>, agent: &Agent, wanted: impl FnOnce(&Agent) -> Wanted) -> Option<String> {
+        let is_over = agent.status.as_deref().is_some_and(status::is_terminal);
+        if is_over && self.shape == Shape::Task {
+            return None;
+        }
+        let (code, new_status, reason, evidence) = match wanted(agent) {
+            Wanted::Fate(_) if is_over => return None,
+            Wanted::Fate(Fate::Alive(_)) => return None,
+            Wanted::Fate(Fate::Unknown(why)) => {
+                self.fault("agent-unseen", Status::Unknown, Some(agent), format!("{} could not be seen: {why}", agent.id));
+                return None;
+            }
+            Wanted::Fate(Fate::Ended(said)) => ("agent-ended", said.status, None, said.evidence),
+            Wanted::Fate(Fate::Gone { reason, evidence }) => ("agent-gone", "terminated".to_owned(), Some(reason), evidence),
+            Wanted::Task(there) => {
+                let same = agent.status.as_deref() == Some(&*there);
+                // While it is at work its task knows more of it; one that says that it is over and is not is for a person.
+                if same || status::is_active(&there) && !is_over {
+                    return None;
+                }
+                let text = format!(
+                    "{} is {} here and {there} in the registry of its task",
+                    agent.id,
+                    agent.status.as_deref().unwrap_or("without a status")
+                );
+                if status::is_active(&there) {
+                    self.fault("global-differs", Status::Degraded, Some(agent), text);
+                    return None;
+                }
+                ("global-differs", there, None, text)
+            }
+        };
+        let text = match code {
+            "agent-gone" => format!("{} is {} and is gone", agent.id, agent.status.as_deref().unwrap_or("without a status")),
+            "agent-ended" => {
+                format!("{} has come to its end and is still {}", agent.id, agent.status.as_deref().unwrap_or("without a status"))
+            }
+            _ => evidence.clone(),
+        };
+        self.faults.push(Fault {
+            code,
+            severity: Status::Broken,
+            text,
+            agent: Some(agent.id.clone()),
+            evidence: Some(evidence.clone()),
+            repair: Some("status"),
+        });
+        self.edit(case, fields, agent, (&new_status, reason));
+        self.changes.push(Change {
+            agent_id: agent.id.clone(),
+            agent_type: agent.kind.clone(),
+            tmux_session: agent.session.clone(),
+            old_status: agent.status.clone(),
+            new_status: new_status.clone(),
+            reason,
+            evidence,
+            last_seen: agent.updated.clone(),
+        });
+        Some(new_status)
+    }
+
+    /// Status, reason and times, in the order in which the original writes them, and the last sign of life besides.
+    fn edit(&mut self, case: &Case<'_, '_>, fields: &Fields<'_>, agent: &Agent, (status, reason): (&str, Option<&str>)) {
+        let object = Object::of(case.whole, case.raw);
+        let now = Style::of(agent.started.as_deref()).json(case.court.now);
+        let mut set = |key: &str, old: Option<Raw<'_>>, value: &str| object.set(&mut self.edits, key, old, value);
+        set("status", fields.status, &format!("\"{status}\""));
+        if let Some(reason) = reason.or((status == "terminated").then_some("session_not_found")) {
+            set("termination_reason", fields.termination_reason, &format!("\"{reason}\""));
+            set("terminated_at", fields.terminated_at, &now);
+        }
+        if status == "completed" {
+            set("completed_at", fields.completed_at, &now);
+        }
+        set("last_update", fields.last_update, &now);
+        if let Some(seen) = fields.last_update {
+            set("last_seen", fields.last_seen, seen.get());
+        }
+    }
+
+    fn fault(&mut self, code: &'static str, severity: Status, agent: Option<&Agent>, text: String) {
+        self.faults.push(Fault { code, severity, text, agent: agent.map(|agent| agent.id.clone()), evidence: None, repair: None });
+    }
+
+    /// Every child and every parent in the hierarchy is an agent, or was.
+    fn hierarchy(&mut self, hierarchy: Option<Raw<'_>>, archived: &HashSet<String>) {
+        let Some(hierarchy) = hierarchy.and_then(|raw| serde_json::from_str::<HashMap<String, Vec<String>>>(raw.get()).ok()) else {
+            return;
+        };
+        let names = hierarchy.iter().flat_map(|(parent, children)| children.iter().chain((parent != "orchestrator").then_some(parent)));
+        let mut unknown: Vec<String> = names.filter(|id| !self.statuses.contains_key(*id) && !archived.contains(*id)).cloned().collect();
+        unknown.sort();
+        unknown.dedup();
+        for id in unknown {
+            self.fault("hierarchy-dangling", Status::Degraded, None, format!("the hierarchy names {id}, which is no agent"));
+        }
+    }
+}
+
+/// What the registries of the tasks say of the agents of a global one.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    /// By the ids of agents.
+    statuses: HashMap<String, String>,
+    folders: HashMap<String, PathBuf>,
+    unreadable: Vec<String>,
+}
+
+/// A task of a global registry.
+#[derive(Deserialize)]
+struct Task {
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    workspace: Option<PathBuf>,
+}
+
+fn tasks(top: &Top<'_>) -> HashMap<String, Task> {
+    top.tasks.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+}
+
+impl Tasks {
+    /// Reads the registries of the tasks that the agents of a global registry name, one after the other, and keeps what they say of these.
+    /// Nothing, of the registry of a task.
+    ///
+    /// # Errors
+    /// It is no registry.
+    pub(crate) fn of(path: &Path, whole: &str, court: &Court<'_>, patience: Duration) -> anyhow::Result<Self> {
+        let top = document::top(whole)?;
+        if Shape::of(&top) == Shape::Task {
+            return Ok(Self::default());
+        }
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let (known, Members(agents)) = (tasks(&top), serde_json::from_str(top.agents.get())?);
+        let mut of: HashMap<String, HashSet<&str>> = HashMap::new();
+        for (id, raw) in &agents {
+            let task = serde_json::from_str::<Fields<'_>>(raw.get()).ok().and_then(|fields| text(fields.task_id));
+            of.entry(task.unwrap_or_default()).or_default().insert(id);
+        }
+        let mut all = Self::default();
+        for (task, ids) in of {
+            let named =
+                known.get(&task).and_then(|task| task.workspace.clone()).filter(|path| path.is_absolute() && path.join(TASK).is_file());
+            let place = named.unwrap_or_else(|| folder.parent().unwrap_or(folder).join(&task));
+            let path = place.join(TASK);
+            if !task.is_empty() && path.is_file() {
+                match registry::read(&path, patience).and_then(|whole| judge(&path, &whole, &Self::default(), court)) {
+                    Ok(task) => all.statuses.extend(task.statuses.into_iter().filter(|(id, _)| ids.contains(&**id))),
+                    Err(e) => all.unreadable.push(format!("the registry of the task {task} cannot be read: {e:#}")),
+                }
+            }
+            all.folders.insert(task, place);
+        }
+        Ok(all)
+    }
+
+    fn wanted(&self, agent: &Agent, court: &Court<'_>) -> Wanted {
+        if let Some(there) = self.statuses.get(&agent.id).filter(|there| status::is_active(there) || status::is_terminal(there)) {
+            return Wanted::Task(there.clone());
+        }
+        let folder = agent.task.as_ref().and_then(|task| self.folders.get(task)).cloned().unwrap_or_else(|| PathBuf::from("/nonexistent"));
+        Wanted::Fate(agent.judge(&folder, court))
+    }
+}

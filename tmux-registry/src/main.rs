@@ -1,0 +1,87 @@
+//! `tmux-registry`: agent registries that match what is alive.
+
+mod agent;
+mod archive;
+mod arguments;
+mod counts;
+mod document;
+mod judge;
+mod logs;
+mod places;
+mod probe;
+mod process;
+mod reap;
+mod registry;
+mod repair;
+mod status;
+mod times;
+mod tmux;
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use contract::output::Output;
+use contract::run::Exit;
+use contract::signal;
+
+use crate::arguments::{Act, Arguments, Command, Rules, Which};
+use crate::repair::Shop;
+
+fn main() -> ExitCode {
+    contract::run::main(env!("CARGO_PKG_NAME"), |args: &Arguments| args.output, work)
+}
+
+fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
+    let Arguments { command, sockets, state, .. } = args;
+    let sockets = sockets.all()?;
+    let shop = |rules: Rules, act: Act| Shop { sockets: &sockets, state: &state, rules, act };
+    if command.acts() {
+        out.outlive_its_reader();
+    }
+    match command {
+        Command::Sessions => probe::sessions(out, &tmux::look(&sockets)).map(|()| Exit::Done),
+        Command::Check { which, rules, check } => {
+            let registries = which.registries(out)?;
+            let union = probe::run(out, &registries, &tmux::look(&sockets), rules, which.all)?;
+            Ok(if check && union.not_well { Exit::Bad } else { Exit::Done })
+        }
+        Command::Repair { which, rules, act } => {
+            let registries = which.registries(out)?;
+            repair::run(out, &registries, &shop(rules, act)).map(|tally| tally.exit())
+        }
+        Command::Watch { which, rules, act, interval } => watch(out, &which, &shop(rules, act), interval),
+        Command::Reap { which, rules, act, min_age, prefix } => {
+            anyhow::ensure!(
+                which.all,
+                "who is an orphan is known only when every registry has been read: --all, and --workspace DIR for each workspace"
+            );
+            let (registries, sight) = (which.registries(out)?, tmux::look(&sockets));
+            let union = probe::read(out, &registries, &sight, rules)?;
+            reap::run(out, &union, &sight, &shop(rules, act), min_age, &prefix)
+        }
+        Command::Compact { which, rules, act, older_than } => {
+            let registries = which.registries(out)?;
+            archive::compact(out, &registries, &shop(rules, act), older_than)
+        }
+    }
+}
+
+/// Round after round until a signal comes. What is wrong in one round need not be in the next.
+fn watch(out: &mut Output, which: &Which, shop: &Shop<'_>, interval: Duration) -> anyhow::Result<Exit> {
+    while !signal::interrupted() {
+        let next = Instant::now() + interval;
+        let registries = which.registries(out)?;
+        if shop.act.force {
+            if let Err(e) = repair::run(out, &registries, shop) {
+                out.error("round.failed", contract::record::About::default(), None, &format!("{e:#}"))?;
+            }
+        } else {
+            probe::run(out, &registries, &tmux::look(shop.sockets), shop.rules, which.all)?;
+        }
+        while !signal::interrupted() && Instant::now() < next {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(Exit::Done)
+}

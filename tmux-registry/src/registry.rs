@@ -1,0 +1,215 @@
+//! A registry as a file that others write, too: locked as they lock it, read until it is whole, rewritten in place behind a copy.
+//!
+//! The file is never exchanged for another: who waits for its lock would then hold the lock of a file that nobody reads.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use chrono::Utc;
+use contract::lock::{self, Mode};
+use contract::path::shown;
+use contract::{replace, signal};
+
+use crate::document;
+
+/// How long a text that is torn is read again: some writers take no lock, and empty the file before they write.
+const TORN: Duration = Duration::from_millis(1500);
+/// In bytes; a larger file is no registry.
+const LARGEST: u64 = 1 << 30;
+/// As many copies are kept beside a registry.
+const COPIES: usize = 5;
+
+/// It cannot be read as a registry, and not because somebody is at it.
+#[derive(Debug)]
+pub(crate) struct Corrupt(String);
+
+impl std::fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Corrupt {}
+
+/// A registry that nobody else writes who locks it.
+pub(crate) struct Held {
+    file: File,
+    pub(crate) path: PathBuf,
+    since: Instant,
+}
+
+/// Reads a whole registry, with others.
+///
+/// # Errors
+/// [`Corrupt`], [`lock::Held`], or it cannot be read.
+pub(crate) fn read(path: &Path, patience: Duration) -> anyhow::Result<String> {
+    whole(|| {
+        let held = open(path, Mode::Shared, patience)?;
+        held.text()
+    })
+}
+
+/// Locks a registry for ourselves, and reads it whole.
+///
+/// # Errors
+/// [`Corrupt`], [`lock::Held`], or it cannot be read.
+pub(crate) fn hold_whole(path: &Path, patience: Duration) -> anyhow::Result<(Held, String)> {
+    whole(|| {
+        let held = hold(path, patience)?;
+        let text = held.text()?;
+        Ok((held, text))
+    })
+}
+
+/// Locks a registry for ourselves, whatever is in it.
+///
+/// # Errors
+/// [`lock::Held`], or it cannot be opened.
+pub(crate) fn hold(path: &Path, patience: Duration) -> anyhow::Result<Held> {
+    open(path, Mode::Exclusive, patience)
+}
+
+fn open(path: &Path, mode: Mode, patience: Duration) -> anyhow::Result<Held> {
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(mode == Mode::Exclusive)
+            .open(path)
+            .with_context(|| format!("cannot open {}", shown(path)))?;
+        lock::file(&file, path, mode, patience)?;
+        let (meta, there) = (file.metadata()?, path.metadata().with_context(|| format!("cannot look at {}", shown(path)))?);
+        anyhow::ensure!(meta.is_file() && meta.len() <= LARGEST, "{} is no registry", shown(path));
+        // Whoever replaces the file instead of writing it leaves the waiting with the old one.
+        if (meta.dev(), meta.ino()) == (there.dev(), there.ino()) {
+            return Ok(Held { file, path: path.to_owned(), since: Instant::now() });
+        }
+    }
+}
+
+/// Reads again what is torn, with pauses in which no lock is held.
+fn whole<T>(read: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let (deadline, mut pause) = (Instant::now() + TORN, Duration::from_millis(10));
+    loop {
+        match read() {
+            Err(e) if e.is::<Corrupt>() && Instant::now() < deadline && !signal::interrupted() => {
+                thread::sleep(pause);
+                pause *= 2;
+            }
+            read => return read,
+        }
+    }
+}
+
+impl Held {
+    /// What is in it.
+    ///
+    /// # Errors
+    /// [`Corrupt`], or it cannot be read.
+    pub(crate) fn text(&self) -> anyhow::Result<String> {
+        let mut bytes = Vec::new();
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.read_to_end(&mut bytes))
+            .with_context(|| format!("cannot read {}", shown(&self.path)))?;
+        parsed(bytes).map_err(|why| Corrupt(format!("{}: {why:#}", shown(&self.path))).into())
+    }
+
+    /// Writes another text in its place, behind a copy of what there was, and reads it back; returns the copy.
+    ///
+    /// # Errors
+    /// It cannot be written; what there was is there again, or is in the copy, which the error names.
+    pub(crate) fn write(&mut self, old: &[u8], new: &str) -> anyhow::Result<PathBuf> {
+        let copy = self.copy(old)?;
+        let written = self.put(new.as_bytes()).and_then(|()| Ok(self.text()? == new));
+        match written {
+            Ok(true) => {}
+            Ok(false) => anyhow::bail!("{} is other than what was written to it; what there was is in {}", shown(&self.path), shown(&copy)),
+            Err(e) => {
+                let back =
+                    self.put(old).map_or_else(|_| format!("what there was is in {}", shown(&copy)), |()| "it is as it was".to_owned());
+                return Err(e.context(format!("cannot write {}; {back}", shown(&self.path))));
+            }
+        }
+        self.forget_old_copies();
+        Ok(copy)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(bytes)?;
+        self.file.set_len(bytes.len() as u64)?;
+        Ok(self.file.sync_all()?)
+    }
+
+    fn copy(&self, old: &[u8]) -> anyhow::Result<PathBuf> {
+        let mode = self.file.metadata()?.mode() & 0o777;
+        loop {
+            let copy = self.path.with_file_name(format!("{}{}", copies_of(&self.path)?, stamp()));
+            let mut file = match OpenOptions::new().write(true).create_new(true).mode(mode).open(&copy) {
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                file => file.with_context(|| format!("cannot make the copy {}", shown(&copy)))?,
+            };
+            file.write_all(old).and_then(|()| file.sync_all()).with_context(|| format!("cannot write the copy {}", shown(&copy)))?;
+            replace::sync_folder(self.path.parent().context("a registry is in a folder")?)?;
+            return Ok(copy);
+        }
+    }
+
+    /// Copies that are no more needed cost room, and nothing else.
+    fn forget_old_copies(&self) {
+        let copies = copies(&self.path).unwrap_or_default();
+        let ours = copies.iter().filter(|copy| copy.to_string_lossy().rsplit_once('-').is_some_and(|(_, salt)| salt.len() == 4));
+        for copy in ours.skip(COPIES) {
+            drop(fs::remove_file(copy));
+        }
+    }
+
+    /// For how long it has been locked.
+    pub(crate) fn since(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
+fn parsed(bytes: Vec<u8>) -> anyhow::Result<String> {
+    anyhow::ensure!(!bytes.is_empty(), "it is empty");
+    let text = String::from_utf8(bytes).context("it is not UTF-8")?;
+    document::top(&text)?;
+    Ok(text)
+}
+
+/// The bytes of a registry, whatever they are.
+pub(crate) fn bytes(held: &Held) -> anyhow::Result<Vec<u8>> {
+    fs::read(&held.path).with_context(|| format!("cannot read {}", shown(&held.path)))
+}
+
+fn copies_of(path: &Path) -> anyhow::Result<String> {
+    Ok(format!("{}.backup_", path.file_name().context("a registry has a name")?.to_string_lossy()))
+}
+
+fn stamp() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("{}-{:04x}", Utc::now().format("%Y%m%d_%H%M%S"), RandomState::new().hash_one(0) & 0xffff)
+}
+
+/// The copies beside a registry, newest first, those of other tools included.
+fn copies(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let (folder, begin) = (path.parent().context("a registry is in a folder")?, copies_of(path)?);
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?;
+    let mut copies: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&begin)))
+        .collect();
+    copies.sort_by(|a, b| b.cmp(a));
+    Ok(copies)
+}
+
+/// The newest copy of a registry that is one, and what is in it.
+pub(crate) fn newest_copy(path: &Path) -> anyhow::Result<(PathBuf, String)> {
+    let whole = |copy: PathBuf| Some((copy.clone(), fs::read(copy).ok().and_then(|bytes| parsed(bytes).ok())?));
+    copies(path)?.into_iter().find_map(whole).with_context(|| format!("there is no copy of {} that can be read", shown(path)))
+}

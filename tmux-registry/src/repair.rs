@@ -1,0 +1,222 @@
+//! `repair`: each registry under its lock, judged once more with what tmux runs at that moment, and rewritten where anything differs.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use chrono::Utc;
+use contract::action::{Action, KIND, Outcome};
+use contract::audit::Audit;
+use contract::lock;
+use contract::output::Output;
+use contract::path::{Subject, shown};
+use contract::record::About;
+use contract::run::Exit;
+use contract::{signal, state};
+use serde_json::{Map, Value, json};
+
+use crate::agent::Court;
+use crate::arguments::{Act, Rules};
+use crate::judge::{self, Judgement, Tasks};
+use crate::probe;
+use crate::registry::{self, Corrupt, Held};
+use crate::tmux::{self, Sight, Socket};
+
+const VERB: &str = "repair";
+/// So many agents may be ended whatever the others do.
+const FEW: usize = 5;
+
+/// What a run mends with.
+pub(crate) struct Shop<'a> {
+    pub(crate) sockets: &'a [Socket],
+    pub(crate) state: &'a state::Options,
+    pub(crate) rules: Rules,
+    pub(crate) act: Act,
+}
+
+/// How a run went.
+#[derive(Default)]
+pub(crate) struct Tally {
+    failed: bool,
+    busy: bool,
+}
+
+impl Tally {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self { failed: true, .. } => Exit::Bad,
+            Self { busy: true, .. } => Exit::Busy,
+            _ => Exit::Done,
+        }
+    }
+}
+
+/// Mends registries, or says what that would change.
+///
+/// # Errors
+/// The brake holds, or nothing can be written.
+pub(crate) fn run(out: &mut Output, registries: &[PathBuf], shop: &Shop<'_>) -> anyhow::Result<Tally> {
+    let sight = tmux::look(shop.sockets);
+    probe::blind(out, &sight)?;
+    if !shop.act.all_gone {
+        brake(registries, &sight, shop.rules)?;
+    }
+    let mut audit = if shop.act.force { Some(Audit::open(&shop.state.open()?)?) } else { None };
+    let mut tally = Tally::default();
+    for path in registries {
+        anyhow::ensure!(!signal::interrupted(), "interrupted");
+        let subject = Subject::from(path);
+        let about = About { subject: Some(&subject), ..About::default() };
+        let mended = match &mut audit {
+            Some(audit) => act(out, audit, path, &sight, shop, &mut tally),
+            None => plan(out, path, &sight, shop.rules),
+        };
+        if let Err(e) = mended {
+            tally.busy |= e.is::<lock::Held>();
+            let code = if e.is::<lock::Held>() { "lock.held" } else { "registry.unreadable" };
+            out.error(code, about, None, &format!("{e:#}"))?;
+        }
+    }
+    Ok(tally)
+}
+
+/// Stops where a repair would end most agents of a workspace while others are alive: then it is more likely that something is not seen.
+fn brake(registries: &[PathBuf], sight: &Sight, rules: Rules) -> anyhow::Result<()> {
+    let (mut gone, mut active) = (0, 0);
+    for judgement in registries.iter().filter_map(|path| probe::judged(path, sight, rules).ok()) {
+        gone += judgement.changes.iter().filter(|change| change.reason.is_some()).count();
+        active += judgement.tally.active + judgement.changes.len();
+    }
+    let others_live = active > gone || sight.all().any(tmux::Session::lives);
+    anyhow::ensure!(
+        gone <= FEW || gone * 2 <= active || !others_live,
+        "{gone} of {active} active agents would be ended, while other sessions or agents are alive; --all-gone says that this is so"
+    );
+    Ok(())
+}
+
+fn plan(out: &mut Output, path: &Path, sight: &Sight, rules: Rules) -> anyhow::Result<()> {
+    let judgement = match probe::judged(path, sight, rules) {
+        Err(e) if e.is::<Corrupt>() => return tell(out, path, &recovery(path, &e, Outcome::Planned)),
+        judged => judged?,
+    };
+    if judgement.edits.is_empty() {
+        return Ok(());
+    }
+    let action = Action { outcome: Outcome::Planned, ..action(&judgement) };
+    tell(out, path, &action)
+}
+
+/// Mends one registry, on record before and after.
+fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &Shop<'_>, tally: &mut Tally) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let court = |sight| Court { sight, now: Utc::now(), grace: shop.rules.grace };
+    let before = match registry::read(path, shop.rules.wait) {
+        Err(e) if e.is::<Corrupt>() => return recover(out, audit, path, &e, shop, tally),
+        read => read?,
+    };
+    let tasks = Tasks::of(path, &before, &court(sight), shop.rules.wait)?;
+    if judge::judge(path, &before, &tasks, &court(sight))?.edits.is_empty() {
+        return Ok(());
+    }
+    let (mut held, whole) = registry::hold_whole(path, shop.rules.wait)?;
+    // An agent may have come since: what tmux runs is asked again while nobody can add one.
+    let now = tmux::look(shop.sockets);
+    let mut judgement = judge::judge(path, &whole, &tasks, &court(&now))?;
+    if judgement.edits.is_empty() {
+        return Ok(());
+    }
+    let planned = action(&judgement);
+    let subject = Subject::from(path);
+    let about = About { subject: Some(&subject), ..About::default() };
+    audit.append(&out.render(KIND, about, &Action { outcome: Outcome::Started, ..planned.clone() })?.line)?;
+    let new = std::mem::take(&mut judgement.edits).applied(&whole);
+    let written = held.write(whole.as_bytes(), &new);
+    // The same check that had failed: what it changes must not need changing any more.
+    let verified = written.is_ok() && judge::judge(path, &held.text()?, &tasks, &court(&now)).is_ok_and(|again| again.edits.is_empty());
+    let locked_ms = held.since().as_micros().div_ceil(1000);
+    drop(held);
+    let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
+    let mut ended = ended(planned, written, verified, took_ms);
+    if let Some(detail) = ended.detail.as_mut().and_then(Value::as_object_mut) {
+        detail.insert("locked_ms".to_owned(), json!(u64::try_from(locked_ms).unwrap_or(u64::MAX)));
+    }
+    tally.failed |= ended.outcome != Outcome::Done;
+    conclude(out, audit, path, &ended)
+}
+
+fn ended(planned: Action, written: anyhow::Result<PathBuf>, verified: bool, took_ms: Option<u64>) -> Action {
+    match written {
+        Ok(copy) if verified => {
+            Action { outcome: Outcome::Done, changed: true, verified, undo: Some(Subject::from(&copy)), took_ms, ..planned }
+        }
+        Ok(copy) => {
+            let text = "it was written and is still not as it should be".to_owned();
+            Action { outcome: Outcome::Failed, changed: true, text, undo: Some(Subject::from(&copy)), took_ms, ..planned }
+        }
+        Err(e) => Action { outcome: Outcome::Failed, text: format!("{e:#}"), took_ms, ..planned },
+    }
+}
+
+/// Brings a torn registry back from the newest copy of it that is whole.
+fn recover(
+    out: &mut Output,
+    audit: &mut Audit,
+    path: &Path,
+    why: &anyhow::Error,
+    shop: &Shop<'_>,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    let planned = recovery(path, why, Outcome::Started);
+    let mut held: Held = registry::hold(path, shop.rules.wait)?;
+    if held.text().is_ok() {
+        return Ok(());
+    }
+    let subject = Subject::from(path);
+    let about = About { subject: Some(&subject), ..About::default() };
+    audit.append(&out.render(KIND, about, &planned)?.line)?;
+    let written = registry::newest_copy(path).and_then(|(_, text)| held.write(&registry::bytes(&held)?, &text));
+    let verified = written.is_ok() && held.text().is_ok();
+    drop(held);
+    let ended = ended(planned, written, verified, None);
+    tally.failed |= ended.outcome != Outcome::Done;
+    conclude(out, audit, path, &ended)
+}
+
+fn recovery(path: &Path, why: &anyhow::Error, outcome: Outcome) -> Action {
+    let text = match registry::newest_copy(path) {
+        Ok((copy, _)) => format!("it is torn ({why:#}), and the copy {} is whole", shown(&copy)),
+        Err(e) => format!("it is torn ({why:#}), and {e:#}"),
+    };
+    Action { verb: "recover".to_owned(), outcome, text, ..Action::default() }
+}
+
+/// On record, then told.
+fn conclude(out: &mut Output, audit: &mut Audit, path: &Path, action: &Action) -> anyhow::Result<()> {
+    let subject = Subject::from(path);
+    let rendered = out.render(KIND, About { subject: Some(&subject), ..About::default() }, action)?;
+    let audited = audit.append(&rendered.line);
+    out.write(&rendered)?;
+    audited
+}
+
+fn tell(out: &mut Output, path: &Path, action: &Action) -> anyhow::Result<()> {
+    let subject = Subject::from(path);
+    out.emit(KIND, About { subject: Some(&subject), ..About::default() }, action).map(drop)
+}
+
+/// What a judgement asks for, in the words of the validator that this replaces.
+fn action(judgement: &Judgement) -> Action {
+    let gone = judgement.changes.iter().filter(|change| change.reason.is_some()).count();
+    let ended = judgement.changes.len() - gone;
+    let counted = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let mut words = Vec::new();
+    words.extend((gone > 0).then(|| format!("terminated {}", counted(gone, "zombie", "zombies"))));
+    words.extend((ended > 0).then(|| format!("ended {} that had come to an end", counted(ended, "agent", "agents"))));
+    words.extend(judgement.counts.iter().map(|count| format!("corrected {} ({} -> {})", count.name, count.old, count.new)));
+    let detail: Map<String, Value> = [("agents", json!(judgement.changes)), ("counts", json!(judgement.counts))]
+        .into_iter()
+        .filter(|(_, value)| value.as_array().is_some_and(|list| !list.is_empty()))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Action { verb: VERB.to_owned(), text: words.join(", "), detail: Some(Value::Object(detail)), ..Action::default() }
+}

@@ -1,0 +1,62 @@
+//! Times as registries have them: naive local ones of Python's `datetime.now().isoformat()`, or RFC 3339 as `toISOString()` writes them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Local, NaiveDateTime, SecondsFormat, TimeZone as _, Utc};
+
+/// How a registry writes its times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// `2025-10-17T21:35:12.211797`, local time.
+    Python,
+    /// `2025-10-17T21:35:12.211Z`.
+    Zulu,
+}
+
+impl Style {
+    /// The style of a time that is there.
+    pub(crate) fn of(text: Option<&str>) -> Self {
+        if text.is_some_and(|text| text.ends_with('Z')) { Self::Zulu } else { Self::Python }
+    }
+
+    /// A time in this style, as a JSON string.
+    pub(crate) fn json(self, time: DateTime<Utc>) -> String {
+        match self {
+            Self::Python => format!("\"{}\"", time.with_timezone(&Local).format("%Y-%m-%dT%H:%M:%S%.6f")),
+            Self::Zulu => format!("\"{}\"", time.to_rfc3339_opts(SecondsFormat::Millis, true)),
+        }
+    }
+}
+
+/// Reads a time in either style, or with an offset.
+pub(crate) fn read(text: &str) -> Option<DateTime<Utc>> {
+    let zoned = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+    let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok();
+    match naive {
+        // Of two readings in the hour that comes twice, the later: younger agents are spared.
+        Some(naive) => Local.from_local_datetime(&naive).latest().map(|time| time.to_utc()),
+        None => zoned(),
+    }
+}
+
+/// How long ago a time is; nothing of one that is still to come.
+pub(crate) fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> Option<Duration> {
+    (now - time).to_std().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let time = "2026-11-28T10:20:30.123Z".parse().unwrap();
+        for style in [Style::Python, Style::Zulu] {
+            let text = style.json(time);
+            let text = text.trim_matches('"');
+            assert_eq!((read(text), Style::of(Some(text))), (Some(time), style));
+        }
+        assert_eq!(read("2026-11-28T12:20:30.123+02:00"), Some(time));
+        assert_eq!((read("yesterday"), read("")), (None, None));
+    }
+}
