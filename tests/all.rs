@@ -15,6 +15,8 @@ mod night;
 mod originals;
 mod probe;
 mod probe_hostile;
+mod registry;
+
 mod rebuild_aftermath;
 mod rebuild_crash;
 mod rebuild_full;

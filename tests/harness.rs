@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every tool of the workspace, and the ways to call it that stand for all others. A new one is tested for its manners the day it stands here.
-pub const TOOLS: [Tool; 4] = [
+pub const TOOLS: [Tool; 5] = [
     Tool { name: "venv-probe", ways: &[Way { args: &["-"], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool { name: "venv-rebuild", ways: &[Way { args: &[], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool {
@@ -22,6 +22,15 @@ pub const TOOLS: [Tool; 4] = [
             Way { args: &["create", "-"], stdin: Stdin::Taken },
             Way { args: &["list"], stdin: Stdin::Unread },
             Way { args: &["create", "/etc/passwd"], stdin: Stdin::Told },
+        ],
+    },
+    Tool {
+        name: "tmux-registry",
+        ways: &[
+            Way { args: &["check", "-"], stdin: Stdin::Filtered },
+            Way { args: &["repair"], stdin: Stdin::Filtered },
+            Way { args: &["sessions"], stdin: Stdin::Unread },
+            Way { args: &["check", "--all"], stdin: Stdin::Told },
         ],
     },
     Tool { name: "report", ways: &[Way { args: &[], stdin: Stdin::Drawn }] },
@@ -152,6 +161,8 @@ impl Sandbox {
         for (name, below) in [("HOME", "home"), ("XDG_STATE_HOME", "state")] {
             command.env(name, self.root().join(below));
         }
+        // No test sees the tmux of whoever runs it, nor is seen by it.
+        command.env("TMUX_TMPDIR", self.root());
         for name in
             ["PIP_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE", "UV_CACHE_DIR", "MENDLINE_WHEELS", "MENDLINE_PYTHON", "PYENV_ROOT", "TMPDIR"]
         {

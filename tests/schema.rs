@@ -23,7 +23,7 @@ struct Header {
 }
 
 /// Required and optional keys of each payload.
-const PAYLOADS: [(&str, &[&str], &[&str]); 9] = [
+const PAYLOADS: [(&str, &[&str], &[&str]); 13] = [
     (
         "venv.probe",
         &["status", "layout", "level", "proof", "faults", "took_ms"],
@@ -55,6 +55,10 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 9] = [
         ],
     ),
     ("snapshot.change", &["change"], &["before", "after", "diff"]),
+    ("registry.probe", &["status", "agents", "active"], &["shape", "faults", "recommendations"]),
+    ("registry.orphan", &["status", "alive", "attached", "panes"], &["agent_id", "created", "socket"]),
+    ("registry.summary", &["registries", "agents", "active", "gone", "sessions", "orphans_judged"], &["orphans"]),
+    ("tmux.session", &["alive", "attached", "panes"], &["agent_id", "created", "socket"]),
     ("snapshot.probe", &["status", "contents"], &["faults", "asked"]),
     ("action", &["verb", "outcome", "changed", "verified"], &["text", "undo", "partial", "log", "detail", "took_ms"]),
     ("error", &["code", "text"], &["line"]),

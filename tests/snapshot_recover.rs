@@ -203,3 +203,50 @@ fn a_link_that_comes_on_the_way_leads_no_reading_out() {
     assert_eq!(ran.code, Some(2), "{}", ran.text());
     assert!(snapshot(&sandbox, &[&"cat", &"latest", &top.join("sub/f")]).run().text() != "elsewhere");
 }
+
+#[test]
+fn what_comes_with_an_old_time_stays_too() {
+    let sandbox = Sandbox::new();
+    let top = sandbox.work("top");
+    file(&top.join("tree/f"), "old");
+    create(&sandbox, &[&top]);
+    fs::remove_dir_all(top.join("tree")).unwrap();
+    died(&sandbox, &top, Death::Exchanged);
+    file(&sandbox.work("copied"), "with its old time");
+    vault::touch(&sandbox.work("copied"), 1_000_000_000, 0);
+    for target in ["tree/f", "tree/new"] {
+        sandbox.command("cp", ["-p", sandbox.work("copied").to_str().unwrap(), top.join(target).to_str().unwrap()]).run().code(0).ok();
+    }
+    assert_eq!(outcome(&ran(&sandbox, 0, &[&"recover"])).0, "undone");
+    assert_eq!(contents(&top), ["with its old time", "with its old time"]);
+}
+
+#[test]
+fn a_folder_that_is_gone_keeps_no_other_from_its_old_state() {
+    let sandbox = Sandbox::new();
+    let top = sandbox.work("top");
+    for name in ["a/f", "b/f"] {
+        file(&top.join(name), "old");
+    }
+    create(&sandbox, &[&top]);
+    for name in ["a/f", "b/f"] {
+        file(&top.join(name), "newer");
+    }
+    died(&sandbox, &top.join("b"), Death::Exchanged);
+    fs::remove_dir_all(top.join("b")).unwrap();
+    assert_eq!(outcome(&ran(&sandbox, 1, &[&"recover"])).0, "failed");
+    assert_eq!(contents(&top), ["newer"]);
+    assert_eq!(outcome(&ran(&sandbox, 0, &[&"recover", &"--abandon"])).0, "cancelled");
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_is_named_and_can_be_given_up() {
+    let sandbox = Sandbox::new();
+    file(&sandbox.work("f"), "content");
+    create(&sandbox, &[&sandbox.work("f")]);
+    file(&store(&sandbox).join("journal/20260101_000000-abcd.json"), "");
+    let said = ran(&sandbox, 2, &[&"create", &sandbox.work("f")]).stderr;
+    assert!(said.contains("`snapshot recover --abandon`"), "{said}");
+    ran(&sandbox, 0, &[&"recover", &"--abandon"]).ok();
+    create(&sandbox, &[&sandbox.work("f")]);
+}

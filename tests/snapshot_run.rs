@@ -197,3 +197,41 @@ fn a_risky_command_is_run_between_two_snapshots() {
     let refused = run(&[&"--rollback-on-failure", &top, &"--", &"touch", &"ran"]).code(2);
     assert!(refused.stderr.contains("nothing was run") && !top.join("ran").exists(), "{}", refused.stderr);
 }
+
+/// Runs a command line above a tree under guard, and says whether everything came back.
+fn comes_back(sandbox: &Sandbox, path: &Path, lines: &str) -> bool {
+    let words: [&dyn AsRef<std::ffi::OsStr>; 7] = [&"run", &"--rollback-on-failure", &path, &"--", &"sh", &"-c", &lines];
+    last(&snapshot(sandbox, &words).within(sandbox.work("")).run())["detail"]["rolled_back"] == json!(true)
+}
+
+#[test]
+fn new_files_go_from_a_folder_with_the_store_or_something_aside_in_it() {
+    let sandbox = Sandbox::new();
+    let top = tree(&sandbox);
+    file(&top.join(".mendline-20260101_000000-abcd-0"), "what a restore that was given up left");
+    assert!(!comes_back(&sandbox, &top, "echo new >top/new; false"), "nobody knows whether that came");
+    fs::remove_file(top.join(".mendline-20260101_000000-abcd-0")).unwrap();
+    let store = top.join("store");
+    let words: [&dyn AsRef<std::ffi::OsStr>; 9] =
+        [&"--store", &store, &"run", &"--rollback-on-failure", &top, &"--", &"sh", &"-c", &"echo new >top/new; false"];
+    let ran = snapshot(&sandbox, &words).within(sandbox.work("")).run().code(1);
+    assert_eq!(last(&ran)["detail"]["rolled_back"], json!(true), "{}", ran.text());
+    assert!(!top.join("new").exists());
+}
+
+#[test]
+fn a_link_on_the_way_that_leads_elsewhere_afterwards_is_seen() {
+    let sandbox = Sandbox::new();
+    let (one, two, link) = (sandbox.work("one"), sandbox.work("two"), sandbox.work("current"));
+    file(&one.join("f"), "first");
+    file(&two.join("f"), "second");
+    std::os::unix::fs::symlink("one", &link).unwrap();
+    let words: [&dyn AsRef<std::ffi::OsStr>; 6] = [&"run", &link.join("f"), &"--", &"sh", &"-c", &"ln -sfn two current"];
+    let ran = snapshot(&sandbox, &words).within(sandbox.work("")).run().code(0);
+    let after = ran.of("snapshot").pop().unwrap()["subject"].as_str().unwrap().to_owned();
+    assert_eq!(vault::ran(&sandbox, 0, &[&"cat", &after, &link.join("f")]).text(), "second");
+    assert!(!comes_back(&sandbox, &link.join("f"), "ln -sfn one current; false"));
+    // What is behind a link is compared like everything else.
+    let id = vault::create(&sandbox, &[&link.join("f")]);
+    assert!(vault::ran(&sandbox, 0, &[&"diff", &id]).of("snapshot.change").is_empty());
+}

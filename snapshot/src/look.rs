@@ -33,7 +33,7 @@ pub(crate) fn list(out: &mut Output, store: &Store) -> anyhow::Result<Exit> {
         let there = if store.exists() { "are no snapshots in" } else { "is no store at" };
         out.hint(&format!("there {there} {place} yet; `snapshot create PATH` makes one"));
     }
-    let pinned = summary::pinned(store)?;
+    let pinned = summary::pinned_as_seen(out, store);
     for header in &headers {
         summary::emit(out, store, header, pinned.contains(&header.id), &summary::Made::default())?;
     }
@@ -77,7 +77,7 @@ pub(crate) fn show(out: &mut Output, store: &Store, name: &str, paths: &[PathBuf
     let manifest = named(store, name)?;
     let paths = paths.iter().map(|path| held(&manifest, path)).collect::<anyhow::Result<Vec<_>>>()?;
     let (header, entries) = (&manifest.header, manifest.below(&paths)?);
-    summary::emit(out, store, header, summary::pinned(store)?.contains(&header.id), &summary::Made::default())?;
+    summary::emit(out, store, header, summary::pinned_as_seen(out, store).contains(&header.id), &summary::Made::default())?;
     for entry in entries {
         let data = serde_json::to_value(entry).context("cannot render an entry")?;
         let mut data = if let serde_json::Value::Object(data) = data { data } else { serde_json::Map::new() };

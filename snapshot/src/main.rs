@@ -25,6 +25,7 @@ use contract::output::Output;
 use contract::run::Exit;
 
 use crate::arguments::{Arguments, Command};
+use crate::restore::Asked;
 use crate::store::Store;
 
 fn main() -> ExitCode {
@@ -39,8 +40,12 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         store.is_private()?;
         out.outlive_its_reader();
     }
-    let abandon = matches!(command, Command::Recover { abandon: true });
-    let recovered = if acts { recovered(out, &store, &options, abandon)? } else { look::interrupted(out, &store)? };
+    let asked = match command {
+        Command::Recover { abandon: true } => Asked::Abandon,
+        Command::Recover { .. } => Asked::Recover,
+        _ => Asked::Nothing,
+    };
+    let recovered = if acts { recovered(out, &store, &options, asked)? } else { look::interrupted(out, &store)? };
     let exit = match command {
         Command::Create(create) => {
             create.doubt().iter().for_each(|doubt| out.hint(doubt));
@@ -63,9 +68,9 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         Command::Pin { id } => prune::pin(out, &store, &id, true),
         Command::Unpin { id } => prune::pin(out, &store, &id, false),
         Command::Run(run) => {
-            let request = run.request()?;
+            let mut request = run.request()?;
             request.doubt(out, run.absent)?;
-            run::run(out, &store, &options.state, &request, &run.options()?)
+            run::run(out, &store, &options.state, &mut request, &run.options()?)
         }
         Command::Import { folder, seal } => import::run(out, &store, &folder, &seal.recipients()?),
         Command::Export { id } => export::run(out, &store, &id),
@@ -75,6 +80,6 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
 
 /// The first thing of a run that may change something: a restore that a crash interrupted is ended. Returns whether all of it is; nothing
 /// where there was none.
-fn recovered(out: &mut Output, store: &Store, options: &store::Options, abandon: bool) -> anyhow::Result<Option<bool>> {
-    if restore::is_interrupted(store)? { restore::recover(out, store, &options.state, abandon).map(Some) } else { Ok(None) }
+fn recovered(out: &mut Output, store: &Store, options: &store::Options, asked: Asked) -> anyhow::Result<Option<bool>> {
+    if restore::is_interrupted(store)? { restore::recover(out, store, &options.state, asked).map(Some) } else { Ok(None) }
 }

@@ -337,6 +337,7 @@ fn rewrite(store: &Store, contents: &Contents, id: &str, keep: &[Address]) -> an
 pub(crate) fn pin(out: &mut Output, store: &Store, name: &str, pinned: bool) -> anyhow::Result<Exit> {
     let _lock = store.share()?;
     let header = names::find(store, name)?;
+    contract::state::private_folder(&store.pins())?;
     let path = store.pins().join(&header.id);
     match (pinned, path.exists()) {
         (true, false) => files::create(&path, b"")?,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use contract::action::{Action, KIND, Outcome};
+use contract::audit::Audit;
 use contract::output::Output;
 use contract::path::{Subject, shown};
 use contract::record::About;
@@ -26,6 +27,7 @@ use crate::store::manifest::{Header, Manifest};
 use crate::store::seal::Recipients;
 use crate::{diff, restore, summary};
 
+const VERB: &str = "run";
 /// The label of the snapshots that are made before a command.
 const BEFORE: &str = "auto-before-run";
 /// The label of those that are made after it, of what it left.
@@ -45,7 +47,13 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// The snapshot before it cannot be made whole; then nothing is run.
-pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, request: &Request, options: &Options) -> anyhow::Result<Exit> {
+pub(crate) fn run(
+    out: &mut Output,
+    store: &Store,
+    state: &state::Options,
+    request: &mut Request,
+    options: &Options,
+) -> anyhow::Result<Exit> {
     let command = options.command.iter().map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ");
     let words = |when: &str, label: &str| Words {
         description: Some(format!("{when} `{command}`")),
@@ -63,9 +71,17 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
         store.read(&before.id).context("what was kept could not be put back; nothing was run")?;
     }
 
+    // Without it there would be no way back.
+    let mut audit = Audit::open(&state.open()?)?;
+    let subject = Subject::from(before.id.as_str());
+    let about = About { subject: Some(&subject), ..About::default() };
+    let started = Action { verb: VERB.to_owned(), outcome: Outcome::Started, text: format!("`{command}`"), ..Action::default() };
+    audit.append(&out.render(KIND, about, &started)?.line)?;
+
     let hold = signal::hold()?;
     let ended = ended(&options.command, &hold);
     let failed = !ended.as_ref().is_ok_and(ExitStatus::success);
+    request.renew();
     let after = ended.is_ok().then(|| create::make(store, request, words("after", AFTER), create::Care::Usual));
     // Before anything is told of it, since that may fail, too.
     let back = (after.is_some() && failed && options.rollback).then(|| {
@@ -96,7 +112,7 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
         format!(": {}{others}", shown(&first))
     });
     let action = Action {
-        verb: "run".to_owned(),
+        verb: VERB.to_owned(),
         outcome: if failed { Outcome::Failed } else { Outcome::Done },
         changed: ended.is_ok() && rolled_back != Some(true),
         verified: !failed,
@@ -105,8 +121,12 @@ pub(crate) fn run(out: &mut Output, store: &Store, state: &state::Options, reque
         detail: Some(Value::Object(detail(&ended, rolled_back, store))),
         ..Action::default()
     };
-    let subject = Subject::from(before.id.as_str());
-    out.emit(KIND, About { subject: Some(&subject), ..About::default() }, &action)?;
+    let rendered = out.render(KIND, about, &action)?;
+    let audited = audit.append(&rendered.line);
+    out.write(&rendered)?;
+    if let Err(e) = audited {
+        out.error("audit.failed", about, None, &format!("the audit log lacks how this ended: {e:#}"))?;
+    }
     Ok(if failed { Exit::Bad } else { Exit::Done })
 }
 

@@ -79,6 +79,14 @@ pub(crate) fn emit(out: &mut Output, store: &Store, header: &Header, pinned: boo
     Ok(())
 }
 
+/// The same for whoever only tells of them: what cannot be seen is said.
+pub(crate) fn pinned_as_seen(out: &Output, store: &Store) -> HashSet<String> {
+    pinned(store).unwrap_or_else(|e| {
+        out.hint(&format!("{e:#}"));
+        HashSet::new()
+    })
+}
+
 /// The ids of the snapshots that are never pruned.
 ///
 /// # Errors
@@ -89,6 +97,8 @@ pub(crate) fn pinned(store: &Store) -> anyhow::Result<HashSet<String>> {
     }
     let folder = store.pins();
     let listed = std::fs::read_dir(&folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
-    let listed = listed.with_context(|| format!("cannot see what is pinned: cannot list {}", shown(&folder)))?;
+    let listed = listed.with_context(|| {
+        format!("cannot see what is pinned: cannot list {0}; where nothing was, `mkdir -m 700 {0}` says so", shown(&folder))
+    })?;
     Ok(listed.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }

@@ -27,31 +27,42 @@ pub(crate) fn top(path: &Path) -> Option<PathBuf> {
 fn state(top: &Path) -> WorkTree {
     let path = top.to_string_lossy().into_owned();
     let failed = |why: String| WorkTree { path: path.clone(), error: Some(why), ..WorkTree::default() };
-    let answer = filters(top).and_then(|filters| {
-        let status = ["--no-optional-locks", "status", "--porcelain=v2", "--branch", "--show-stash", "--ignore-submodules=dirty", "-z"];
-        git(top, filters.iter().map(String::as_str).chain(status))
-    });
+    let status = ["--no-optional-locks", "status", "--porcelain=v2", "--branch", "--show-stash", "--ignore-submodules=dirty", "-z"];
+    let answer = filters(top).and_then(|settings| git(top, &settings, &status));
     answer.map_or_else(failed, |answer| parse(&path, &answer))
 }
 
-/// Options without the programs that the configuration of the work tree itself names for the files in it (gitattributes(5), "filter"):
+/// Settings without the programs that the configuration of the work tree itself names for the files in it (gitattributes(5), "filter"):
 /// whoever keeps a tree has not agreed to run what is in it.
-fn filters(top: &Path) -> Result<Vec<String>, String> {
-    let keys = git(top, ["config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\..*\.(clean|process)$"]);
+fn filters(top: &Path) -> Result<Vec<(String, &'static str)>, String> {
+    let keys = git(top, &[], &["config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\..*\.(clean|process)$"]);
     // Where there are none, git ends with 1 and says nothing.
     let keys = keys.or_else(|why| if why.is_empty() { Ok(Vec::new()) } else { Err(why) })?;
     let items: Vec<_> = keys.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
     let own = items.chunks_exact(2).filter(|pair| !["system", "global"].contains(&&*pair[0]));
-    Ok(own.flat_map(|pair| ["-c".to_owned(), format!("{}=", pair[1])]).collect())
+    let without = |key: &str| {
+        let driver = key.rsplit_once('.').map_or(key, |(driver, _)| driver);
+        [(key.to_owned(), ""), (format!("{driver}.required"), "false")]
+    };
+    Ok(own.flat_map(|pair| without(&pair[1])).collect())
 }
 
 /// What git answers, or why it does not.
-fn git<'w>(top: &Path, words: impl IntoIterator<Item = &'w str>) -> Result<Vec<u8>, String> {
+fn git(top: &Path, settings: &[(String, &str)], words: &[&str]) -> Result<Vec<u8>, String> {
     let mut git = Command::new("git");
-    git.arg("-C").arg(top).args(["-c", "core.fsmonitor=false"]).args(words);
+    git.arg("-C").arg(top).args(words);
     // A hook's variables are about another work tree.
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"] {
         git.env_remove(name);
+    }
+    // In a clone that has not everything a look would fetch the rest, by a program that the tree may name.
+    git.env("GIT_NO_LAZY_FETCH", "1");
+    // git(1): by the environment, since a key may have `=` in it.
+    let monitor = ("core.fsmonitor".to_owned(), "false");
+    let all = settings.iter().chain([&monitor]);
+    git.env("GIT_CONFIG_COUNT", (settings.len() + 1).to_string());
+    for (number, (key, value)) in all.enumerate() {
+        git.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
     }
     let finished = child::run(&mut git, PATIENCE, KEEP).map_err(|e| format!("cannot start git: {e}"))?;
     match finished.ended {

@@ -92,8 +92,15 @@ impl Request {
     /// Adds one path as it stands: the links above it are followed already, and it is not, if it is one.
     pub(crate) fn add_exactly(&mut self, path: &Path) -> anyhow::Result<()> {
         anyhow::ensure!(path.is_absolute() && path.file_name().is_some(), "cannot hold {}", shown(path));
-        self.roots.insert(path.to_owned(), path.to_owned());
+        self.roots.insert(path.to_owned(), real(path));
         Ok(())
+    }
+
+    /// Looks once more where the paths really are: a link on the way may lead elsewhere by now.
+    pub(crate) fn renew(&mut self) {
+        for (path, there) in &mut self.roots {
+            *there = real(path);
+        }
     }
 
     /// Adds a path set; a plain path in it that is not there is held as absent.

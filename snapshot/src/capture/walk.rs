@@ -66,28 +66,36 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What is in a folder.
+    /// What is in a folder. What goes between the listing and the look makes neither untrue: then it is listed again.
     fn below(&self, folder: &mut Found) -> Vec<Found> {
-        let (children, all_listed) = self.children(&folder.path);
-        let found: Vec<Option<Found>> = children.into_par_iter().map(|child| self.child(child)).collect();
-        folder.complete = all_listed && found.iter().all(Option::is_some);
-        found.into_iter().flatten().collect()
+        let mut left = LISTINGS;
+        loop {
+            let (children, all_listed) = self.children(&folder.path);
+            let seen: Vec<Child> = children.into_par_iter().map(|child| self.child(child)).collect();
+            left -= 1;
+            if left > 0 && seen.iter().any(|child| matches!(child, Child::Gone)) {
+                continue;
+            }
+            folder.complete = all_listed && seen.iter().all(|child| matches!(child, Child::Found(_) | Child::Ours));
+            return seen.into_iter().filter_map(|child| if let Child::Found(found) = child { Some(*found) } else { None }).collect();
+        }
     }
 
-    /// `None` where it is left out, or cannot be seen.
-    fn child(&self, path: PathBuf) -> Option<Found> {
+    fn child(&self, path: PathBuf) -> Child {
         // What a restore has aside for the moment is part of nothing.
-        if path.file_name().is_some_and(is_ours) || self.request.excludes(&path) {
-            return None;
+        if path.file_name().is_some_and(is_ours) {
+            return Child::Ours;
+        }
+        if self.request.excludes(&path) {
+            return Child::LeftOut;
         }
         match path.symlink_metadata() {
-            Ok(meta) if meta.is_dir() && self.ours.contains(&inode(&meta)) => None,
-            Ok(meta) => Some(Found { path, meta: Some(meta), complete: false }),
-            // Gone since the folder was listed: it was there and is not held.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Ok(meta) if meta.is_dir() && self.ours.contains(&inode(&meta)) => Child::Ours,
+            Ok(meta) => Child::Found(Box::new(Found { path, meta: Some(meta), complete: false })),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Child::Gone,
             Err(e) => {
                 self.trouble("unreadable", &path, &e);
-                None
+                Child::LeftOut
             }
         }
     }
@@ -118,6 +126,20 @@ impl<'a> Walk<'a> {
         let trouble = Trouble { code, path: path.to_owned(), text: format!("cannot read {}: {e}", shown(path)) };
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).push(trouble);
     }
+}
+
+/// So often a folder is listed in which something goes meanwhile.
+const LISTINGS: u32 = 5;
+
+/// What a name in a folder is.
+enum Child {
+    Found(Box<Found>),
+    /// No snapshot holds it, and no restore touches it.
+    Ours,
+    /// It is there and not held.
+    LeftOut,
+    /// Since the folder was listed.
+    Gone,
 }
 
 /// The identity of a file behind its names.

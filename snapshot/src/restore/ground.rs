@@ -171,6 +171,13 @@ impl Live {
     }
 }
 
+/// When an open folder was made, where the file system says so (statx(2), `STATX_BTIME`): seconds since 1970 and nanoseconds.
+pub(crate) fn born(folder: &OwnedFd) -> Option<(i64, i64)> {
+    let made = File::from(folder.try_clone().ok()?).metadata().ok()?.created().ok()?;
+    let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some((i64::try_from(since.as_secs()).ok()?, since.subsec_nanos().into()))
+}
+
 /// What is open.
 pub(crate) fn open(file: impl AsFd) -> io::Result<Live> {
     Ok(Live::of(&fstat(file)?))

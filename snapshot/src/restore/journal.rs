@@ -65,6 +65,16 @@ pub(crate) struct Made {
     pub(crate) ctime: (i64, i64),
 }
 
+/// A folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) path: Subject,
+    pub(crate) identity: Identity,
+    /// When it was made, where the file system says so: seconds since 1970 and nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) born: Option<(i64, i64)>,
+}
+
 /// Traits that are given in place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Touch {
@@ -93,7 +103,7 @@ pub(crate) struct Journal {
     pub(crate) around: Vec<Touch>,
     /// The folders in which names change hands. Another one at that path is another disk, or a copy, and none of ours is in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) folders: Vec<(Subject, Identity)>,
+    pub(crate) folders: Vec<Place>,
     /// The folder of the journal itself: in another one it is of a store that this one is a copy of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) home: Option<Identity>,
@@ -134,9 +144,10 @@ impl Journal {
         format!("{ASIDE}{}-{number}-going", self.id).into()
     }
 
-    /// The name of what was written to since it was put in place, or aside: as much of its own as leaves room for the rest.
-    pub(crate) fn kept(&self, name: &OsStr) -> OsString {
-        let end = format!(".kept-{}", self.id);
+    /// A name for what was written to since it was put in place, or aside: as much of its own as leaves room for the rest.
+    pub(crate) fn kept(&self, name: &OsStr, number: u32) -> OsString {
+        let further = if number == 0 { String::new() } else { format!("-{number}") };
+        let end = format!(".kept-{}{further}", self.id);
         let mut kept = name.as_encoded_bytes().to_vec();
         kept.truncate(LONGEST_NAME - end.len());
         if name.to_str().is_some() {
@@ -177,6 +188,27 @@ pub(crate) fn is_ours(name: &OsStr) -> bool {
 /// # Errors
 /// One cannot be read, or is of a newer version: nothing may be restored before that is cleared up.
 pub(crate) fn all(folder: &Path) -> anyhow::Result<Vec<Journal>> {
+    paths(folder)?.iter().map(|path| read(path)).collect()
+}
+
+/// Whether there is any, be it readable or not.
+pub(crate) fn exist(folder: &Path) -> anyhow::Result<bool> {
+    Ok(!paths(folder)?.is_empty())
+}
+
+/// Removes those that cannot be read; returns why.
+pub(crate) fn remove_unreadable(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut why = Vec::new();
+    for path in paths(folder)? {
+        if let Err(e) = read(&path) {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", shown(&path)))?;
+            why.push(format!("{e:#}"));
+        }
+    }
+    Ok(why)
+}
+
+fn paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -185,12 +217,13 @@ pub(crate) fn all(folder: &Path) -> anyhow::Result<Vec<Journal>> {
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    Ok(paths)
 }
 
 fn read(path: &Path) -> anyhow::Result<Journal> {
     let bytes = state::read(path).with_context(|| format!("cannot read {}", shown(path)))?;
-    let journal: Journal = serde_json::from_slice(&bytes).with_context(|| format!("cannot understand the journal {}", shown(path)))?;
+    let journal: Journal = serde_json::from_slice(&bytes)
+        .with_context(|| format!("cannot understand the journal {}; `snapshot recover --abandon` gives that restore up", shown(path)))?;
     anyhow::ensure!(journal.v <= VERSION, "the journal {} is of a newer snapshot; use that one", shown(path));
     Ok(journal)
 }

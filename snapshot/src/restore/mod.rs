@@ -1,6 +1,7 @@
 //! `snapshot restore`: a transaction. Everything is made aside and checked before anything is changed; then name by name is exchanged, and
 //! whatever goes wrong takes all of it back.
 
+mod back;
 mod commit;
 mod content;
 mod ground;
@@ -35,9 +36,9 @@ use crate::capture::roots::real;
 pub(crate) use crate::restore::ground::Ground;
 use crate::restore::ground::{Identity, Live};
 pub(crate) use crate::restore::journal::is_ours;
-use crate::restore::journal::{Journal, Stage, Touch};
+use crate::restore::journal::{Journal, Place, Stage, Touch};
 use crate::restore::plan::{Change, Plan, Wish};
-pub(crate) use crate::restore::recover::{is_interrupted, recover};
+pub(crate) use crate::restore::recover::{Asked, is_interrupted, recover};
 pub(crate) use crate::restore::safety::SAFETY;
 use crate::restore::stage::{Aside, Stager};
 use crate::restore::tell::{Ending, Teller};
@@ -122,7 +123,12 @@ pub(crate) fn is_back(store: &Store, manifest: &Manifest) -> anyhow::Result<Opti
     let wish = Wish { exact: true, ..Wish::all(manifest, Power { root: true, setuid: true }) };
     let plan = plan::plan(&wish, &Ground::default(), store)?;
     let others = plan.left.iter().map(|(path, _)| path.as_path());
-    let mut differing = plan.changes().map(|step| step.path.as_path()).chain(others);
+    // What is not seen is not known to be as it was.
+    let unseen = manifest.entries.iter().filter(|entry| entry.kind == Kind::Folder && !entry.complete).map(|entry| entry.path.as_path());
+    // A link on the way that leads elsewhere by now.
+    let moved =
+        manifest.header.roots.iter().filter(|root| real(root.path.as_path()) != root.real.as_path()).map(|root| root.path.as_path());
+    let mut differing = plan.changes().map(|step| step.path.as_path()).chain(others).chain(unseen).chain(moved);
     Ok(differing.next().map(Path::to_owned).map(|first| (first, differing.count())))
 }
 
@@ -212,14 +218,14 @@ impl Restore<'_> {
         journal.write(&self.store.journal())?;
         match self.go(&mut journal, &aside) {
             Ok(()) => {
-                let tidied = commit::tidy(&journal, self.ground).and_then(|spared| journal.end(&self.store.journal()).map(|()| spared));
+                let tidied = back::tidy(&journal, self.ground).and_then(|spared| journal.end(&self.store.journal()).map(|()| spared));
                 match tidied {
                     Ok(spared) => self.spared = spared,
                     Err(e) => self.untidy = Some(format!("{e:#}")),
                 }
                 Ok(())
             }
-            Err(e) => match commit::undo(&journal, self.ground, self.power) {
+            Err(e) => match back::undo(&journal, self.ground, self.power) {
                 Ok(kept) => {
                     let text = format!("nothing is restored, and everything is as before{}", spared::words(&kept));
                     journal.end(&self.store.journal()).and(Err(e.context(text)))
@@ -263,6 +269,10 @@ impl Restore<'_> {
         for step in self.plan.steps.iter().rev().filter(|step| !step.within) {
             let (Some(entry), Some(live)) = (step.entry, &step.before) else { continue };
             let folder = entry.kind == Kind::Folder && live.kind == Kind::Folder;
+            // The time of somebody else's folder is not ours to give.
+            if step.change != Change::Traits && !self.is_ours_to_touch(live) {
+                continue;
+            }
             if step.change != Change::Traits && !(folder && step.change == Change::Unchanged) {
                 continue;
             }
@@ -275,12 +285,16 @@ impl Restore<'_> {
         Ok(touches)
     }
 
+    fn is_ours_to_touch(&self, live: &Live) -> bool {
+        self.power.root || live.uid == rustix::process::geteuid().as_raw()
+    }
+
     /// The folders that the restore works in and leaves as they become.
     fn around(&self, touches: &[Touch]) -> anyhow::Result<Vec<Touch>> {
         let done: HashSet<&Path> = touches.iter().map(|touch| touch.path.as_path()).collect();
         let mut around = Vec::new();
         for folder in self.worked_in().into_iter().filter(|folder| !done.contains(folder) && folder.parent().is_some()) {
-            if let Some(live) = self.ground.live(folder)? {
+            if let Some(live) = self.ground.live(folder)?.filter(|live| self.is_ours_to_touch(live)) {
                 let old = Traits::live(folder, &live).with_context(|| format!("cannot look at {}", shown(folder)))?;
                 around.push(Touch { path: Subject::from(folder), identity: live.identity, new: old.clone(), old });
             }
@@ -289,8 +303,11 @@ impl Restore<'_> {
     }
 
     /// The same folders, so that they can be told from others at their paths.
-    fn folders(&self) -> anyhow::Result<Vec<(Subject, Identity)>> {
-        let of = |folder: &Path| Ok((Subject::from(folder), ground::open(&*self.ground.folder(folder)?)?.identity));
+    fn folders(&self) -> anyhow::Result<Vec<Place>> {
+        let of = |folder: &Path| {
+            let open = self.ground.folder(folder)?;
+            Ok(Place { path: Subject::from(folder), identity: ground::open(&*open)?.identity, born: ground::born(&open) })
+        };
         self.worked_in().into_iter().map(of).collect()
     }
 

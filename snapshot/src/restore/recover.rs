@@ -13,25 +13,41 @@ use serde_json::Value;
 use crate::restore::ground::{Ground, Identity};
 use crate::restore::journal::{self, Journal, Stage};
 use crate::restore::traits::Power;
-use crate::restore::{VERB, commit, spared};
+use crate::restore::{VERB, back, spared};
 use crate::store::Store;
 
 /// What to do where that never comes.
-const OR_ELSE: &str = "; if that cannot be mended, `snapshot recover --abandon` gives it up and leaves everything where it is";
+const OR_ELSE: &str = "; if that cannot be mended, `snapshot recover --abandon` gives it up and leaves what is aside where it is";
+
+/// Whether somebody came for this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It is the first thing of a run that is about something else.
+    Nothing,
+    Recover,
+    /// To be over with it all the same.
+    Abandon,
+}
 
 /// Whether a restore was interrupted.
 pub(crate) fn is_interrupted(store: &Store) -> anyhow::Result<bool> {
-    Ok(!journal::all(&store.journal())?.is_empty())
+    journal::exist(&store.journal())
 }
 
-/// Ends every restore that a crash interrupted: takes it back, or tidies up behind one that was through. With `abandon`, one for which
-/// neither can be done is over all the same, and everything stays where it is.
+/// Ends every restore that a crash interrupted: takes it back, or tidies up behind one that was through. Asked to
+/// abandon them, one for which neither can be done is over all the same, and everything stays where it is.
 ///
 /// # Errors
 /// A journal cannot be read or removed.
-pub(crate) fn recover(out: &mut Output, store: &Store, state: &state::Options, abandon: bool) -> anyhow::Result<bool> {
+pub(crate) fn recover(out: &mut Output, store: &Store, state: &state::Options, asked: Asked) -> anyhow::Result<bool> {
+    let abandon = asked == Asked::Abandon;
     let _alone = store.restore_alone()?;
     let mut over = true;
+    if abandon {
+        for why in journal::remove_unreadable(&store.journal())? {
+            out.hint(&format!("given up: {why}"));
+        }
+    }
     for journal in journal::all(&store.journal())? {
         let ground = Ground::default();
         let ended = end(&journal, &ground, store);
@@ -44,10 +60,13 @@ pub(crate) fn recover(out: &mut Output, store: &Store, state: &state::Options, a
                 (Outcome::Done, format!("a run died at the end of this restore; it is complete{}", spared::words(kept)))
             }
             (Err(e), Stage::Committed) => {
-                out.hint(&format!(
-                    "the restore of {} is complete, and what it replaced cannot be removed yet: {e:#}{OR_ELSE}",
-                    journal.snapshot
-                ));
+                let text =
+                    format!("the restore of {} is complete, and what it replaced cannot be removed yet: {e:#}{OR_ELSE}", journal.snapshot);
+                // Whoever came for something else is not held up by it.
+                match asked {
+                    Asked::Nothing => out.hint(&text),
+                    _ => out.error("restore.untidy", About::default(), None, &text)?,
+                }
                 continue;
             }
             (Ok(kept), _) => (
@@ -85,8 +104,8 @@ fn end(journal: &Journal, ground: &Ground, store: &Store) -> anyhow::Result<Vec<
         "this store is a copy, or was brought back, of the one that the restore was made from"
     );
     let spared = match journal.stage {
-        Stage::Committed => commit::tidy(journal, ground)?,
-        Stage::Staging | Stage::Committing => commit::undo(journal, ground, Power::ours(false))?,
+        Stage::Committed => back::tidy(journal, ground)?,
+        Stage::Staging | Stage::Committing => back::undo(journal, ground, Power::ours(false))?,
     };
     journal.end(&store.journal()).map(|()| spared)
 }
@@ -97,5 +116,5 @@ fn given_up(journal: &Journal, why: &anyhow::Error) -> String {
     let names = journal.aside(0);
     let names = names.to_string_lossy();
     let names = names.trim_end_matches('0');
-    format!("given up, and everything stays where it is: what was there before is in files called {names}N{safety}; {why:#}")
+    format!("given up: what could be put back is back, and what else was there before is in files called {names}N{safety}; {why:#}")
 }

@@ -60,19 +60,20 @@ impl<'a> Wish<'a> {
         for entry in folders {
             let folder = Extra { place: self.place(entry.path.as_path())?, spelled: entry.path.as_path().to_owned() };
             let is_there = !is_below(none, &folder.place) && ground.live(&folder.place)?.is_some_and(|live| live.kind == Kind::Folder);
-            if mounts.contains(&folder.place) {
-                left.push((folder.place, MOUNTED));
+            if !is_there {
                 continue;
             }
-            if !is_there || is_below(mounts, &folder.place) {
-                continue;
-            }
+            let mount = folder.place.ancestors().find(|above| mounts.contains(*above));
             for name in names(&folder.place, ground)? {
                 let one = folder.within(&name);
                 if known.contains(one.spelled.as_path()) || store.touches(&one.place) {
                     continue;
                 }
-                if is_ours(&name) { left.push((one.place, ASIDE)) } else { extra.push(one) }
+                match mount {
+                    Some(mount) if left.iter().any(|(path, _)| path == mount) => {}
+                    Some(mount) => left.push((mount.to_owned(), MOUNTED)),
+                    None => extra.push(one),
+                }
             }
         }
         Ok(extra)
@@ -91,6 +92,10 @@ impl<'a> Wish<'a> {
         match before.as_ref().map(|live| live.kind) {
             None => return Ok(()),
             Some(_) if self.is_left_out(&extra) => return Ok(()),
+            Some(_) if extra.place.file_name().is_some_and(is_ours) => {
+                left.push((extra.place, ASIDE));
+                return Ok(());
+            }
             Some(_) if mounts.contains(&extra.place) => {
                 left.push((extra.place, MOUNTED));
                 return Ok(());
@@ -114,7 +119,7 @@ impl<'a> Wish<'a> {
         for name in names(&folder.place, ground)? {
             let one = folder.within(&name);
             let stays = match ground.live(&one.place)?.map(|live| live.kind) {
-                _ if self.is_left_out(&one) || mounts.contains(&one.place) => true,
+                _ if is_ours(&name) || self.is_left_out(&one) || mounts.contains(&one.place) => true,
                 Some(Kind::Special) => true,
                 Some(Kind::Folder) => self.must_stay(&one, mounts, ground)?,
                 _ => false,

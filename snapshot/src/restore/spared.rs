@@ -49,12 +49,15 @@ fn is_untouched(folder: &OwnedFd, top: &Path, since: (i64, i64)) -> io::Result<b
     while let Some(path) = waiting.pop() {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let within = openat(folder, &path, flags, Mode::empty())?;
-        if is_newer(&ground::open(&within)?, since) {
+        let live = ground::open(&within)?;
+        // The tree itself was renamed by us, and only that.
+        if if path == top { is_newer(&live, since) } else { live.ctime > since } {
             return Ok(false);
         }
         for name in ground::names(&within)? {
             let Some(live) = ground::at(&within, &name)? else { continue };
-            if live.kind == Kind::File && is_newer(&live, since) {
+            // One with other names changes when they come and go; what is written to it, its time shows.
+            if live.kind == Kind::File && if live.names > 1 { is_newer(&live, since) } else { live.ctime > since } {
                 return Ok(false);
             }
             if live.kind == Kind::Folder {

@@ -107,7 +107,10 @@ impl Traits {
             let _ = fchown(&file, None, Some(Gid::from_raw(self.gid)));
         }
         self.give_xattrs(&file, power)?;
-        fchmod(&file, Mode::from_raw_mode(self.mode)).context("cannot give it its mode")?;
+        // Whoever is not in the group of a folder would take its set-group-ID away with it.
+        if fstat(&file)?.st_mode & 0o7777 != self.mode {
+            fchmod(&file, Mode::from_raw_mode(self.mode)).context("cannot give it its mode")?;
+        }
         futimens(&file, &self.times()).context("cannot give it its time")
     }
 

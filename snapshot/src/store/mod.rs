@@ -248,7 +248,8 @@ impl Store {
                 let name = name.to_string_lossy();
                 // An index comes before its pack and goes after it.
                 let alone = folder == self.packs() && pack_of(&name).is_some_and(|pack| !folder.join(pack).exists());
-                if alone || name.ends_with(UNFINISHED) || name.starts_with(TEMPORARY) {
+                let headless = name.strip_suffix(".header.json").is_some_and(|id| !folder.join(format!("{id}{SUFFIX}{SEALED}")).exists());
+                if alone || headless || name.ends_with(UNFINISHED) || name.starts_with(TEMPORARY) {
                     fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", shown(&entry.path())))?;
                 }
             }
