@@ -16,6 +16,8 @@ mod originals;
 mod probe;
 mod probe_hostile;
 mod registry;
+mod registry_live;
+mod registry_shared;
 
 mod rebuild_aftermath;
 mod rebuild_crash;

@@ -64,7 +64,7 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 13] = [
     ("error", &["code", "text"], &["line"]),
     ("end", &["ok", "read", "wrote"], &[]),
 ];
-const FINDING: (&[&str], &[&str]) = (&["code", "text"], &["severity", "evidence", "package", "repair", "sha256", "files"]);
+const FINDING: (&[&str], &[&str]) = (&["code", "text"], &["severity", "evidence", "package", "repair", "sha256", "files", "agent"]);
 
 /// Parses one line and insists that it is a record of a known type with no unknown and no missing field.
 ///

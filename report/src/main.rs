@@ -11,6 +11,7 @@ mod golden;
 mod hostile;
 mod markdown;
 mod next;
+mod registries;
 mod screen;
 mod seen;
 mod snapshots;

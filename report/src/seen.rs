@@ -12,6 +12,7 @@ use contract::venv::{self, Finding, Level, Probe};
 use serde::Deserialize;
 
 use crate::clip;
+use crate::registries::Registries;
 use crate::snapshots::{self, Kept};
 
 /// What somebody changed by hand: `venv-rebuild` leaves it alone unless told to restore it.
@@ -156,6 +157,7 @@ pub(crate) struct Seen {
     pub(crate) aliases: u64,
     pub(crate) actions: Vec<Step>,
     pub(crate) snapshots: Kept,
+    pub(crate) registries: Registries,
     pub(crate) diagnoses: Vec<Diagnosis>,
     pub(crate) errors: Few<Trouble>,
     /// Lines, and payloads, that could not be read.
@@ -193,7 +195,7 @@ impl Seen {
         }
         self.runs.entry(run).or_default();
         if let Some(place) = place.as_ref().filter(|_| record.v == VERSION)
-            && self.snapshots.take(record, place)?
+            && (self.snapshots.take(record, place)? || self.registries.take(record, place)?)
         {
             return Ok(());
         }
@@ -203,6 +205,8 @@ impl Seen {
                 self.environments.insert(place, verdict);
             }
             (VERSION, venv::ALIAS, _) => self.aliases += 1,
+            // What it counts, the records before it have told.
+            (VERSION, "registry.summary", _) => {}
             (VERSION, action::KIND, Some(place)) if &*tool == snapshots::TOOL => {
                 if let Some(action) = self.snapshots.take_action(&id, &place, record.read()?) {
                     let detail = Some(snapshots::Detail::of(&action, &record.ts));

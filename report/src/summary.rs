@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use crate::document::{Block, Column, Row, Table, Tone};
 use crate::seen::{Diagnosis, Seen};
-use crate::{actions, environments, next, snapshots, troubles};
+use crate::{actions, environments, next, registries, snapshots, troubles};
 
 pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     let mut blocks = environments::draw(seen, all);
     blocks.extend(diagnoses(seen));
+    blocks.extend(registries::draw(seen));
     blocks.extend(snapshots::draw(seen, all));
     blocks.extend(actions::draw(seen));
     blocks.extend(snapshots::draw_room(seen));

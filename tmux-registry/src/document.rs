@@ -204,7 +204,9 @@ impl Edits {
 /// # Errors
 /// It is no JSON object with `agents` in it; the line is named.
 pub(crate) fn top(text: &str) -> anyhow::Result<Top<'_>> {
-    serde_json::from_str(text).context("it is no registry")
+    let top: Top<'_> = serde_json::from_str(text).context("it is no registry")?;
+    anyhow::ensure!(top.agents.get().starts_with(['[', '{']), "it is no registry: its agents are neither a list nor an object");
+    Ok(top)
 }
 
 #[cfg(test)]

@@ -85,6 +85,9 @@ pub(crate) fn run(out: &mut Output, registries: &[PathBuf], sight: &Sight, rules
     if !judged && !orphans.is_empty() {
         out.hint("sessions that no registry names cannot be judged from these registries alone; --all reads every one of a workspace");
     }
+    if registries.is_empty() && !all {
+        return Ok(union);
+    }
     let mut data = json!({
         "registries": union.registries, "agents": union.agents, "active": union.active, "gone": union.gone,
         "sessions": sight.all().count(), "orphans_judged": judged,

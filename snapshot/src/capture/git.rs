@@ -1,5 +1,6 @@
 //! The state of every git work tree that a snapshot touches: restoring files does not move HEAD, so somebody will want to know where it was.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -35,6 +36,9 @@ fn state(top: &Path) -> WorkTree {
 /// Settings without the programs that the configuration of the work tree itself names for the files in it (gitattributes(5), "filter"):
 /// whoever keeps a tree has not agreed to run what is in it.
 fn filters(top: &Path) -> Result<Vec<(String, &'static str)>, String> {
+    if names_no_filter(top) {
+        return Ok(Vec::new());
+    }
     let keys = git(top, &[], &["config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\..*\.(clean|process)$"]);
     // Where there are none, git ends with 1 and says nothing.
     let keys = keys.or_else(|why| if why.is_empty() { Ok(Vec::new()) } else { Err(why) })?;
@@ -45,6 +49,13 @@ fn filters(top: &Path) -> Result<Vec<(String, &'static str)>, String> {
         [(key.to_owned(), ""), (format!("{driver}.required"), "false")]
     };
     Ok(own.flat_map(|pair| without(&pair[1])).collect())
+}
+
+/// Whether the configuration shows at first sight that there is none, which spares a start of git.
+fn names_no_filter(top: &Path) -> bool {
+    let config = fs::read(top.join(".git/config")).map(|bytes| bytes.to_ascii_lowercase());
+    let has = |config: &[u8], word: &str| config.windows(word.len()).any(|window| window == word.as_bytes());
+    config.is_ok_and(|config| !["filter", "include", "worktreeconfig"].iter().any(|word| has(&config, word)))
 }
 
 /// What git answers, or why it does not.
