@@ -240,3 +240,62 @@ fn watch_goes_on_until_it_is_stopped() {
     let status = child.wait_with_output().unwrap().status;
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(2));
 }
+
+#[test]
+fn the_hook_of_a_start_mends_everything_below_and_never_fails_its_caller() {
+    let sandbox = Sandbox::new();
+    let path = task(&sandbox, "TASK-1", &[agent("a", "working", json!({}))], json!({}));
+    let hook = tests::workspace().join("scripts/hooks/on-start-registry");
+    let bin = tests::binary("tmux-registry").parent().unwrap().display().to_string();
+    let start = |folder: &str| sandbox.command(&hook, [folder]).env("MENDLINE_BIN", &bin).within(sandbox.work("")).run().code(0);
+    let started = start("ws");
+    assert_eq!((started.text().as_str(), statuses(&path)), ("", vec!["terminated".to_owned()]));
+    assert!(started.stderr.contains(": terminated 1 zombie, corrected active_count (1 -> 0)"), "{}", started.stderr);
+    assert_eq!(start("ws").stderr, "");
+    assert!(start("nowhere").stderr.contains("not everything could be mended"));
+}
+
+#[test]
+fn the_old_options_give_the_old_report() {
+    let sandbox = Sandbox::new();
+    let tmux = Tmux::new(&sandbox, "default");
+    tmux.session("agent_lost", "sleep 600");
+    let path = task(&sandbox, "TASK-1", &[agent("a", "working", json!({})), agent("b", "completed", json!({}))], json!({}));
+    let script = tests::workspace().join("scripts/compat/repair_registry");
+    let bin = tests::binary("tmux-registry").parent().unwrap().display().to_string();
+    let report = |words: &[&str], code: i32| -> Value {
+        let ran = sandbox.command(&script, words).env("MENDLINE_BIN", &bin).within(sandbox.work("")).run().code(code);
+        serde_json::from_str(&ran.text()).unwrap_or_default()
+    };
+    let before = fs::read(&path).unwrap();
+    let planned = report(&["--all", "--dry-run", "--workspace", "ws"], 0);
+    let registry = &planned["registries"][0];
+    assert_eq!(registry["summary"], "[DRY RUN] Terminated 1 zombies, found 1 orphans, corrected active_count (1 -> 0)");
+    assert_eq!((&registry["dry_run"], &registry["changes"]["zombies_terminated"][0]["agent_id"]), (&json!(true), &json!("a")));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    let done = report(&["--task", "TASK-1"], 0);
+    assert_eq!((&done["registries"][0]["success"], &done["summary"]["total_zombies_terminated"]), (&json!(true), &json!(1)));
+    assert_eq!(report(&["--all"], 0)["registries"][0]["summary"], "Terminated 0 zombies, found 1 orphans, verified active_count (0 -> 0)");
+    assert_eq!(report(&[], 2), Value::Null);
+}
+
+#[test]
+fn a_person_sees_tables() {
+    let sandbox = Sandbox::new();
+    let tmux = Tmux::new(&sandbox, "default");
+    tmux.session("agent_lost", "sleep 600");
+    task(&sandbox, "TASK-1", &[agent("a", "working", json!({}))], json!({}));
+    task(&sandbox, "TASK-2", &[agent("b", "completed", json!({}))], json!({}));
+    let text = run(&sandbox, 0, &["check", "--all", "--format", "text"]).text();
+    for line in [
+        "✗ broken   TASK-1/AGENT_REGISTRY.json  1 agent  0 at work",
+        "    a is working and is gone",
+        "✓ healthy  TASK-2/AGENT_REGISTRY.json  1 agent  0 at work",
+        "2 registries: 1 healthy, 1 broken",
+        "Sessions that no registry names",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let sessions = run(&sandbox, 0, &["sessions", "--format", "text"]).text();
+    assert!(sessions.contains("✓ alive  agent_lost"), "{sessions}");
+}
