@@ -140,7 +140,7 @@ fn what_is_not_known_is_reported_and_never_guessed() {
         json!("no object"),
     ];
     let path =
-        task(&sandbox, "TASK-1", &agents, json!({"agent_hierarchy": {"orchestrator": ["odd", "nobody"], "ghost": []}, "active_count": 1}));
+        task(&sandbox, "TASK-1", &agents, json!({"agent_hierarchy": {"orchestrator": ["odd", "nobody"], "ghost": []}, "active_count": 7}));
     let before = fs::read(&path).unwrap();
     let ran = run(&sandbox, 1, &["check", "--check", path.to_str().unwrap()]);
     let codes = faults(&ran);
@@ -150,6 +150,7 @@ fn what_is_not_known_is_reported_and_never_guessed() {
         ("duplicate-id", "twice"),
         ("agent-unseen", "remote"),
         ("hierarchy-dangling", ""),
+        ("count-wrong", ""),
     ] {
         assert!(codes.contains(&(fault.0.to_owned(), fault.1.to_owned())), "{fault:?}: {codes:?}");
     }

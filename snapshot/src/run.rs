@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -98,7 +99,27 @@ pub(crate) fn run(
     let is_seen = seen.as_ref().is_some_and(|seen| matches!(seen, Ok(None)));
     let rolled_back = rolled_back.map(|exit| exit == Exit::Done && is_seen);
     let differing = seen.transpose().or_else(|e| failure(out, before, "rollback.unseen", &e).map(|()| None))?.flatten();
-    let ending = match &ended {
+    let action = Action {
+        text: told(&command, &ended, rolled_back, differing),
+        outcome: if failed { Outcome::Failed } else { Outcome::Done },
+        changed: ended.is_ok() && rolled_back != Some(true),
+        verified: !failed,
+        undo: ended.is_ok().then(|| subject.clone()),
+        detail: Some(Value::Object(detail(&ended, rolled_back, store))),
+        ..Action { verb: VERB.to_owned(), ..Action::default() }
+    };
+    let rendered = out.render(KIND, about, &action)?;
+    let audited = audit.append(&rendered.line);
+    out.write(&rendered)?;
+    if let Err(e) = audited {
+        out.error("audit.failed", about, None, &format!("the audit log lacks how this ended: {e:#}"))?;
+    }
+    Ok(if failed { Exit::Bad } else { Exit::Done })
+}
+
+/// How the command ended, and what became of what it changed.
+fn told(command: &str, ended: &io::Result<ExitStatus>, rolled_back: Option<bool>, differing: Option<(PathBuf, usize)>) -> String {
+    let ending = match ended {
         Ok(status) => format!("`{command}` ended with {status}"),
         Err(e) => format!("`{command}` could not be started: {e}"),
     };
@@ -111,23 +132,7 @@ pub(crate) fn run(
         let others = if more == 0 { String::new() } else { format!(" and {more} more") };
         format!(": {}{others}", shown(&first))
     });
-    let action = Action {
-        verb: VERB.to_owned(),
-        outcome: if failed { Outcome::Failed } else { Outcome::Done },
-        changed: ended.is_ok() && rolled_back != Some(true),
-        verified: !failed,
-        text: format!("{ending}{fate}{}", where_not.unwrap_or_default()),
-        undo: ended.is_ok().then(|| Subject::from(before.id.as_str())),
-        detail: Some(Value::Object(detail(&ended, rolled_back, store))),
-        ..Action::default()
-    };
-    let rendered = out.render(KIND, about, &action)?;
-    let audited = audit.append(&rendered.line);
-    out.write(&rendered)?;
-    if let Err(e) = audited {
-        out.error("audit.failed", about, None, &format!("the audit log lacks how this ended: {e:#}"))?;
-    }
-    Ok(if failed { Exit::Bad } else { Exit::Done })
+    format!("{ending}{fate}{}", where_not.unwrap_or_default())
 }
 
 /// As a shell would read it again.

@@ -91,14 +91,19 @@ impl Rule<'_> {
             return;
         }
         let new = limit(self.least);
+        // Of agents that nobody can read, nobody can say whether they count.
+        let is_certain = !judgement.faults.iter().any(|fault| ["agent-malformed", "status-unknown"].contains(&fault.code));
         judgement.faults.push(Fault {
             code: "count-wrong",
             severity: Status::Degraded,
             text: format!("{} is {old}; {}: {new}", self.name, self.counts),
             agent: None,
             evidence: None,
-            repair: Some("count"),
+            repair: is_certain.then_some("count"),
         });
+        if !is_certain {
+            return;
+        }
         judgement.counts.push(Count { name: self.name, old, new });
         judgement.edits.replace(span(whole, raw), &new.to_string());
     }
