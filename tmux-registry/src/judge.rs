@@ -153,8 +153,20 @@ struct Case<'a, 't> {
     court: &'a Court<'a>,
 }
 
+/// Why an agent gets another status, and which.
+struct Ruling {
+    code: &'static str,
+    status: String,
+    /// Of one that is terminated.
+    reason: Option<&'static str>,
+    evidence: String,
+    text: String,
+}
+
 /// What an agent is to be.
 enum Wanted {
+    /// It is over, and nobody says otherwise.
+    Nothing,
     Fate(Fate),
     /// As its task has it.
     Task(String),
@@ -200,60 +212,69 @@ impl Judgement {
         if is_over && self.shape == Shape::Task {
             return None;
         }
-        let (code, new_status, reason, evidence) = match wanted(agent) {
-            Wanted::Fate(_) if is_over => return None,
-            Wanted::Fate(Fate::Alive(_)) => return None,
-            Wanted::Fate(Fate::Unknown(why)) => {
-                self.fault("agent-unseen", Status::Unknown, Some(agent), format!("{} could not be seen: {why}", agent.id));
-                return None;
-            }
-            Wanted::Fate(Fate::Ended(said)) => ("agent-ended", said.status, None, said.evidence),
-            Wanted::Fate(Fate::Gone { reason, evidence }) => ("agent-gone", "terminated".to_owned(), Some(reason), evidence),
-            Wanted::Task(there) => {
-                let same = agent.status.as_deref() == Some(&*there);
-                // While it is at work its task knows more of it; one that says that it is over and is not is for a person.
-                if same || status::is_active(&there) && !is_over {
-                    return None;
-                }
-                let text = format!(
-                    "{} is {} here and {there} in the registry of its task",
-                    agent.id,
-                    agent.status.as_deref().unwrap_or("without a status")
-                );
-                if status::is_active(&there) {
-                    self.fault("global-differs", Status::Degraded, Some(agent), text);
-                    return None;
-                }
-                ("global-differs", there, None, text)
-            }
+        let ruling = match wanted(agent) {
+            Wanted::Nothing => return None,
+            Wanted::Fate(fate) => self.by_fate(agent, fate)?,
+            Wanted::Task(there) => self.by_task(agent, there, is_over)?,
         };
-        let text = match code {
-            "agent-gone" => format!("{} is {} and is gone", agent.id, agent.status.as_deref().unwrap_or("without a status")),
-            "agent-ended" => {
-                format!("{} has come to its end and is still {}", agent.id, agent.status.as_deref().unwrap_or("without a status"))
-            }
-            _ => evidence.clone(),
-        };
+        let Ruling { code, status, reason, evidence, text } = ruling;
+        let evidence_of = Some(evidence.clone());
         self.faults.push(Fault {
             code,
             severity: Status::Broken,
             text,
             agent: Some(agent.id.clone()),
-            evidence: Some(evidence.clone()),
+            evidence: evidence_of,
             repair: Some("status"),
         });
-        self.edit(case, fields, agent, (&new_status, reason));
+        self.edit(case, fields, agent, (&status, reason));
         self.changes.push(Change {
             agent_id: agent.id.clone(),
             agent_type: agent.kind.clone(),
             tmux_session: agent.session.clone(),
             old_status: agent.status.clone(),
-            new_status: new_status.clone(),
+            new_status: status.clone(),
             reason,
             evidence,
             last_seen: agent.updated.clone(),
         });
-        Some(new_status)
+        Some(status)
+    }
+
+    /// What follows from how it is.
+    fn by_fate(&mut self, agent: &Agent, fate: Fate) -> Option<Ruling> {
+        let (id, was) = (&agent.id, agent.status.as_deref().unwrap_or("without a status"));
+        match fate {
+            Fate::Alive(_) => None,
+            Fate::Unknown(why) => {
+                self.fault("agent-unseen", Status::Unknown, Some(agent), format!("{id} could not be seen: {why}"));
+                None
+            }
+            Fate::Ended(said) => {
+                let text = format!("{id} has come to its end and is still {was}");
+                Some(Ruling { code: "agent-ended", status: said.status, reason: None, evidence: said.evidence, text })
+            }
+            Fate::Gone { reason, evidence } => {
+                let text = format!("{id} is {was} and is gone");
+                Some(Ruling { code: "agent-gone", status: "terminated".to_owned(), reason: Some(reason), evidence, text })
+            }
+        }
+    }
+
+    /// What follows from what its task says. While it is at work its task knows more of it; one that says that it is over and is not is for
+    /// a person.
+    fn by_task(&mut self, agent: &Agent, there: String, is_over: bool) -> Option<Ruling> {
+        let is_at_work = status::is_active(&there);
+        if agent.status.as_deref() == Some(&*there) || is_at_work && !is_over {
+            return None;
+        }
+        let was = agent.status.as_deref().unwrap_or("without a status");
+        let text = format!("{} is {was} here and {there} in the registry of its task", agent.id);
+        if is_at_work {
+            self.fault("global-differs", Status::Degraded, Some(agent), text);
+            return None;
+        }
+        Some(Ruling { code: "global-differs", status: there, reason: None, evidence: text.clone(), text })
     }
 
     /// Status, reason and times, in the order in which the original writes them, and the last sign of life besides.
@@ -354,6 +375,9 @@ impl Tasks {
     fn wanted(&self, agent: &Agent, court: &Court<'_>) -> Wanted {
         if let Some(there) = self.statuses.get(&agent.id).filter(|there| status::is_active(there) || status::is_terminal(there)) {
             return Wanted::Task(there.clone());
+        }
+        if agent.status.as_deref().is_some_and(status::is_terminal) {
+            return Wanted::Nothing;
         }
         let folder = agent.task.as_ref().and_then(|task| self.folders.get(task)).cloned().unwrap_or_else(|| PathBuf::from("/nonexistent"));
         Wanted::Fate(agent.judge(&folder, court))
