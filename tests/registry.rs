@@ -88,6 +88,22 @@ fn after_a_reboot_the_gone_are_terminated_and_the_last_sign_of_life_stays() {
 }
 
 #[test]
+fn raw_letters_and_utc_stay_where_a_registry_has_them() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.work("ws/TASK-1/AGENT_REGISTRY.json");
+    let text = "{\n  \"agents\": [\n    {\n      \"id\": \"müde-☃\",\n      \"status\": \"running\",\n      \"started_at\": \"2025-10-17T21:35:38.243Z\"\n    }\n  ],\n  \"active_count\": 1\n}\n";
+    file(&path, text);
+    run(&sandbox, 0, &["repair", "--force", "--all"]).ok();
+    let after = fs::read_to_string(&path).unwrap();
+    let time = read(&path)["agents"][0]["terminated_at"].as_str().unwrap().to_owned();
+    assert!(time.ends_with('Z') && time.len() == 24, "{time}");
+    let ending = format!(
+        ",\n      \"termination_reason\": \"session_not_found\",\n      \"terminated_at\": \"{time}\",\n      \"last_update\": \"{time}\"\n    }}"
+    );
+    assert_eq!(after, text.replace("running", "terminated").replace("\n    }", &ending).replace("count\": 1", "count\": 0"));
+}
+
+#[test]
 fn where_nothing_is_wrong_not_a_byte_is_touched() {
     let sandbox = Sandbox::new();
     let path = task(&sandbox, "TASK-1", &[agent("b-1", "completed", json!({}))], json!({}));
@@ -307,4 +323,102 @@ fn real_registries_are_judged_as_they_are() {
     let after = fs::read_to_string(&global).unwrap();
     assert_eq!(after.lines().count(), before.lines().count() + 3);
     run(&sandbox, 0, &["check", "--all", "--check"]).ok();
+}
+
+#[test]
+fn a_null_is_a_value_and_is_set_where_it_stands() {
+    let sandbox = Sandbox::new();
+    let nulls = json!({"terminated_at": null, "termination_reason": null, "last_seen": null});
+    let path = task(&sandbox, "TASK-1", &[agent("a", "working", nulls)], json!({}));
+    run(&sandbox, 0, &["repair", "--force", "--all"]).ok();
+    assert_eq!(fs::read_to_string(&path).unwrap().matches("\"terminated_at\"").count(), 1);
+    run(&sandbox, 0, &["check", "--all", "--check"]).ok();
+}
+
+#[test]
+fn what_somebody_wrote_so_is_not_torn() {
+    let sandbox = Sandbox::new();
+    let path = task(&sandbox, "TASK-1", &[agent("a", "completed", json!({}))], json!({}));
+    let whole = fs::read_to_string(&path).unwrap();
+    file(&path.with_file_name("AGENT_REGISTRY.json.backup_20260101_000000"), "{\"agents\": []}");
+    for text in [whole.replace("1.5", "NaN"), whole.replace("\"max_agents\"", "\"agents\": [], \"max_agents\"")] {
+        assert_ne!(text, whole);
+        file(&path, &text);
+        let probe = run(&sandbox, 0, &["check", "--all"]).of("registry.probe").remove(0);
+        assert_eq!(probe["data"]["faults"][0]["code"], "registry-malformed", "{probe}");
+        run(&sandbox, 2, &["repair", "--all", "--force"]).ok();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[test]
+fn an_archive_takes_everyone_once_and_as_they_were() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.work("ws/TASK-1/AGENT_REGISTRY.json");
+    let agent = "{\n      \"id\": \"a\",\n      \"status\": \"completed\",\n      \"last_update\": \"2025-10-17T21:35:38\",\n      \"big\": 123456789012345678901234567890,\n      \"ratio\": 1.50,\n      \"about\": \"so \\\"and\\\" so\"\n    }";
+    file(&path, format!("{{\n  \"agents\": [\n    {agent}\n  ]\n}}"));
+    let archive = path.with_file_name("AGENT_REGISTRY.archive.jsonl");
+    file(&archive, "{\"agent_id\":\"a\",\"archived_at\":\"x\",\"agent\":{\"id\":\"a\",\"of\":\"another life\"}}");
+    run(&sandbox, 0, &["compact", "--all", "--force"]).ok();
+    let text = fs::read_to_string(&archive).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[1]["agent"]["about"]), (2, &json!("so \"and\" so")));
+    assert!(text.contains("\"last_update\":\"2025-10-17T21:35:38\",\"big\":123456789012345678901234567890,\"ratio\":1.50,"), "{text}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"agents\": []\n}");
+}
+
+#[test]
+fn times_of_every_kind_are_read_and_one_that_cannot_be_ends_nobody() {
+    let sandbox = Sandbox::new();
+    let agents = [
+        agent("spaced", "working", json!({"started_at": "2025-10-17 21:35:38", "last_update": "2025-10-17 21:35:38"})),
+        agent("counted", "working", json!({"started_at": 1_760_000_000, "last_update": 1_760_000_000})),
+        agent("worded", "working", json!({"started_at": "yesterday", "last_update": "yesterday"})),
+        agent("heard", "working", json!({"last_update": "2025-10-17 23:00:00"})),
+    ];
+    let path = task(&sandbox, "TASK-1", &agents, json!({}));
+    // Older than what the registry heard.
+    file(&path.with_file_name("progress/heard_progress.jsonl"), "{\"timestamp\":\"2025-10-17T22:00:00\",\"status\":\"completed\"}\n");
+    run(&sandbox, 0, &["repair", "--force", "--all"]).ok();
+    let statuses: Vec<Value> = read(&path)["agents"].as_array().unwrap().iter().map(|agent| agent["status"].clone()).collect();
+    assert_eq!(statuses, ["terminated", "terminated", "working", "terminated"]);
+}
+
+#[test]
+fn logs_are_those_of_the_workspace_and_of_this_run() {
+    let sandbox = Sandbox::new();
+    let relative = json!({"tracked_files": {"log_file": "here.jsonl"}});
+    let new = json!({"started_at": "2999-01-01T00:00:00"});
+    let path = task(
+        &sandbox,
+        "TASK-1",
+        &[agent("a", "working", relative), agent("b", "working", new), agent("../c", "working", json!({}))],
+        json!({}),
+    );
+    let result = "{\"type\":\"result\"}\n";
+    // One in the folder that the tool is started in, one of an earlier run, and one that an id leads out to.
+    file(&sandbox.work("here.jsonl"), result);
+    file(&path.with_file_name("logs/b_stream.jsonl"), result);
+    file(&path.with_file_name("c_stream.jsonl"), result);
+    run(&sandbox, 0, &["repair", "--force", "--all"]).ok();
+    let statuses: Vec<Value> = read(&path)["agents"].as_array().unwrap().iter().map(|agent| agent["status"].clone()).collect();
+    assert_eq!(statuses, ["terminated", "working", "terminated"]);
+}
+
+#[test]
+fn who_is_over_for_one_and_at_work_for_the_other_is_for_a_person() {
+    let sandbox = Sandbox::new();
+    task(&sandbox, "TASK-1", &[agent("a", "running", json!({}))], json!({}));
+    let path = sandbox.work("ws/registry/GLOBAL_REGISTRY.json");
+    let entry = json!({"task_id": "TASK-1", "type": "tester", "started_at": LONG_AGO, "status": "completed", "last_update": LONG_AGO});
+    dump(
+        &sandbox,
+        &path,
+        &json!({"active_tasks": 2, "tasks": {"TASK-1": {"status": "INITIALIZED"}, "TASK-2": 7}, "agents": {"a": entry}, "active_agents": 0}),
+    );
+    let before = fs::read(&path).unwrap();
+    let probe = run(&sandbox, 0, &["check", path.to_str().unwrap()]).of("registry.probe").remove(0);
+    assert_eq!(probe["data"]["faults"][0]["code"], "global-differs", "{probe}");
+    run(&sandbox, 0, &["repair", "--force", path.to_str().unwrap()]).ok();
+    assert_eq!(fs::read(&path).unwrap(), before);
 }

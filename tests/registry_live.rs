@@ -29,8 +29,11 @@ impl Tmux {
     }
 
     fn tmux(&self, words: &[&str]) -> String {
-        let output =
-            Command::new("tmux").args(["-u", "-f", "/dev/null", "-S"]).arg(&self.socket).args(words).env_remove("TMUX").output().unwrap();
+        // Where a server looks for its socket tells whose it is.
+        let place = self.socket.ancestors().nth(2).unwrap();
+        let mut tmux = Command::new("tmux");
+        tmux.args(["-u", "-f", "/dev/null", "-S"]).arg(&self.socket).args(words).env_remove("TMUX").env("TMUX_TMPDIR", place);
+        let output = tmux.output().unwrap();
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -101,7 +104,7 @@ fn every_server_that_is_named_is_asked() {
         run(&sandbox, 0, &words).of("registry.summary")[0]["data"]["gone"].as_u64().unwrap()
     };
     let path = two.socket.to_str().unwrap();
-    assert_eq!([gone(&[]), gone(&["-L", "one"]), gone(&["-L", "one", "-S", path]), gone(&["--all-sockets"])], [2, 1, 0, 0]);
+    assert_eq!([gone(&["-L", "one"]), gone(&["-L", "one", "-S", path]), gone(&["--all-sockets"])], [1, 0, 0]);
     let sessions = run(&sandbox, 0, &["sessions", "--all-sockets"]).of("tmux.session");
     let ids: Vec<&Value> = sessions.iter().filter_map(|session| session["data"].get("agent_id")).collect();
     assert_eq!(ids, ["a", "b"]);
@@ -298,4 +301,86 @@ fn a_person_sees_tables() {
     }
     let sessions = run(&sandbox, 0, &["sessions", "--format", "text"]).text();
     assert!(sessions.contains("✓ alive  agent_lost"), "{sessions}");
+}
+
+#[test]
+fn names_are_held_against_what_tmux_makes_of_them() {
+    let sandbox = Sandbox::new();
+    let tmux = Tmux::new(&sandbox, "default");
+    let names = ["a$HOME", "back\\slash", "plain$1", "tester:1"];
+    for name in names {
+        tmux.session(&format!("agent_{name}"), "sleep 600");
+    }
+    tmux.session("agents", "sleep 600");
+    let mut agents: Vec<Value> = names.iter().map(|name| agent(name, "working", json!({}))).collect();
+    agents.push(agent("window", "working", json!({"tmux_session": "agents:worker-1"})));
+    agents.push(agent("control\u{1}", "working", json!({})));
+    let path = task(&sandbox, "TASK-1", &agents, json!({}));
+    let ran = run(&sandbox, 0, &["repair", "--force", "--all"]);
+    assert!(ran.of("action").is_empty(), "{}", ran.text());
+    assert_eq!(statuses(&path), vec!["working"; 6]);
+    assert!(run(&sandbox, 0, &["check", "--all"]).of("registry.orphan").is_empty());
+}
+
+#[test]
+fn a_server_that_nobody_asked_keeps_everybody_from_being_gone() {
+    let sandbox = Sandbox::new();
+    let path = task(&sandbox, "TASK-1", &[agent("a", "working", json!({}))], json!({}));
+    let before = fs::read(&path).unwrap();
+    // Its socket is gone, or it is another one than the default.
+    for remove in [true, false] {
+        let tmux = Tmux::new(&sandbox, if remove { "default" } else { "other" });
+        tmux.session("agent_a", "sleep 600");
+        let server: i32 = tmux.tmux(&["display-message", "-p", "#{pid}"]).trim().parse().unwrap();
+        if remove {
+            fs::remove_file(&tmux.socket).unwrap();
+        }
+        let ran = run(&sandbox, 2, &["repair", "--force", "--all"]);
+        assert!(ran.stderr.contains("that was not asked; --all-sockets"), "{}", ran.stderr);
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert!(Command::new("kill").arg(server.to_string()).status().unwrap().success());
+        while fs::read_to_string(format!("/proc/{server}/comm")).is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    run(&sandbox, 0, &["repair", "--force", "--all"]).ok();
+    assert_eq!(statuses(&path), ["terminated"]);
+}
+
+#[test]
+fn from_within_tmux_its_own_server_is_asked_too() {
+    let sandbox = Sandbox::new();
+    let tmux = Tmux::new(&sandbox, "nest");
+    tmux.session("agent_a", "sleep 600");
+    let path = task(&sandbox, "TASK-1", &[agent("a", "working", json!({}))], json!({}));
+    let within = format!("{},1,0", tmux.socket.display());
+    sandbox.tool("tmux-registry", ["repair", "--force", "--all"]).env("TMUX", within).within(sandbox.work("")).run().code(0).ok();
+    assert_eq!(statuses(&path), ["working"]);
+}
+
+#[test]
+fn reap_spares_what_still_works_and_what_it_cannot_know() {
+    let sandbox = Sandbox::new();
+    let tmux = Tmux::new(&sandbox, "default");
+    tmux.session("agent_loop", "sh -c 'while :; do read -t 600 x; done'");
+    tmux.session("agent_behind", "sh");
+    tmux.tmux(&["send-keys", "-t", "=agent_behind:", "(sleep 7777 &)", "Enter"]);
+    std::thread::sleep(Duration::from_millis(500));
+    tmux.session("agent_idle", "sh");
+    let words = ["reap", "--all", "--min-age", "0s", "--force"];
+    // Without any registry every session would be nobody's.
+    run(&sandbox, 2, &words).ok();
+    let path = task(&sandbox, "TASK-1", &[json!({"id": 7, "status": "working"})], json!({}));
+    run(&sandbox, 2, &words).ok();
+    fs::remove_file(path).unwrap();
+    task(&sandbox, "TASK-2", &[agent("x", "completed", json!({}))], json!({}));
+    let outside = sandbox.root().join("outside");
+    fs::create_dir(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, sandbox.work("ws/linked")).unwrap();
+    assert!(run(&sandbox, 2, &words).stderr.contains("is a link to a folder"));
+    let with_it = [&words[..], &["--workspace", ".", "--workspace", outside.to_str().unwrap()]].concat();
+    let expected =
+        [("behind", "skipped"), ("idle", "done"), ("loop", "skipped")].map(|(name, how)| (format!("agent_{name}"), how.to_owned()));
+    assert_eq!(reaped(&run(&sandbox, 0, &with_it)), expected);
+    assert_eq!(tmux.names(), ["agent_behind", "agent_loop", "keeper"]);
 }

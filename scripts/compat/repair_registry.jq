@@ -8,15 +8,15 @@
       | ($action.detail.counts // [] | map(select(.name == "active_count" or .name == "active_agents"))[0]) as $count
       | ($count.new // .data.active) as $new | ($count.old // $new) as $old
       | {
-          success: ($action == null or $action.outcome == "done" or $action.outcome == "planned"),
+          success: (if $action then $action.outcome == "done" or $action.outcome == "planned" else .data.shape != null end),
           dry_run: $dry,
           registry_path: $path,
           zombies_terminated: ($zombies | length),
           orphans_found: ($orphans | length),
           count_corrected: ($count != null),
           summary: ((if $dry then "[DRY RUN] " else "" end)
-            + "Terminated \($zombies | length) zombies, found \($orphans | length) orphans, "
-            + (if $count then "corrected" else "verified" end) + " active_count (\($old) -> \($new))"),
+            + if .data.shape == null then "Not read: " + ($action.text // .data.faults[0].text) else "Terminated \($zombies | length) zombies, found \($orphans | length) orphans, "
+            + (if $count then "corrected" else "verified" end) + " active_count (\($old) -> \($new))" end),
           changes: {
             zombies_terminated: ($zombies | map({agent_id, agent_type, tmux_session, old_status, last_update: .last_seen})),
             orphans_found: $orphans,

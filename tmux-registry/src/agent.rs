@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use contract::path::shown;
 use serde::Deserialize;
 
-use crate::document::{Fields, number, text};
+use crate::document::{Fields, Raw, is_set, text};
 use crate::logs::{self, Said};
 use crate::process;
 use crate::status;
 use crate::times;
-use crate::tmux::Sight;
+use crate::tmux::{Sight, is_odd};
 
 /// What sessions of agents begin with.
 pub(crate) const PREFIX: &str = "agent_";
@@ -66,16 +66,17 @@ impl Agent {
     /// Reads an agent; `id` is its key where the registry has one.
     pub(crate) fn of(fields: &Fields<'_>, id: Option<&str>) -> Option<Self> {
         let id = id.map(str::to_owned).or_else(|| text(fields.id)).filter(|id| !id.is_empty())?;
+        let time = |raw: Option<Raw<'_>>| text(raw).or_else(|| raw.map(|raw| raw.get().to_owned()).filter(|raw| raw != "null"));
         let files: Files = fields.tracked_files.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         Some(Self {
             kind: text(fields.r#type),
             status: text(fields.status),
             session: text(fields.tmux_session).filter(|name| !name.is_empty()),
             task: text(fields.task_id),
-            started: text(fields.started_at),
-            updated: text(fields.last_update),
-            sessionless: text(fields.backend).is_some() || fields.cursor_pid.is_some(),
-            pid: number(fields.claude_pid).or(number(fields.cursor_pid)),
+            started: time(fields.started_at),
+            updated: time(fields.last_update),
+            sessionless: text(fields.backend).is_some() || is_set(fields.cursor_pid),
+            pid: pid(fields.claude_pid).or(pid(fields.cursor_pid)),
             log: files.log_file,
             progress: files.progress_file,
             id,
@@ -94,16 +95,14 @@ impl Agent {
 
     /// Judges it; `workspace` is the folder of its task.
     pub(crate) fn judge(&self, workspace: &Path, court: &Court<'_>) -> Fate {
-        let updated = self.updated.as_deref().and_then(times::read);
-        let own =
-            |named: &Option<PathBuf>, usual: String| named.clone().filter(|path| path.is_file()).unwrap_or_else(|| workspace.join(usual));
-        let result = logs::result(&own(&self.log, format!("logs/{}_stream.jsonl", self.id)));
-        let said = result.or_else(|| logs::progress(&own(&self.progress, format!("progress/{}_progress.jsonl", self.id)), updated));
-        if let Some(said) = said {
+        if let Some(said) = self.said(workspace) {
             return Fate::Ended(said);
         }
         let session = self.expected_session();
-        let found = session.as_deref().map_or(&[][..], |name| court.sight.named(name));
+        let found = session.as_deref().map_or(&[][..], |name| {
+            let mut found = targets(name).into_iter().map(|name| court.sight.named(name));
+            found.find(|found| !found.is_empty()).unwrap_or(&[])
+        });
         if let Some(live) = found.iter().find(|one| one.lives()) {
             return Fate::Alive(format!("the tmux session {} has a live pane", shown(Path::new(&live.name))));
         }
@@ -115,11 +114,13 @@ impl Agent {
                 return Fate::Gone { reason: "process_gone", evidence: format!("its process {pid} has ended") };
             }
         }
-        let is_young =
-            self.started.as_deref().and_then(times::read).is_some_and(|at| times::age(at, court.now).is_none_or(|age| age < court.grace));
+        let started = self.started.as_deref().map(times::read);
+        let is_young = started.flatten().is_some_and(|at| times::age(at, court.now).is_none_or(|age| age < court.grace));
         match session {
             _ if is_young => Fate::Alive(format!("it was started less than {} s ago", court.grace.as_secs())),
+            _ if started == Some(None) => Fate::Unknown("when it was started cannot be read".to_owned()),
             Some(_) if !court.sight.unseen.is_empty() => Fate::Unknown(court.sight.unseen.join("; ")),
+            Some(name) if is_odd(&name) => Fate::Unknown("tmux shows a name like that of its session in another way".to_owned()),
             Some(name) if found.is_empty() => {
                 Fate::Gone { reason: "session_not_found", evidence: format!("no tmux session is called {}", shown(Path::new(&name))) }
             }
@@ -130,25 +131,55 @@ impl Agent {
         }
     }
 
+    /// What its own logs say of its end.
+    fn said(&self, workspace: &Path) -> Option<Said> {
+        let is_plain = !self.id.contains('/');
+        let own = |named: &Option<PathBuf>, usual: String| {
+            let named = named.as_ref().map(|path| workspace.join(path)).filter(|path| path.is_file());
+            named.or_else(|| is_plain.then(|| workspace.join(usual)))
+        };
+        let started = self.started.as_deref().and_then(times::read);
+        let result = own(&self.log, format!("logs/{}_stream.jsonl", self.id)).and_then(|log| logs::result(&log, started));
+        let progress = || {
+            // One whose time nobody can read may be newer.
+            let heard = self.updated.as_deref().map(times::read);
+            let log = own(&self.progress, format!("progress/{}_progress.jsonl", self.id)).filter(|_| heard != Some(None))?;
+            logs::progress(&log, heard.flatten())
+        };
+        result.or_else(progress)
+    }
+
     /// Whether it counts as active as the registry has it. In the global registry one without a status has not reported yet.
     pub(crate) fn is_active(&self) -> bool {
         self.status.as_deref().is_some_and(status::is_active)
     }
 }
 
+/// The number of a process, however it is written.
+fn pid(raw: Option<Raw<'_>>) -> Option<i64> {
+    let written = text(raw).or_else(|| raw.map(|raw| raw.get().to_owned()))?;
+    written.strip_suffix(".0").unwrap_or(&written).trim().parse().ok()
+}
+
+/// The sessions that a name could mean: the one of that name, in which tmux makes `_` of colons; and as a target of tmux, where `=` insists on
+/// the whole name and a window or a pane stands behind a colon.
+fn targets(name: &str) -> [&str; 2] {
+    let name = name.strip_prefix('=').unwrap_or(name);
+    [name, name.split_once(':').map_or(name, |(session, _)| session)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tmux::{Pane, Session, Socket};
+    use crate::tmux::Socket;
 
     fn agent(json: &str) -> Agent {
         Agent::of(&serde_json::from_str(json).unwrap(), None).unwrap()
     }
 
     fn sight(name: &str, dead: bool) -> Sight {
-        let pane = Pane { id: "%0".to_owned(), dead, pid: 1 };
-        let session = Session { socket: Socket::Default, name: name.to_owned(), created: None, attached: 0, panes: vec![pane] };
-        Sight { sessions: [(name.to_owned(), vec![session])].into(), unseen: Vec::new() }
+        let answer = format!("{} 1 1 0 %0 $0 9 {name}\n", u8::from(dead));
+        Sight { sessions: [(name.to_owned(), crate::tmux::parse(&Socket::named("x"), &answer).unwrap())].into(), unseen: Vec::new() }
     }
 
     fn fate(json: &str, sight: &Sight) -> Fate {
@@ -174,6 +205,14 @@ mod tests {
         assert!(matches!(fate(old, &Sight::default()), Fate::Gone { .. }));
         let blind = Sight { unseen: vec!["cannot start tmux".to_owned()], ..Sight::default() };
         assert_eq!(fate(old, &blind), Fate::Unknown("cannot start tmux".to_owned()));
+    }
+
+    #[test]
+    fn a_target_of_tmux_names_its_session() {
+        assert_eq!(
+            [targets("=agent_x"), targets("agent_x:0.0"), targets("x")],
+            [["agent_x", "agent_x"], ["agent_x:0.0", "agent_x"], ["x", "x"]]
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 use contract::action::{Action, KIND, Outcome};
 use contract::audit::Audit;
+use contract::lock;
 use contract::output::Output;
 use contract::path::{Subject, shown};
 use contract::record::About;
@@ -40,7 +41,7 @@ pub(crate) fn ids(registry: &Path) -> HashSet<String> {
     struct Line {
         agent_id: String,
     }
-    let Ok(text) = fs::read_to_string(path(registry)) else { return HashSet::new() };
+    let text = text_of(&path(registry)).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()).map(|line| line.agent_id).collect()
 }
 
@@ -57,7 +58,8 @@ pub(crate) fn compact(out: &mut Output, registries: &[PathBuf], shop: &Shop<'_>,
         let whole = match registry::read(path, shop.rules.wait) {
             Ok(whole) => whole,
             Err(e) => {
-                out.error("registry.unreadable", about, None, &format!("{e:#}"))?;
+                exit = if e.is::<lock::Held>() { Exit::Busy } else { exit };
+                out.error(registry::code(&e), about, None, &format!("{e:#}"))?;
                 continue;
             }
         };
@@ -92,21 +94,37 @@ fn act(path: &Path, shop: &Shop<'_>, older: Duration) -> anyhow::Result<Action> 
     Ok(Action { changed: true, verified: true, undo: Some(Subject::from(&copy)), ..old.action(path, Outcome::Done) })
 }
 
+/// Puts them at the end of the archive, and sees that they are there.
 fn append(registry: &Path, old: &Old) -> anyhow::Result<()> {
-    let (archive, known) = (path(registry), ids(registry));
+    let archive = path(registry);
+    let known = text_of(&archive)?;
     let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    // Who was put there by a run that died before they went is there already; the same id may have had another life.
+    let has = |text: &str, agent: &str| text.lines().any(|line| line.ends_with(&format!("\"agent\":{agent}}}")));
     let mut lines = Vec::new();
-    // Who was put there by a run that died before they went is there already.
-    for (id, raw) in old.agents.iter().filter(|(id, _)| !known.contains(id)) {
-        let agent: &serde_json::value::RawValue = serde_json::from_str(raw)?;
-        let one_line = serde_json::to_string(&serde_json::from_str::<serde_json::Value>(agent.get())?)?;
+    if !known.is_empty() && !known.ends_with('\n') {
+        lines.push(b'\n');
+    }
+    let agents: Vec<(&String, String)> = old.agents.iter().map(|(id, raw)| (id, document::on_one_line(raw))).collect();
+    for (id, agent) in agents.iter().filter(|(_, agent)| !has(&known, agent)) {
         // Writing to memory cannot fail.
-        let _ = writeln!(lines, "{{\"agent_id\":{},\"archived_at\":\"{now}\",\"agent\":{one_line}}}", json!(id));
+        let _ = writeln!(lines, "{{\"agent_id\":{},\"archived_at\":\"{now}\",\"agent\":{agent}}}", json!(id));
     }
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&archive);
     let mut file = file.with_context(|| format!("cannot open the archive {}", shown(&archive)))?;
     file.write_all(&lines).and_then(|()| file.sync_all()).with_context(|| format!("cannot write the archive {}", shown(&archive)))?;
-    replace::sync_folder(registry.parent().context("a registry is in a folder")?)
+    replace::sync_folder(registry.parent().context("a registry is in a folder")?)?;
+    let written = text_of(&archive)?;
+    anyhow::ensure!(agents.iter().all(|(_, agent)| has(&written, agent)), "they are not in the archive {}", shown(&archive));
+    Ok(())
+}
+
+fn text_of(archive: &Path) -> anyhow::Result<String> {
+    match fs::read(archive) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(e) => Err(e).with_context(|| format!("cannot read the archive {}", shown(archive))),
+    }
 }
 
 /// Those who came to their end long ago: id, and the agent as it is written.
@@ -118,7 +136,10 @@ struct Old {
 impl Old {
     fn of(whole: &str, older: Duration) -> anyhow::Result<Self> {
         let top = document::top(whole)?;
-        let since = Utc::now() - older;
+        let since = chrono::TimeDelta::from_std(older)
+            .ok()
+            .and_then(|older| Utc::now().checked_sub_signed(older))
+            .unwrap_or(DateTime::<Utc>::MIN_UTC);
         let mut old = Self { agents: Vec::new(), numbers: HashSet::new() };
         for (number, (key, raw)) in members(top.agents)?.into_iter().enumerate() {
             let Ok(fields) = serde_json::from_str::<Fields<'_>>(raw.get()) else { continue };

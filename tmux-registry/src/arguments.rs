@@ -158,13 +158,14 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// Those that are named; the default one where none is.
     pub(crate) fn all(&self) -> anyhow::Result<Vec<Socket>> {
-        let mut all: Vec<Socket> = self.named.iter().cloned().map(Socket::Name).collect();
-        all.extend(self.at.iter().cloned().map(Socket::Path));
+        let mut all: Vec<Socket> = self.named.iter().map(|name| Socket::named(name)).collect();
+        all.extend(self.at.iter().map(|path| Socket::at(path)).collect::<anyhow::Result<Vec<_>>>()?);
         if self.every {
             all.extend(tmux::all_sockets()?);
         } else if all.is_empty() {
-            all.push(Socket::Default);
+            all.extend(tmux::usual_sockets());
         }
+        all.sort();
         all.dedup();
         Ok(all)
     }
@@ -193,12 +194,35 @@ impl Which {
     /// # Errors
     /// None is named, or they cannot be found.
     pub(crate) fn registries(&self, out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
+        self.found(out, false)
+    }
+
+    /// The same, where none may be passed over.
+    ///
+    /// # Errors
+    /// As [`Which::registries`], or there is a link to a folder.
+    pub(crate) fn every_registry(&self, out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
+        self.found(out, true)
+    }
+
+    /// Whether they are looked for anew each time, and not read from standard input.
+    pub(crate) fn are_looked_for(&self) -> bool {
+        self.all || !self.task.is_empty()
+    }
+
+    fn found(&self, out: &mut Output, is_strict: bool) -> anyhow::Result<Vec<PathBuf>> {
         if self.all || !self.task.is_empty() {
             let found = places::below(&self.workspace)?;
             for (folder, why) in &found.unseen {
                 let subject = contract::path::Subject::from(folder);
                 let about = About { subject: Some(&subject), ..About::default() };
                 out.error("folder.unreadable", about, None, &format!("cannot look into {subject}: {why}"))?;
+            }
+            if is_strict && let Some(link) = found.links.first() {
+                anyhow::bail!(
+                    "{} is a link to a folder, which is not followed, and may have registries in it; name that folder with --workspace, too",
+                    contract::path::shown(link)
+                );
             }
             let of_task = |task: &String| places::of_task(&found.registries, task);
             return if self.all {

@@ -17,59 +17,64 @@ pub(crate) type Raw<'t> = &'t RawValue;
 pub(crate) struct Top<'t> {
     #[serde(borrow)]
     pub(crate) agents: Raw<'t>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) tasks: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) agent_hierarchy: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) active_count: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) completed_count: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) total_spawned: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) active_agents: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) total_agents_spawned: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) active_tasks: Option<Raw<'t>>,
 }
 
 /// What an agent has that is of interest.
 #[derive(Default, Deserialize)]
 pub(crate) struct Fields<'t> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) id: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) r#type: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) tmux_session: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) status: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) started_at: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) last_update: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) last_seen: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) completed_at: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) terminated_at: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) termination_reason: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) failed_at: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) claude_pid: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) cursor_pid: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) backend: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) task_id: Option<Raw<'t>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "as_written")]
     pub(crate) tracked_files: Option<Raw<'t>>,
+}
+
+/// A value that is there, be it null.
+fn as_written<'t, D: Deserializer<'t>>(deserializer: D) -> Result<Option<Raw<'t>>, D::Error> {
+    Raw::deserialize(deserializer).map(Some)
 }
 
 /// The members of an object in their order, with the keys that they have.
@@ -106,6 +111,28 @@ pub(crate) fn text(raw: Option<Raw<'_>>) -> Option<String> {
 /// A whole number, if it is one.
 pub(crate) fn number(raw: Option<Raw<'_>>) -> Option<i64> {
     raw.and_then(|raw| raw.get().parse().ok())
+}
+
+/// Whether a value is there and not null.
+pub(crate) fn is_set(raw: Option<Raw<'_>>) -> bool {
+    raw.is_some_and(|raw| raw.get() != "null")
+}
+
+/// A value without the white space between its parts, on one line.
+pub(crate) fn on_one_line(raw: &str) -> String {
+    let (mut line, mut in_text, mut escaped) = (String::with_capacity(raw.len()), false, false);
+    for c in raw.chars() {
+        if in_text {
+            in_text = c != '"' || escaped;
+            escaped = c == '\\' && !escaped;
+        } else if c.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_text = c == '"';
+        }
+        line.push(c);
+    }
+    line
 }
 
 /// An object within a text, to have members set.
@@ -229,6 +256,18 @@ mod tests {
         assert_eq!(set("{\"a\": 1, \"c\": 2}", "b", "3"), "{\"a\": 1, \"c\": 2, \"b\": 3}");
         assert_eq!(set("{\"a\":1}", "b", "3"), "{\"a\":1,\"b\":3}");
         assert_eq!(set("{}", "b", "3"), "{ \"b\": 3}");
+    }
+
+    #[test]
+    fn a_value_on_one_line_is_the_same_value() {
+        let text = "{\n  \"b\": 1.50,\n  \"a\": \"x \\\" \\\\\",\n  \"n\": [ 123456789012345678901234567890 ]\n}";
+        assert_eq!(on_one_line(text), "{\"b\":1.50,\"a\":\"x \\\" \\\\\",\"n\":[123456789012345678901234567890]}");
+    }
+
+    #[test]
+    fn a_null_is_a_value_that_is_there() {
+        let fields: Fields<'_> = serde_json::from_str("{\"status\": null}").unwrap();
+        assert_eq!((fields.status.map(RawValue::get), fields.id.is_some(), is_set(fields.status)), (Some("null"), false, false));
     }
 
     #[test]

@@ -80,11 +80,16 @@ pub(crate) struct Judgement {
     pub(crate) edits: Edits,
     /// The sessions that its agents name, as tmux spells them.
     pub(crate) sessions: Vec<String>,
-    /// How each agent is when all is mended.
-    pub(crate) statuses: HashMap<String, String>,
+    /// How each agent is when all is mended, and as it is written.
+    pub(crate) statuses: HashMap<String, (String, String)>,
 }
 
 impl Judgement {
+    /// Whether there may be agents, and sessions of them, that nobody can read here.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.faults.iter().any(|fault| ["agent-malformed", "task-unreadable"].contains(&fault.code))
+    }
+
     /// The worst of it.
     pub(crate) fn status(&self) -> Status {
         self.faults.iter().map(|fault| fault.severity).max_by_key(|status| status.badness()).unwrap_or(Status::Healthy)
@@ -168,15 +173,17 @@ enum Wanted {
     /// It is over, and nobody says otherwise.
     Nothing,
     Fate(Fate),
-    /// As its task has it.
-    Task(String),
+    /// As its task has it when all is mended, and as it is written there.
+    Task(String, String),
 }
 
 impl Judgement {
     /// Judges one agent; `wanted` is asked of those that are not over.
     fn one(&mut self, case: &Case<'_, '_>, key: Option<&str>, wanted: impl FnOnce(&Agent) -> Wanted) {
         self.tally.agents += 1;
-        let fields: Result<Fields<'_>, _> = serde_json::from_str(case.raw.get());
+        // A list would be taken for the fields in their order.
+        let is_object = case.raw.get().starts_with('{');
+        let fields: Result<Fields<'_>, _> = serde_json::from_str(if is_object { case.raw.get() } else { "null" });
         let agent = fields.as_ref().ok().and_then(|fields| Some((Agent::of(fields, key)?, fields)));
         let Some((agent, fields)) = agent else {
             let why = fields.err().map_or_else(|| "it has no id".to_owned(), |e| e.to_string());
@@ -193,7 +200,8 @@ impl Judgement {
         }
         let status = agent.status.clone();
         let is_over = status.as_deref().is_some_and(status::is_terminal);
-        let is_known = is_over || agent.is_active() || status.is_none() && self.shape == Shape::Global;
+        let is_silent = !document::is_set(fields.status) && self.shape == Shape::Global;
+        let is_known = is_over || agent.is_active() || is_silent;
         if !is_known {
             let said = status
                 .as_deref()
@@ -201,9 +209,10 @@ impl Judgement {
             self.fault("status-unknown", Status::Degraded, Some(&agent), format!("{}: {said}", agent.id));
         }
         let after = if is_known { self.mended(case, fields, &agent, wanted) } else { None };
-        let after = after.or(status).unwrap_or_default();
-        self.tally.add(&after, self.shape == Shape::Global && after.is_empty());
-        self.statuses.insert(agent.id, after);
+        let written = status.unwrap_or_default();
+        let after = after.unwrap_or_else(|| written.clone());
+        self.tally.add(&after, is_silent && after.is_empty());
+        self.statuses.insert(agent.id, (after, written));
     }
 
     /// The status that it gets, if another one.
@@ -215,7 +224,7 @@ impl Judgement {
         let ruling = match wanted(agent) {
             Wanted::Nothing => return None,
             Wanted::Fate(fate) => self.by_fate(agent, fate)?,
-            Wanted::Task(there) => self.by_task(agent, there, is_over)?,
+            Wanted::Task(there, written) => self.by_task(agent, there, &written, is_over)?,
         };
         let Ruling { code, status, reason, evidence, text } = ruling;
         let evidence_of = Some(evidence.clone());
@@ -263,13 +272,13 @@ impl Judgement {
 
     /// What follows from what its task says. While it is at work its task knows more of it; one that says that it is over and is not is for
     /// a person.
-    fn by_task(&mut self, agent: &Agent, there: String, is_over: bool) -> Option<Ruling> {
-        let is_at_work = status::is_active(&there);
+    fn by_task(&mut self, agent: &Agent, there: String, written: &str, is_over: bool) -> Option<Ruling> {
+        let is_at_work = status::is_active(if is_over { written } else { &there });
         if agent.status.as_deref() == Some(&*there) || is_at_work && !is_over {
             return None;
         }
         let was = agent.status.as_deref().unwrap_or("without a status");
-        let text = format!("{} is {was} here and {there} in the registry of its task", agent.id);
+        let text = format!("{} is {was} here and {} in the registry of its task", agent.id, if is_at_work { written } else { &there });
         if is_at_work {
             self.fault("global-differs", Status::Degraded, Some(agent), text);
             return None;
@@ -318,14 +327,14 @@ impl Judgement {
 /// What the registries of the tasks say of the agents of a global one.
 #[derive(Default)]
 pub(crate) struct Tasks {
-    /// By the ids of agents.
-    statuses: HashMap<String, String>,
+    /// By the ids of agents, when all is mended and as it is written.
+    statuses: HashMap<String, (String, String)>,
     folders: HashMap<String, PathBuf>,
     unreadable: Vec<String>,
 }
 
 /// A task of a global registry.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Task {
     #[serde(default)]
     status: Option<String>,
@@ -333,8 +342,10 @@ struct Task {
     workspace: Option<PathBuf>,
 }
 
+/// One that cannot be read is there all the same.
 fn tasks(top: &Top<'_>) -> HashMap<String, Task> {
-    top.tasks.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    let Members(tasks) = top.tasks.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(Members(Vec::new()));
+    tasks.into_iter().map(|(id, raw)| (id.into_owned(), serde_json::from_str(raw.get()).unwrap_or_default())).collect()
 }
 
 impl Tasks {
@@ -373,8 +384,9 @@ impl Tasks {
     }
 
     fn wanted(&self, agent: &Agent, court: &Court<'_>) -> Wanted {
-        if let Some(there) = self.statuses.get(&agent.id).filter(|there| status::is_active(there) || status::is_terminal(there)) {
-            return Wanted::Task(there.clone());
+        let is_word = |(there, _): &&(String, String)| status::is_active(there) || status::is_terminal(there);
+        if let Some((there, written)) = self.statuses.get(&agent.id).filter(is_word) {
+            return Wanted::Task(there.clone(), written.clone());
         }
         if agent.status.as_deref().is_some_and(status::is_terminal) {
             return Wanted::Nothing;

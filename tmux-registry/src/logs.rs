@@ -22,8 +22,8 @@ pub(crate) struct Said {
     pub(crate) evidence: String,
 }
 
-/// What the stream log says: it ends with a result.
-pub(crate) fn result(log: &Path) -> Option<Said> {
+/// What the stream log says: it ends with a result. One that was written to last before the agent was started is of an earlier run.
+pub(crate) fn result(log: &Path, started: Option<DateTime<Utc>>) -> Option<Said> {
     #[derive(Deserialize)]
     struct Line {
         r#type: String,
@@ -31,6 +31,10 @@ pub(crate) fn result(log: &Path) -> Option<Said> {
         subtype: Option<String>,
         #[serde(default)]
         is_error: bool,
+    }
+    let written: DateTime<Utc> = log.metadata().ok()?.modified().ok()?.into();
+    if started.is_some_and(|started| written < started) {
+        return None;
     }
     let line: Line = serde_json::from_str(&last_line(log)?).ok()?;
     let failed = line.is_error || line.subtype.as_deref().is_some_and(|subtype| subtype.starts_with("error"));
@@ -82,7 +86,7 @@ mod tests {
 
     #[test]
     fn only_a_result_at_the_end_is_one() {
-        let said = |text: &str| result(&log(text).1).map(|said| said.status);
+        let said = |text: &str| result(&log(text).1, None).map(|said| said.status);
         assert_eq!(
             said("{\"type\":\"assistant\"}\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false}\n\n").as_deref(),
             Some("completed")
@@ -92,7 +96,15 @@ mod tests {
         for none in ["", "{\"type\":\"result\"}\n{\"type\":\"assistant\"}\n", "{\"type\":\"resu", "nonsense\n"] {
             assert_eq!(said(none), None, "{none}");
         }
-        assert_eq!(result(Path::new("/nonexistent")), None);
+        assert_eq!(result(Path::new("/nonexistent"), None), None);
+        let (_folder, path) = log("{\"type\":\"result\"}\n");
+        assert_eq!(
+            (
+                result(&path, Some(Utc::now() + chrono::TimeDelta::hours(1))),
+                result(&path, Some(Utc::now() - chrono::TimeDelta::hours(1))).is_some()
+            ),
+            (None, true)
+        );
     }
 
     #[test]

@@ -17,15 +17,18 @@ mod status;
 mod times;
 mod tmux;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contract::output::Output;
+use contract::output::{Closed, Output};
+use contract::record::About;
 use contract::run::Exit;
 use contract::signal;
 
 use crate::arguments::{Act, Arguments, Command, Rules, Which};
+use crate::probe::Union;
 use crate::repair::Shop;
 
 fn main() -> ExitCode {
@@ -44,7 +47,11 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         Command::Check { which, rules, check } => {
             let registries = which.registries(out)?;
             let union = probe::run(out, &registries, &tmux::look(&sockets), rules, which.all)?;
-            Ok(if check && union.not_well { Exit::Bad } else { Exit::Done })
+            Ok(match union {
+                Union { busy: true, .. } => Exit::Busy,
+                Union { not_well: true, .. } if check => Exit::Bad,
+                _ => Exit::Done,
+            })
         }
         Command::Repair { which, rules, act } => {
             let registries = which.registries(out)?;
@@ -56,7 +63,7 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
                 which.all,
                 "who is an orphan is known only when every registry has been read: --all, and --workspace DIR for each workspace"
             );
-            let (registries, sight) = (which.registries(out)?, tmux::look(&sockets));
+            let (registries, sight) = (which.every_registry(out)?, tmux::look(&sockets));
             let union = probe::read(out, &registries, &sight, rules)?;
             reap::run(out, &union, &sight, &shop(rules, act), min_age, &prefix)
         }
@@ -69,19 +76,25 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
 
 /// Round after round until a signal comes. What is wrong in one round need not be in the next.
 fn watch(out: &mut Output, which: &Which, shop: &Shop<'_>, interval: Duration) -> anyhow::Result<Exit> {
+    let named = if which.are_looked_for() { None } else { Some(which.registries(out)?) };
     while !signal::interrupted() {
         let next = Instant::now() + interval;
-        let registries = which.registries(out)?;
-        if shop.act.force {
-            if let Err(e) = repair::run(out, &registries, shop) {
-                out.error("round.failed", contract::record::About::default(), None, &format!("{e:#}"))?;
-            }
-        } else {
-            probe::run(out, &registries, &tmux::look(shop.sockets), shop.rules, which.all)?;
+        if let Err(e) = round(out, which, named.as_deref(), shop) {
+            anyhow::ensure!(!e.is::<Closed>(), e);
+            out.error("round.failed", About::default(), None, &format!("{e:#}"))?;
         }
         while !signal::interrupted() && Instant::now() < next {
             thread::sleep(Duration::from_millis(50));
         }
     }
     Ok(Exit::Done)
+}
+
+fn round(out: &mut Output, which: &Which, named: Option<&[PathBuf]>, shop: &Shop<'_>) -> anyhow::Result<()> {
+    let found = if named.is_none() { which.registries(out)? } else { Vec::new() };
+    let registries = named.unwrap_or(&found);
+    if shop.act.force {
+        return repair::run(out, registries, shop).map(drop);
+    }
+    probe::run(out, registries, &tmux::look(shop.sockets), shop.rules, which.all).map(drop)
 }

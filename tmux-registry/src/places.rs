@@ -21,6 +21,8 @@ pub(crate) struct Found {
     /// Those of tasks first: the global ones follow them.
     pub(crate) registries: Vec<PathBuf>,
     pub(crate) unseen: Vec<(PathBuf, std::io::Error)>,
+    /// Links to folders, which were passed over.
+    pub(crate) links: Vec<PathBuf>,
 }
 
 /// Every registry below some folders. Links are not followed.
@@ -28,7 +30,7 @@ pub(crate) struct Found {
 /// # Errors
 /// A root cannot be looked at.
 pub(crate) fn below(roots: &[PathBuf]) -> anyhow::Result<Found> {
-    let (mut found, mut unseen) = (BTreeSet::new(), Vec::new());
+    let (mut found, mut unseen, mut links) = (BTreeSet::new(), Vec::new(), Vec::new());
     for root in roots {
         let root = absolute(root)?;
         root.metadata().with_context(|| format!("cannot look at {}", shown(&root)))?;
@@ -39,6 +41,8 @@ pub(crate) fn below(roots: &[PathBuf]) -> anyhow::Result<Found> {
                     let (name, kind) = (entry.file_name(), entry.file_type());
                     if kind.as_ref().is_ok_and(fs::FileType::is_dir) && !PASSED_OVER.iter().any(|passed| name == *passed) {
                         folders.push(entry.path());
+                    } else if kind.as_ref().is_ok_and(fs::FileType::is_symlink) && entry.path().is_dir() {
+                        links.push(entry.path());
                     } else if kind.is_ok_and(|kind| kind.is_file()) && is_registry(&name) {
                         found.insert(entry.path());
                     }
@@ -49,7 +53,10 @@ pub(crate) fn below(roots: &[PathBuf]) -> anyhow::Result<Found> {
             }
         }
     }
-    Ok(Found { registries: in_order(found), unseen })
+    // What a link leads to may be looked through anyway.
+    let real: Vec<PathBuf> = roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
+    links.retain(|link| link.canonicalize().is_ok_and(|there| !real.iter().any(|root| there.starts_with(root))));
+    Ok(Found { registries: in_order(found), unseen, links })
 }
 
 fn is_registry(name: &OsStr) -> bool {

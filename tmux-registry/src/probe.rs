@@ -57,6 +57,8 @@ pub(crate) struct Union {
     pub(crate) ended: usize,
     pub(crate) gone: usize,
     pub(crate) not_well: bool,
+    /// Somebody else held one.
+    pub(crate) busy: bool,
     /// Something was not read, so that what is not here may be there.
     pub(crate) unseen: bool,
     /// The sessions that registries name.
@@ -107,12 +109,17 @@ pub(crate) fn read(out: &mut Output, registries: &[PathBuf], sight: &Sight, rule
     let mut union = Union { unseen: out.trouble(), ..Union::default() };
     blind(out, sight)?;
     for path in registries {
+        union.registries += 1;
         match judged(path, sight, rules) {
-            Ok(judgement) => union.named.extend(judgement.sessions),
+            Ok(judgement) => {
+                union.unseen |= judgement.is_guarded();
+                union.named.extend(judgement.sessions);
+            }
             Err(e) => {
                 union.unseen = true;
+                union.busy |= e.is::<lock::Held>();
                 let subject = Subject::from(path);
-                out.error("registry.unreadable", About { subject: Some(&subject), ..About::default() }, None, &format!("{e:#}"))?;
+                out.error(registry::code(&e), About { subject: Some(&subject), ..About::default() }, None, &format!("{e:#}"))?;
             }
         }
     }
@@ -150,7 +157,7 @@ impl Union {
                 self.ended += judgement.changes.len();
                 self.gone += judgement.changes.iter().filter(|change| change.reason.is_some()).count();
                 self.not_well |= judgement.status() != Status::Healthy;
-                self.unseen |= judgement.status() == Status::Unknown;
+                self.unseen |= judgement.status() == Status::Unknown || judgement.is_guarded();
                 self.named.extend(judgement.sessions.iter().filter(|name| sight.sessions.contains_key(*name)).cloned());
                 let verdict = Verdict {
                     status: judgement.status(),
@@ -164,9 +171,10 @@ impl Union {
             }
             Err(e) if e.is::<Corrupt>() => {
                 (self.not_well, self.unseen) = (true, true);
-                let repair = registry::newest_copy(path).is_ok().then_some("recover");
+                let is_torn = e.downcast_ref::<Corrupt>().is_some_and(|corrupt| corrupt.is_torn);
+                let repair = (is_torn && registry::newest_copy(path).is_ok()).then_some("recover");
                 let fault = Fault {
-                    code: "registry-corrupt",
+                    code: if is_torn { "registry-corrupt" } else { "registry-malformed" },
                     severity: Status::Broken,
                     text: format!("{e:#}"),
                     agent: None,
@@ -179,8 +187,8 @@ impl Union {
             }
             Err(e) => {
                 self.unseen = true;
-                let code = if e.is::<lock::Held>() { "lock.held" } else { "registry.unreadable" };
-                out.error(code, about, None, &format!("{e:#}"))
+                self.busy |= e.is::<lock::Held>();
+                out.error(registry::code(&e), about, None, &format!("{e:#}"))
             }
         }
     }

@@ -20,43 +20,82 @@ pub(crate) enum Fate {
 /// What became of process `pid`, which an agent named that was last heard of at `heard`.
 pub(crate) fn fate(pid: i64, heard: Option<DateTime<Utc>>) -> Fate {
     let Some(started) = u32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(started) else { return Fate::Gone };
-    if heard.is_none_or(|heard| started <= heard + SLACK) { Fate::Runs } else { Fate::Gone }
+    if heard.is_none_or(|heard| heard.checked_add_signed(SLACK).is_none_or(|until| started <= until)) { Fate::Runs } else { Fate::Gone }
 }
 
 /// Whether a process is a shell that waits for a command: nothing runs in it.
 pub(crate) fn is_idle_shell(pid: u32) -> bool {
-    name(pid).is_some_and(|name| SHELLS.contains(&name.trim_start_matches('-'))) && !has_children(pid)
+    is_bare_shell(pid) && !has_others(pid)
 }
 
-/// Whether a process has any of its own.
+/// Whether a process is a shell that was told to do nothing: neither a command nor a script.
+fn is_bare_shell(pid: u32) -> bool {
+    let words = words(pid);
+    let Some((program, options)) = words.split_first() else { return false };
+    let name = program.rsplit('/').next().unwrap_or_default().trim_start_matches('-');
+    SHELLS.contains(&name) && options.iter().all(|option| ["-i", "-l", "-il", "-li", "--login"].contains(&option.as_str()))
+}
+
+/// Whether anything else runs in the session of a process, of its own or left behind.
 #[cfg(target_os = "linux")]
-fn has_children(pid: u32) -> bool {
-    let parent = |entry: std::fs::DirEntry| {
-        let pid = entry.file_name().to_str()?.parse::<u32>().ok()?;
-        fields(pid)?.get(1)?.parse::<u32>().ok()
+fn has_others(pid: u32) -> bool {
+    let session = |pid: u32| fields(pid).and_then(|fields| fields.get(3)?.parse::<u32>().ok());
+    let Some(own) = session(pid) else { return true };
+    pids().is_none_or(|pids| pids.into_iter().any(|other| other != pid && session(other) == Some(own)))
+}
+
+/// Whether anything else runs in the session of a process, of its own or left behind.
+#[cfg(not(target_os = "linux"))]
+fn has_others(pid: u32) -> bool {
+    let asked = std::process::Command::new("ps").args(["-A", "-o", "ppid=,sess="]).output();
+    asked.map_or(true, |asked| {
+        String::from_utf8_lossy(&asked.stdout).lines().any(|line| line.split_whitespace().any(|word| word == pid.to_string()))
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn pids() -> Option<Vec<u32>> {
+    let entries = std::fs::read_dir("/proc").ok()?;
+    Some(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// The command line of a process.
+#[cfg(target_os = "linux")]
+fn words(pid: u32) -> Vec<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).filter(|word| !word.is_empty()).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// The command line of a process.
+#[cfg(not(target_os = "linux"))]
+fn words(pid: u32) -> Vec<String> {
+    let asked = std::process::Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output();
+    asked.map_or_else(|_| Vec::new(), |asked| String::from_utf8_lossy(&asked.stdout).split_whitespace().map(str::to_owned).collect())
+}
+
+/// The servers of tmux that run for this user and keep their sockets where we look for them.
+#[cfg(target_os = "linux")]
+pub(crate) fn servers() -> Vec<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |environment: &[u8]| {
+        let found = environment.split(|byte| *byte == 0).find_map(|setting| setting.strip_prefix(b"TMUX_TMPDIR="));
+        found.filter(|folder| !folder.is_empty()).map(<[u8]>::to_vec)
     };
-    let Ok(entries) = std::fs::read_dir("/proc") else { return true };
-    entries.filter_map(Result::ok).filter_map(parent).any(|parent| parent == pid)
+    let own = std::env::var_os("TMUX_TMPDIR").filter(|folder| !folder.is_empty()).map(std::os::unix::ffi::OsStringExt::into_vec);
+    let is_ours = |pid: &u32| {
+        let folder = format!("/proc/{pid}");
+        let is_server = std::fs::read_to_string(format!("{folder}/comm")).is_ok_and(|name| name.starts_with("tmux: server"));
+        is_server
+            && std::fs::metadata(&folder).is_ok_and(|meta| meta.uid() == rustix::process::getuid().as_raw())
+            && std::fs::read(format!("{folder}/environ")).is_ok_and(|environment| place(&environment) == own)
+    };
+    pids().unwrap_or_default().into_iter().filter(is_ours).collect()
 }
 
-/// Whether a process has any of its own.
+/// The servers of tmux that run for this user: not known here.
 #[cfg(not(target_os = "linux"))]
-fn has_children(pid: u32) -> bool {
-    let listed = std::process::Command::new("ps").args(["-A", "-o", "ppid="]).output();
-    listed.map_or(true, |listed| String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.trim() == pid.to_string()))
-}
-
-/// The name of the program that a process runs.
-#[cfg(target_os = "linux")]
-fn name(pid: u32) -> Option<String> {
-    Some(std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned())
-}
-
-/// The name of the program that a process runs.
-#[cfg(not(target_os = "linux"))]
-fn name(pid: u32) -> Option<String> {
-    let asked = std::process::Command::new("ps").args(["-o", "comm=", "-p", &pid.to_string()]).output().ok()?;
-    Some(String::from_utf8_lossy(&asked.stdout).trim().rsplit('/').next()?.to_owned())
+pub(crate) fn servers() -> Vec<u32> {
+    Vec::new()
 }
 
 /// When a process was started; nothing of one that has ended, even if nobody has taken notice yet.

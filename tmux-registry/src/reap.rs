@@ -37,6 +37,13 @@ pub(crate) fn run(
     prefix: &str,
 ) -> anyhow::Result<Exit> {
     anyhow::ensure!(!prefix.is_empty(), "every session begins with nothing; name a prefix");
+    if union.busy {
+        return Ok(Exit::Busy);
+    }
+    anyhow::ensure!(
+        union.registries > 0,
+        "there is no registry here, so every session would be nobody's; --workspace names the folder of them"
+    );
     anyhow::ensure!(!union.unseen && sight.unseen.is_empty(), "not every registry could be read, so nobody knows whose sessions these are");
     let mut audit = if shop.act.force { Some(Audit::open(&shop.state.open()?)?) } else { None };
     let mut exit = Exit::Done;

@@ -26,15 +26,36 @@ const COPIES: usize = 5;
 
 /// It cannot be read as a registry, and not because somebody is at it.
 #[derive(Debug)]
-pub(crate) struct Corrupt(String);
+pub(crate) struct Corrupt {
+    why: String,
+    /// A part of it is missing, or a part of an older text is left behind it: a write broke off. Anything else somebody has written so.
+    pub(crate) is_torn: bool,
+}
 
 impl std::fmt::Display for Corrupt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.why)
     }
 }
 
+/// Somebody wrote to it, without its lock, while it was judged.
+#[derive(Debug)]
+pub(crate) struct Changed;
+
+impl std::fmt::Display for Changed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("somebody wrote to it without its lock at the same time; try again")
+    }
+}
+
+impl std::error::Error for Changed {}
+
 impl std::error::Error for Corrupt {}
+
+/// The code of the record that says why a registry was not read or mended.
+pub(crate) fn code(why: &anyhow::Error) -> &'static str {
+    if why.is::<lock::Held>() { "lock.held" } else { "registry.unreadable" }
+}
 
 /// A registry that nobody else writes who locks it.
 pub(crate) struct Held {
@@ -76,6 +97,8 @@ pub(crate) fn hold(path: &Path, patience: Duration) -> anyhow::Result<Held> {
 
 fn open(path: &Path, mode: Mode, patience: Duration) -> anyhow::Result<Held> {
     loop {
+        let is_file = path.metadata().with_context(|| format!("cannot open {}", shown(path)))?.is_file();
+        anyhow::ensure!(is_file, "{} is no file", shown(path));
         let file = OpenOptions::new()
             .read(true)
             .write(mode == Mode::Exclusive)
@@ -116,7 +139,8 @@ impl Held {
         file.seek(SeekFrom::Start(0))
             .and_then(|_| file.read_to_end(&mut bytes))
             .with_context(|| format!("cannot read {}", shown(&self.path)))?;
-        parsed(bytes).map_err(|why| Corrupt(format!("{}: {why:#}", shown(&self.path))).into())
+        let is_torn = is_torn(&bytes);
+        parsed(bytes).map_err(|why| Corrupt { why: format!("{}: {why:#}", shown(&self.path)), is_torn }.into())
     }
 
     /// Writes another text in its place, behind a copy of what there was, and reads it back; returns the copy.
@@ -125,7 +149,12 @@ impl Held {
     /// It cannot be written; what there was is there again, or is in the copy, which the error names.
     pub(crate) fn write(&mut self, old: &[u8], new: &str) -> anyhow::Result<PathBuf> {
         let copy = self.copy(old)?;
-        let written = self.put(new.as_bytes()).and_then(|()| Ok(self.text()? == new));
+        // As late as can be: there are writers that take no lock, and some that put another file in its place.
+        if !self.is_in_place()? || fs::read(&self.path).ok().as_deref() != Some(old) {
+            drop(fs::remove_file(&copy));
+            return Err(Changed.into());
+        }
+        let written = self.put(new.as_bytes()).and_then(|()| Ok(fs::read(&self.path)? == new.as_bytes()));
         match written {
             Ok(true) => {}
             Ok(false) => anyhow::bail!("{} is other than what was written to it; what there was is in {}", shown(&self.path), shown(&copy)),
@@ -137,6 +166,12 @@ impl Held {
         }
         self.forget_old_copies();
         Ok(copy)
+    }
+
+    /// Whether the path still leads to this file.
+    fn is_in_place(&self) -> anyhow::Result<bool> {
+        let (meta, there) = (self.file.metadata()?, self.path.metadata().with_context(|| format!("cannot look at {}", shown(&self.path)))?);
+        Ok((meta.dev(), meta.ino()) == (there.dev(), there.ino()))
     }
 
     fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
@@ -154,7 +189,8 @@ impl Held {
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 file => file.with_context(|| format!("cannot make the copy {}", shown(&copy)))?,
             };
-            file.write_all(old).and_then(|()| file.sync_all()).with_context(|| format!("cannot write the copy {}", shown(&copy)))?;
+            let written = file.write_all(old).and_then(|()| file.sync_all()).inspect_err(|_| drop(fs::remove_file(&copy)));
+            written.with_context(|| format!("cannot write the copy {}", shown(&copy)))?;
             replace::sync_folder(self.path.parent().context("a registry is in a folder")?)?;
             return Ok(copy);
         }
@@ -163,7 +199,7 @@ impl Held {
     /// Copies that are no more needed cost room, and nothing else.
     fn forget_old_copies(&self) {
         let copies = copies(&self.path).unwrap_or_default();
-        let ours = copies.iter().filter(|copy| copy.to_string_lossy().rsplit_once('-').is_some_and(|(_, salt)| salt.len() == 4));
+        let ours = copies.iter().filter(|copy| is_our_copy(copy));
         for copy in ours.skip(COPIES) {
             drop(fs::remove_file(copy));
         }
@@ -172,6 +208,16 @@ impl Held {
     /// For how long it has been locked.
     pub(crate) fn since(&self) -> Duration {
         self.since.elapsed()
+    }
+}
+
+/// Whether a text ends before its end, or goes on after it.
+fn is_torn(bytes: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>();
+    match values.next() {
+        None => true,
+        Some(Err(e)) => e.is_eof(),
+        Some(Ok(_)) => values.next().is_some_and(|rest| rest.is_err()),
     }
 }
 
@@ -196,6 +242,14 @@ fn stamp() -> String {
     format!("{}-{:04x}", Utc::now().format("%Y%m%d_%H%M%S"), RandomState::new().hash_one(0) & 0xffff)
 }
 
+/// Whether a copy has a name as we give it: `….backup_YYYYMMDD_HHMMSS-xxxx`.
+fn is_our_copy(copy: &Path) -> bool {
+    let name = copy.file_name().unwrap_or_default().to_string_lossy();
+    let stamp = name.rsplit_once(".backup_").map_or("", |(_, stamp)| stamp);
+    let shape: String = stamp.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape.len() == 20 && shape.starts_with("00000000_000000-") && stamp[16..].chars().all(|c| c.is_ascii_hexdigit())
+}
+
 /// The copies beside a registry, newest first, those of other tools included.
 fn copies(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let (folder, begin) = (path.parent().context("a registry is in a folder")?, copies_of(path)?);
@@ -204,7 +258,7 @@ fn copies(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&begin)))
         .collect();
-    copies.sort_by(|a, b| b.cmp(a));
+    copies.sort_by_cached_key(|copy| std::cmp::Reverse((copy.metadata().and_then(|meta| meta.modified()).ok(), copy.clone())));
     Ok(copies)
 }
 

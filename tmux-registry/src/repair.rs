@@ -1,7 +1,7 @@
 //! `repair`: each registry under its lock, judged once more with what tmux runs at that moment, and rewritten where anything differs.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use contract::action::{Action, KIND, Outcome};
@@ -18,10 +18,12 @@ use crate::agent::Court;
 use crate::arguments::{Act, Rules};
 use crate::judge::{self, Judgement, Tasks};
 use crate::probe;
-use crate::registry::{self, Corrupt, Held};
+use crate::registry::{self, Changed, Corrupt, Held};
 use crate::tmux::{self, Sight, Socket};
 
 const VERB: &str = "repair";
+/// How long the registries of tasks are waited for while the global one is locked.
+const UNDER_LOCK: Duration = Duration::from_secs(1);
 /// So many agents may be ended whatever the others do.
 const FEW: usize = 5;
 
@@ -67,16 +69,27 @@ pub(crate) fn run(out: &mut Output, registries: &[PathBuf], shop: &Shop<'_>) -> 
         let subject = Subject::from(path);
         let about = About { subject: Some(&subject), ..About::default() };
         let mended = match &mut audit {
-            Some(audit) => act(out, audit, path, &sight, shop, &mut tally),
+            Some(audit) => again(|| act(out, audit, path, &sight, shop, &mut tally)),
             None => plan(out, path, &sight, shop.rules),
         };
         if let Err(e) = mended {
             tally.busy |= e.is::<lock::Held>();
-            let code = if e.is::<lock::Held>() { "lock.held" } else { "registry.unreadable" };
-            out.error(code, about, None, &format!("{e:#}"))?;
+            out.error(registry::code(&e), about, None, &format!("{e:#}"))?;
         }
     }
     Ok(tally)
+}
+
+/// Tries once more where somebody came between who takes no lock.
+fn again(mut act: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut left = 5;
+    loop {
+        left -= 1;
+        match act() {
+            Err(e) if e.is::<Changed>() && left > 0 => {}
+            done => return done,
+        }
+    }
 }
 
 /// Stops where a repair would end most agents of a workspace while others are alive: then it is more likely that something is not seen.
@@ -94,9 +107,13 @@ fn brake(registries: &[PathBuf], sight: &Sight, rules: Rules) -> anyhow::Result<
     Ok(())
 }
 
+fn is_torn(e: &anyhow::Error) -> bool {
+    e.downcast_ref::<Corrupt>().is_some_and(|corrupt| corrupt.is_torn)
+}
+
 fn plan(out: &mut Output, path: &Path, sight: &Sight, rules: Rules) -> anyhow::Result<()> {
     let judgement = match probe::judged(path, sight, rules) {
-        Err(e) if e.is::<Corrupt>() => return tell(out, path, &recovery(path, &e, Outcome::Planned)),
+        Err(e) if is_torn(&e) => return tell(out, path, &recovery(path, &e, Outcome::Planned)),
         judged => judged?,
     };
     if judgement.edits.is_empty() {
@@ -111,7 +128,7 @@ fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &S
     let start = Instant::now();
     let court = |sight| Court { sight, now: Utc::now(), grace: shop.rules.grace };
     let before = match registry::read(path, shop.rules.wait) {
-        Err(e) if e.is::<Corrupt>() => return recover(out, audit, path, &e, shop, tally),
+        Err(e) if is_torn(&e) => return recover(out, audit, path, &e, shop, tally),
         read => read?,
     };
     let tasks = Tasks::of(path, &before, &court(sight), shop.rules.wait)?;
@@ -121,6 +138,8 @@ fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &S
     let (mut held, whole) = registry::hold_whole(path, shop.rules.wait)?;
     // An agent may have come since: what tmux runs is asked again while nobody can add one.
     let now = tmux::look(shop.sockets);
+    probe::blind(out, &now)?;
+    let tasks = Tasks::of(path, &whole, &court(&now), UNDER_LOCK)?;
     let mut judgement = judge::judge(path, &whole, &tasks, &court(&now))?;
     if judgement.edits.is_empty() {
         return Ok(());
@@ -130,7 +149,13 @@ fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &S
     let about = About { subject: Some(&subject), ..About::default() };
     audit.append(&out.render(KIND, about, &Action { outcome: Outcome::Started, ..planned.clone() })?.line)?;
     let new = std::mem::take(&mut judgement.edits).applied(&whole);
-    let written = held.write(whole.as_bytes(), &new);
+    let written = match held.write(whole.as_bytes(), &new) {
+        Err(e) if e.is::<Changed>() => {
+            audit.append(&out.render(KIND, about, &Action { outcome: Outcome::Undone, text: format!("{e:#}"), ..planned })?.line)?;
+            return Err(e);
+        }
+        written => written,
+    };
     // The same check that had failed: what it changes must not need changing any more.
     let verified = written.is_ok() && judge::judge(path, &held.text()?, &tasks, &court(&now)).is_ok_and(|again| again.edits.is_empty());
     let locked_ms = held.since().as_micros().div_ceil(1000);

@@ -30,8 +30,19 @@ impl Style {
 
 /// Reads a time in either style, or with an offset.
 pub(crate) fn read(text: &str) -> Option<DateTime<Utc>> {
-    let zoned = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
-    let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok();
+    let text = &text.trim().replacen(' ', "T", 1);
+    if let Ok(seconds) = text.parse::<f64>() {
+        // JavaScript counts milliseconds.
+        let seconds = if seconds > 1e11 { seconds / 1000.0 } else { seconds };
+        #[expect(clippy::cast_possible_truncation, reason = "a time of this millennium in milliseconds")]
+        return (0.0..1e11).contains(&seconds).then(|| DateTime::from_timestamp_millis((seconds * 1000.0) as i64)).flatten();
+    }
+    let zoned = || {
+        let other = || DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z");
+        DateTime::parse_from_rfc3339(text).or_else(|_| other()).ok().map(|time| time.to_utc())
+    };
+    let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
+    let naive = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
     match naive {
         // Of two readings in the hour that comes twice, the later: younger agents are spared.
         Some(naive) => Local.from_local_datetime(&naive).latest().map(|time| time.to_utc()),
@@ -57,6 +68,10 @@ mod tests {
             assert_eq!((read(text), Style::of(Some(text))), (Some(time), style));
         }
         assert_eq!(read("2026-11-28T12:20:30.123+02:00"), Some(time));
-        assert_eq!((read("yesterday"), read("")), (None, None));
+        for other in ["2026-11-28T10:20:30.123+0000", "2026-11-28 10:20:30.123Z", "1795861230.123", "1795861230123"] {
+            assert_eq!(read(other), Some(time), "{other}");
+        }
+        assert!(read("2026-11-28 10:20").is_some());
+        assert_eq!((read("yesterday"), read(""), read("NaN")), (None, None, None));
     }
 }

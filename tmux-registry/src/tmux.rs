@@ -3,32 +3,31 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use contract::child::{self, Ended};
-use contract::path::{Subject, shown};
+use contract::path::{Subject, absolute, shown};
 use serde::Serialize;
 
+use crate::process;
+
 /// A server that takes longer has hung.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of an answer: some hundred thousand panes.
 const KEEP: usize = 64 << 20;
 /// The name comes last, since it may hold anything.
-const FORMAT: &str = "#{pane_dead} #{pane_pid} #{session_created} #{session_attached} #{pane_id} #{session_name}";
+const FORMAT: &str = "#{pane_dead} #{pane_pid} #{session_created} #{session_attached} #{pane_id} #{session_id} #{pid} #{session_name}";
 
-/// A server, by the way to it.
+/// A server, by its socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Socket {
-    /// The one that tmux takes by itself.
-    Default,
-    /// `tmux -L NAME`
-    Name(String),
-    /// `tmux -S PATH`
-    Path(PathBuf),
+pub(crate) struct Socket {
+    path: PathBuf,
+    /// Somebody named it, and need not be told of it.
+    is_usual: bool,
 }
 
 /// A session with its panes.
@@ -36,6 +35,10 @@ pub(crate) enum Socket {
 pub(crate) struct Session {
     pub(crate) socket: Socket,
     pub(crate) name: String,
+    /// As `$3`: no other session of that server ever has it.
+    pub(crate) id: String,
+    /// The process of its server.
+    server: u32,
     pub(crate) created: Option<DateTime<Utc>>,
     /// Clients that look at it.
     pub(crate) attached: u32,
@@ -76,47 +79,72 @@ impl Sight {
     }
 }
 
-/// A name as tmux keeps it.
+/// A name as tmux keeps and shows it: `.` and `:` are for its targets, and `\` and `$` before a name are escaped (`utf8_strvis` of tmux).
 pub(crate) fn spelled(name: &str) -> String {
-    name.replace(['.', ':'], "_")
+    let mut spelled = String::with_capacity(name.len());
+    let mut rest = name.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '.' | ':' => spelled.push('_'),
+            '\\' => spelled.push_str("\\\\"),
+            '$' if rest.peek().is_some_and(|next| next.is_ascii_alphabetic() || "_{".contains(*next)) => spelled.push_str("\\$"),
+            c => spelled.push(c),
+        }
+    }
+    spelled
+}
+
+/// Whether tmux shows a name in a way that is not known here.
+pub(crate) fn is_odd(name: &str) -> bool {
+    name.chars().any(char::is_control)
 }
 
 impl Socket {
+    /// `tmux -S PATH`
+    pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
+        Ok(Self { path: absolute(path)?, is_usual: false })
+    }
+
+    /// `tmux -L NAME`
+    pub(crate) fn named(name: &str) -> Self {
+        Self { path: folder().join(name), is_usual: false }
+    }
+
     pub(crate) fn command(&self) -> Command {
         let mut tmux = Command::new("tmux");
         // Without -u it makes `_` of all letters that are not ASCII, unless the locale says otherwise.
-        tmux.arg("-u");
-        match self {
-            Self::Default => {}
-            Self::Name(name) => {
-                tmux.arg("-L").arg(name);
-            }
-            Self::Path(path) => {
-                tmux.arg("-S").arg(path);
-            }
-        }
-        // From within tmux it would ask the server that we run in.
-        tmux.env_remove("TMUX").env_remove("TMUX_PANE");
+        tmux.arg("-u").arg("-S").arg(&self.path);
         tmux
     }
 
-    /// What is told of it; nothing of the default one.
+    /// What is told of it; nothing of those that nobody named.
     pub(crate) fn told(&self) -> Option<Subject> {
-        match self {
-            Self::Default => None,
-            Self::Name(name) => Some(Subject::from(name.as_str())),
-            Self::Path(path) => Some(Subject::from(path)),
-        }
+        (!self.is_usual).then(|| Subject::from(&self.path))
     }
 }
 
-/// Every socket in the folder of this user (`$TMUX_TMPDIR`, else `/tmp`, then `tmux-UID`).
+/// The folder of the sockets of this user: `$TMUX_TMPDIR`, else `/tmp`, then `tmux-UID`.
+fn folder() -> PathBuf {
+    let folder = std::env::var_os("TMUX_TMPDIR").filter(|folder| !folder.is_empty()).map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    folder.join(format!("tmux-{}", rustix::process::getuid().as_raw()))
+}
+
+/// The server that tmux takes by itself, and the one that we run in (`$TMUX`: its socket, a comma, and more).
+pub(crate) fn usual_sockets() -> Vec<Socket> {
+    let own = std::env::var_os("TMUX").and_then(|own| own.to_str().and_then(|own| own.split(',').next()).map(PathBuf::from));
+    let default = folder().join("default");
+    let mut paths = vec![default];
+    paths.extend(own.filter(|own| own.is_absolute()));
+    paths.dedup();
+    paths.into_iter().map(|path| Socket { path, is_usual: true }).collect()
+}
+
+/// Every socket in the folder of this user.
 ///
 /// # Errors
 /// The folder is there and cannot be read.
 pub(crate) fn all_sockets() -> anyhow::Result<Vec<Socket>> {
-    let folder = std::env::var_os("TMUX_TMPDIR").filter(|folder| !folder.is_empty()).map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-    let folder = folder.join(format!("tmux-{}", rustix::process::getuid().as_raw()));
+    let folder = folder();
     let entries = match fs::read_dir(&folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.with_context(|| format!("cannot list the sockets of tmux in {}", shown(&folder)))?,
@@ -124,7 +152,7 @@ pub(crate) fn all_sockets() -> anyhow::Result<Vec<Socket>> {
     let is_socket = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.file_type().is_socket());
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(is_socket).collect();
     paths.sort();
-    Ok(paths.into_iter().map(Socket::Path).collect())
+    Ok(paths.into_iter().map(|path| Socket { path, is_usual: false }).collect())
 }
 
 /// Asks each server what it runs.
@@ -139,6 +167,13 @@ pub(crate) fn look(sockets: &[Socket]) -> Sight {
             }
             Err(why) => sight.unseen.push(why),
         }
+    }
+    let answered: Vec<u32> = sight.all().map(|session| session.server).collect();
+    // Whoever names sockets knows of the others. A server whose socket was removed answers nobody, and its agents are alive.
+    if sockets.iter().any(|socket| socket.is_usual)
+        && let Some(other) = process::servers().into_iter().find(|server| !answered.contains(server))
+    {
+        sight.unseen.push(format!("a tmux server runs (process {other}) that was not asked; --all-sockets, -L or -S names it"));
     }
     sight
 }
@@ -162,18 +197,21 @@ fn is_no_server(said: &str) -> bool {
     said.starts_with("no server running on ") || said.starts_with("error connecting to ") && said.ends_with("(No such file or directory)")
 }
 
-fn parse(socket: &Socket, answer: &str) -> Result<Vec<Session>, String> {
+pub(crate) fn parse(socket: &Socket, answer: &str) -> Result<Vec<Session>, String> {
     let mut sessions: Vec<Session> = Vec::new();
     for line in answer.lines() {
-        let mut words = line.splitn(6, ' ');
+        let mut words = line.splitn(8, ' ');
         let mut word = || words.next().ok_or_else(|| format!("tmux gave an answer that is none: {line}"));
-        let (dead, pid, created, attached, id, name) = (word()?, word()?, word()?, word()?, word()?, word()?);
+        let (dead, pid, created, attached) = (word()?, word()?, word()?, word()?);
+        let (id, session_id, server, name) = (word()?, word()?, word()?, word()?);
         let pane = Pane { id: id.to_owned(), dead: dead == "1", pid: pid.parse().unwrap_or(0) };
         match sessions.last_mut() {
-            Some(session) if session.name == name => session.panes.push(pane),
+            Some(session) if session.id == session_id => session.panes.push(pane),
             _ => sessions.push(Session {
                 socket: socket.clone(),
                 name: name.to_owned(),
+                id: session_id.to_owned(),
+                server: server.parse().unwrap_or(0),
                 created: created.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
                 attached: attached.parse().unwrap_or(0),
                 panes: vec![pane],
@@ -195,13 +233,13 @@ pub(crate) fn scrollback(session: &Session, pane: &Pane) -> anyhow::Result<Vec<u
     Ok(finished.stdout)
 }
 
-/// Ends a session of exactly that name.
+/// Ends that very session: by its id, since a target could mean another one by a name that looks like an id.
 ///
 /// # Errors
 /// tmux does not do it.
 pub(crate) fn end(session: &Session) -> anyhow::Result<()> {
     let mut tmux = session.socket.command();
-    tmux.args(["kill-session", "-t", &format!("={}", session.name)]);
+    tmux.args(["kill-session", "-t", &session.id]);
     let finished = child::run(&mut tmux, PATIENCE, KEEP).context("cannot start tmux")?;
     anyhow::ensure!(finished.ended.success(), "tmux does not end it: {}", String::from_utf8_lossy(finished.stderr.trim_ascii()));
     Ok(())
@@ -213,13 +251,19 @@ mod tests {
 
     #[test]
     fn panes_are_gathered_by_session_and_a_name_may_hold_spaces() {
-        let answer = "0 11 1795895082 1 %0 agent_a_b\n1 12 1795895082 1 %1 agent_a_b\n1 13 1795895083 0 %2 näme mit leer\n";
-        let sessions = parse(&Socket::Default, answer).unwrap();
+        let answer = "0 11 1795895082 1 %0 $0 9 agent_a_b\n1 12 1795895082 1 %1 $0 9 agent_a_b\n1 13 1795895083 0 %2 $1 9 näme mit leer\n";
+        let sessions = parse(&Socket::named("x"), answer).unwrap();
         assert_eq!(
             sessions.iter().map(|one| (one.name.as_str(), one.panes.len(), one.lives(), one.attached)).collect::<Vec<_>>(),
             [("agent_a_b", 2, true, 1), ("näme mit leer", 1, false, 0)]
         );
-        assert!(parse(&Socket::Default, "nonsense\n").is_err());
+        assert!(parse(&Socket::named("x"), "nonsense\n").is_err());
+    }
+
+    #[test]
+    fn a_name_is_as_tmux_shows_it() {
+        let names = ["agent_a.b:c", "agent_a$HOME", "agent_a$1", "agent_a\\b", "müde"].map(spelled);
+        assert_eq!(names, ["agent_a_b_c", "agent_a\\$HOME", "agent_a$1", "agent_a\\\\b", "müde"]);
     }
 
     #[test]
