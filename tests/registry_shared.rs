@@ -101,7 +101,8 @@ fn a_repair_that_is_killed_anywhere_leaves_the_old_or_the_new() {
             let path = task(&sandbox, "TASK-1", &agents, json!({}));
             let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
             let binary = tests::binary("tmux-registry");
-            let words = ["-f", "-qq", "-o", "/dev/null", "-e", &inject, binary.to_str().unwrap(), "repair", "--all", "--force"];
+            let words =
+                ["-f", "-qq", "-o", "/dev/null", "-e", &inject, binary.to_str().unwrap(), "repair", "--all", "--force", "-L", "default"];
             let ran = sandbox.command("strace", words).within(sandbox.work("")).run();
             if ran.code == Some(0) {
                 break;

@@ -114,12 +114,17 @@ fn open(path: &Path, mode: Mode, patience: Duration) -> anyhow::Result<Held> {
     }
 }
 
+/// Whether it cannot be read since a write broke off, or goes on.
+pub(crate) fn is_torn_by_a_write(e: &anyhow::Error) -> bool {
+    e.downcast_ref::<Corrupt>().is_some_and(|corrupt| corrupt.is_torn)
+}
+
 /// Reads again what is torn, with pauses in which no lock is held.
 fn whole<T>(read: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let (deadline, mut pause) = (Instant::now() + TORN, Duration::from_millis(10));
     loop {
         match read() {
-            Err(e) if e.is::<Corrupt>() && Instant::now() < deadline && !signal::interrupted() => {
+            Err(e) if is_torn_by_a_write(&e) && Instant::now() < deadline && !signal::interrupted() => {
                 thread::sleep(pause);
                 pause *= 2;
             }

@@ -18,7 +18,7 @@ use crate::agent::Court;
 use crate::arguments::{Act, Rules};
 use crate::judge::{self, Judgement, Tasks};
 use crate::probe;
-use crate::registry::{self, Changed, Corrupt, Held};
+use crate::registry::{self, Changed, Held};
 use crate::tmux::{self, Sight, Socket};
 
 const VERB: &str = "repair";
@@ -107,13 +107,9 @@ fn brake(registries: &[PathBuf], sight: &Sight, rules: Rules) -> anyhow::Result<
     Ok(())
 }
 
-fn is_torn(e: &anyhow::Error) -> bool {
-    e.downcast_ref::<Corrupt>().is_some_and(|corrupt| corrupt.is_torn)
-}
-
 fn plan(out: &mut Output, path: &Path, sight: &Sight, rules: Rules) -> anyhow::Result<()> {
     let judgement = match probe::judged(path, sight, rules) {
-        Err(e) if is_torn(&e) => return tell(out, path, &recovery(path, &e, Outcome::Planned)),
+        Err(e) if registry::is_torn_by_a_write(&e) => return tell(out, path, &recovery(path, &e, Outcome::Planned)),
         judged => judged?,
     };
     if judgement.edits.is_empty() {
@@ -128,7 +124,7 @@ fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &S
     let start = Instant::now();
     let court = |sight| Court { sight, now: Utc::now(), grace: shop.rules.grace };
     let before = match registry::read(path, shop.rules.wait) {
-        Err(e) if is_torn(&e) => return recover(out, audit, path, &e, shop, tally),
+        Err(e) if registry::is_torn_by_a_write(&e) => return recover(out, audit, path, &e, shop, tally),
         read => read?,
     };
     let tasks = Tasks::of(path, &before, &court(sight), shop.rules.wait)?;
