@@ -38,6 +38,8 @@ impl std::fmt::Display for Corrupt {
     }
 }
 
+impl std::error::Error for Corrupt {}
+
 /// Somebody wrote to it, without its lock, while it was judged.
 #[derive(Debug)]
 pub(crate) struct Changed;
@@ -49,8 +51,6 @@ impl std::fmt::Display for Changed {
 }
 
 impl std::error::Error for Changed {}
-
-impl std::error::Error for Corrupt {}
 
 /// The code of the record that says why a registry was not read or mended.
 pub(crate) fn code(why: &anyhow::Error) -> &'static str {
