@@ -272,7 +272,9 @@ fn a_repair_that_would_end_most_stops_while_others_live() {
 #[test]
 fn without_tmux_nobody_is_taken_for_gone() {
     let sandbox = Sandbox::new();
-    let path = task(&sandbox, "TASK-1", &[agent("x", "working", json!({}))], json!({}));
+    let path = task(&sandbox, "TASK-1", &[agent("x", "working", json!({})), agent("y", "working", json!({}))], json!({"active_count": 7}));
+    // What its own log says, and a wrong number, are left for a run that sees everything.
+    file(&path.with_file_name("logs/y_stream.jsonl"), "{\"type\":\"result\"}\n");
     let before = fs::read(&path).unwrap();
     for words in [&["check", "--all"][..], &["repair", "--all", "--force"]] {
         let ran = sandbox.tool("tmux-registry", words).within(sandbox.work("")).env("PATH", "/nonexistent").run().code(2);

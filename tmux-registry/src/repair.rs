@@ -59,6 +59,10 @@ impl Tally {
 pub(crate) fn run(out: &mut Output, registries: &[PathBuf], shop: &Shop<'_>) -> anyhow::Result<Tally> {
     let sight = tmux::look(shop.sockets);
     probe::blind(out, &sight)?;
+    // Whoever cannot see who is alive mends nothing, not even a number.
+    if !sight.unseen.is_empty() {
+        return Ok(Tally::default());
+    }
     if !shop.act.all_gone {
         brake(registries, &sight, shop.rules)?;
     }
@@ -135,6 +139,9 @@ fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &S
     // An agent may have come since: what tmux runs is asked again while nobody can add one.
     let now = tmux::look(shop.sockets);
     probe::blind(out, &now)?;
+    if !now.unseen.is_empty() {
+        return Ok(());
+    }
     let tasks = Tasks::of(path, &whole, &court(&now), UNDER_LOCK)?;
     let mut judgement = judge::judge(path, &whole, &tasks, &court(&now))?;
     if judgement.edits.is_empty() {
@@ -153,7 +160,8 @@ fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &S
         written => written,
     };
     // The same check that had failed: what it changes must not need changing any more.
-    let verified = written.is_ok() && judge::judge(path, &held.text()?, &tasks, &court(&now)).is_ok_and(|again| again.edits.is_empty());
+    let again = || judge::judge(path, &held.text()?, &tasks, &court(&now));
+    let verified = written.is_ok() && again().is_ok_and(|again| again.edits.is_empty());
     let locked_ms = held.since().as_micros().div_ceil(1000);
     drop(held);
     let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
