@@ -370,7 +370,11 @@ fn what_may_mean_one_that_cannot_be_read_means_no_other() {
         file(&thing, content);
         ids.push(create(&sandbox, &[&"--label", &"up", &thing]));
     }
-    fs::write(store(&sandbox).join(format!("manifests/{}.jsonl.zst", ids[1])), "").unwrap();
+    let manifest = |id: &str| store(&sandbox).join(format!("manifests/{id}.jsonl.zst"));
+    fs::remove_file(manifest(&ids[1])).unwrap();
+    // Of the same second, and yet before the other by name.
+    ids[1] = format!("{}-", ids[0].split('-').next().unwrap());
+    fs::write(manifest(&ids[1]), "").unwrap();
     for name in ["latest", "up", "nosuch"] {
         for words in [&["restore", name, "--force"][..], &["delete", name, "--force"], &["cat", name, "x"], &["export", name]] {
             let words: Vec<&dyn AsRef<std::ffi::OsStr>> = words.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>).collect();

@@ -52,11 +52,12 @@ pub(crate) fn find(store: &Store, name: &str) -> anyhow::Result<Header> {
         return Err(damaged.swap_remove(at).1);
     }
     let chosen = choose(headers, name);
-    // Ids begin with the time, and a newer one may have that label, too.
+    // One that is no older may have that label, too. Ids begin with their second; within one, their order says nothing.
+    let second = |id: &str| id.split('-').next().unwrap_or_default().to_owned();
     let may_be_meant = |id: &str| match &chosen {
         Ok(chosen) if chosen.id == name => false,
         Ok(chosen) if chosen.id.starts_with(name) => id.starts_with(name),
-        Ok(chosen) => *chosen.id < *id,
+        Ok(chosen) => second(&chosen.id) <= second(id),
         Err(_) => true,
     };
     match damaged.into_iter().rev().find(|(id, _)| may_be_meant(id)) {
