@@ -17,6 +17,7 @@ mod probe;
 mod probe_hostile;
 mod registry;
 mod registry_live;
+mod registry_moment;
 mod registry_shared;
 
 mod rebuild_aftermath;

@@ -8,7 +8,7 @@ use tests::{Ran, Sandbox};
 
 use crate::vault::file;
 
-const LONG_AGO: &str = "2025-10-17T21:35:38.243152";
+pub(crate) const LONG_AGO: &str = "2025-10-17T21:35:38.243152";
 
 /// An agent of a task; `more` goes over it.
 #[expect(clippy::needless_pass_by_value, reason = "it is handed over as it is written down")]

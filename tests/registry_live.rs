@@ -12,12 +12,12 @@ use tests::{Ran, Sandbox};
 use crate::registry::{agent, read, run, task};
 
 /// A server of its own, gone afterwards.
-struct Tmux {
-    socket: PathBuf,
+pub(crate) struct Tmux {
+    pub(crate) socket: PathBuf,
 }
 
 impl Tmux {
-    fn new(sandbox: &Sandbox, name: &str) -> Self {
+    pub(crate) fn new(sandbox: &Sandbox, name: &str) -> Self {
         let folder = sandbox.root().join(format!("tmux-{}", rustix::process::getuid().as_raw()));
         fs::create_dir_all(&folder).unwrap();
         crate::vault::chmod(&folder, 0o700);
@@ -38,18 +38,18 @@ impl Tmux {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn session(&self, name: &str, command: &str) {
+    pub(crate) fn session(&self, name: &str, command: &str) {
         self.tmux(&["new-session", "-d", "-s", name, command]);
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.tmux(&["list-sessions", "-F", "#{session_name}"]).lines().map(str::to_owned).collect();
         names.sort();
         names
     }
 
     /// Waits until a pane of that session is dead.
-    fn dies(&self, name: &str) {
+    pub(crate) fn dies(&self, name: &str) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !self.tmux(&["list-panes", "-t", &format!("={name}:"), "-F", "#{pane_dead}"]).contains('1') {
             assert!(Instant::now() < deadline, "{name} lives on");
@@ -64,7 +64,7 @@ impl Drop for Tmux {
     }
 }
 
-fn statuses(path: &std::path::Path) -> Vec<String> {
+pub(crate) fn statuses(path: &std::path::Path) -> Vec<String> {
     read(path)["agents"].as_array().unwrap().iter().map(|agent| agent["status"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -171,7 +171,7 @@ impl Drop for Client {
     }
 }
 
-fn reaped(ran: &Ran) -> Vec<(String, String)> {
+pub(crate) fn reaped(ran: &Ran) -> Vec<(String, String)> {
     ran.of("action")
         .iter()
         .map(|action| (action["subject"].as_str().unwrap().to_owned(), action["data"]["outcome"].as_str().unwrap().to_owned()))
