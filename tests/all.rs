@@ -16,6 +16,7 @@ mod originals;
 mod probe;
 mod probe_hostile;
 mod registry;
+mod registry_doubt;
 mod registry_live;
 mod registry_moment;
 mod registry_shared;

@@ -162,7 +162,7 @@ impl Sandbox {
             command.env(name, self.root().join(below));
         }
         // No test sees the tmux of whoever runs it, nor is seen by it.
-        command.env("TMUX_TMPDIR", self.root());
+        command.env("TMUX_TMPDIR", self.root()).env("MENDLINE_NO_OTHER_SERVERS", "true");
         for name in
             ["PIP_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE", "UV_CACHE_DIR", "MENDLINE_WHEELS", "MENDLINE_PYTHON", "PYENV_ROOT", "TMPDIR"]
         {

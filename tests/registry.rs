@@ -260,9 +260,9 @@ fn a_repair_that_would_end_most_stops_while_others_live() {
     agents.push(agent("alive", "working", ours));
     let path = task(&sandbox, "TASK-1", &agents, json!({}));
     let before = fs::read(&path).unwrap();
-    for force in ["--force", "--dry-run"] {
-        let said = run(&sandbox, 2, &["repair", "--all", force]).stderr;
-        assert!(said.contains("6 of 7 active agents would be ended"), "{said}");
+    for (force, code) in [("--force", 2), ("--dry-run", 0)] {
+        let said = run(&sandbox, code, &["repair", "--all", force]).stderr;
+        assert!(said.contains("6 of 7 active agents below "), "{said}");
     }
     assert_eq!(fs::read(&path).unwrap(), before);
     run(&sandbox, 0, &["repair", "--all", "--force", "--all-gone"]).ok();

@@ -28,7 +28,7 @@ impl Tmux {
         server
     }
 
-    fn tmux(&self, words: &[&str]) -> String {
+    pub(crate) fn tmux(&self, words: &[&str]) -> String {
         // Where a server looks for its socket tells whose it is.
         let place = self.socket.ancestors().nth(2).unwrap();
         let mut tmux = Command::new("tmux");
@@ -255,7 +255,7 @@ fn the_hook_of_a_start_mends_everything_below_and_never_fails_its_caller() {
     assert_eq!((started.text().as_str(), statuses(&path)), ("", vec!["terminated".to_owned()]));
     assert!(started.stderr.contains(": terminated 1 zombie, corrected active_count (1 -> 0)"), "{}", started.stderr);
     assert_eq!(start("ws").stderr, "");
-    assert!(start("nowhere").stderr.contains("not everything could be mended"));
+    assert!(start("nowhere").stderr.contains("not everything below nowhere could be mended"));
 }
 
 #[test]
@@ -335,8 +335,9 @@ fn a_server_that_nobody_asked_keeps_everybody_from_being_gone() {
         if remove {
             fs::remove_file(&tmux.socket).unwrap();
         }
-        let ran = run(&sandbox, 2, &["repair", "--force", "--all"]);
-        assert!(ran.stderr.contains("that was not asked; --all-sockets"), "{}", ran.stderr);
+        let words = ["repair", "--force", "--all"];
+        let ran = sandbox.tool("tmux-registry", words).env("MENDLINE_NO_OTHER_SERVERS", "false").within(sandbox.work("")).run().code(2);
+        assert!(ran.stderr.contains("that was not asked; -S names"), "{}", ran.stderr);
         assert_eq!(fs::read(&path).unwrap(), before);
         assert!(Command::new("kill").arg(server.to_string()).status().unwrap().success());
         while fs::read_to_string(format!("/proc/{server}/comm")).is_ok() {

@@ -21,6 +21,7 @@ pub mod project;
 pub mod record;
 pub mod replace;
 pub mod run;
+pub mod shell;
 pub mod sibling;
 pub mod signal;
 pub mod state;

@@ -186,6 +186,24 @@ impl Output {
         io::stdout().write_all(text.as_bytes()).map_err(unwritable)
     }
 
+    /// Where records are drawn: draws those that were written so far, as a page of their own. A run that never ends would show nothing else.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn turn_page(&mut self) -> anyhow::Result<()> {
+        if matches!(self.sink, Some(Sink::Report(..))) {
+            self.emit("end", About::default(), &End { ok: !self.trouble, read: self.read, wrote: self.wrote })?;
+        }
+        match self.sink.take() {
+            Some(Sink::Report(mut report, stdin)) => {
+                drop(stdin);
+                is_drawn(self.tool, &mut report);
+            }
+            other => self.sink = other,
+        }
+        Ok(())
+    }
+
     /// Says something to the person, on stderr.
     pub fn hint(&self, text: &str) {
         hint(self.tool, text);

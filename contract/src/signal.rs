@@ -46,7 +46,8 @@ pub fn interrupted() -> bool {
     received() != 0
 }
 
-pub(crate) fn die_if_interrupted() {
+/// Dies by the signal that has come, if any.
+pub fn die_if_interrupted() {
     if interrupted() {
         die();
     }

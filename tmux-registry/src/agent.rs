@@ -1,5 +1,6 @@
 //! One agent of a registry, and how it is judged: by its own logs, tmux, its process and its age, in this order.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::logs::{self, Said};
 use crate::process;
 use crate::status;
 use crate::times;
-use crate::tmux::{Sight, is_odd};
+use crate::tmux::{Session, Sight};
 
 /// What sessions of agents begin with.
 pub(crate) const PREFIX: &str = "agent_";
@@ -23,6 +24,17 @@ pub(crate) struct Court<'a> {
     pub(crate) now: DateTime<Utc>,
     /// Who is younger may have no session yet.
     pub(crate) grace: Duration,
+    /// Why its sessions may be where nobody looked.
+    pub(crate) elsewhere: Option<String>,
+}
+
+impl<'a> Court<'a> {
+    /// The court of one registry: whose it is, is whose tmux is to be asked.
+    pub(crate) fn of(registry: &Path, sight: &'a Sight, grace: Duration) -> Self {
+        let owner = registry.metadata().ok().map(|meta| meta.uid()).filter(|owner| !sight.asked.contains(owner));
+        let elsewhere = owner.map(|owner| format!("the registry is user {owner}'s, whose tmux was not asked; -S names its socket"));
+        Self { sight, now: Utc::now(), grace, elsewhere }
+    }
 }
 
 /// An agent as a registry has it.
@@ -37,7 +49,7 @@ pub(crate) struct Agent {
     pub(crate) updated: Option<String>,
     /// It is known by its process, and not by a session.
     sessionless: bool,
-    pid: Option<i64>,
+    pids: Vec<i64>,
     log: Option<PathBuf>,
     progress: Option<PathBuf>,
 }
@@ -71,26 +83,36 @@ impl Agent {
         Some(Self {
             kind: text(fields.r#type),
             status: text(fields.status),
-            session: text(fields.tmux_session).filter(|name| !name.is_empty()),
+            session: fields.tmux_session.filter(|raw| is_set(Some(raw))).map(written).filter(|name| !name.is_empty()),
             task: text(fields.task_id),
             started: time(fields.started_at),
             updated: time(fields.last_update),
             sessionless: text(fields.backend).is_some() || is_set(fields.cursor_pid),
-            pid: pid(fields.claude_pid).or(pid(fields.cursor_pid)),
+            pids: [fields.claude_pid, fields.cursor_pid].into_iter().filter_map(pid).collect(),
             log: files.log_file,
             progress: files.progress_file,
             id,
         })
     }
 
-    /// The session that it should have: the one named, else the one that its id makes; none where it has a process alone.
-    pub(crate) fn expected_session(&self) -> Option<String> {
-        self.session.clone().or_else(|| (!self.sessionless).then(|| format!("{PREFIX}{}", self.id)))
+    /// The session that it should have: the one named, else the one that its id makes.
+    fn expected_session(&self) -> String {
+        self.session.clone().unwrap_or_else(|| format!("{PREFIX}{}", self.id))
+    }
+
+    /// The names of all sessions that may be its.
+    pub(crate) fn claims(&self) -> Vec<String> {
+        let named = self.session.iter().flat_map(|name| targets(name)).map(str::to_owned);
+        named.chain([format!("{PREFIX}{}", self.id)]).collect()
     }
 
     /// When it was last heard of.
     fn heard(&self) -> Option<DateTime<Utc>> {
-        [&self.updated, &self.started].into_iter().flatten().filter_map(|time| times::read(time)).max()
+        self.times().filter_map(times::read).max()
+    }
+
+    fn times(&self) -> impl Iterator<Item = &str> {
+        [&self.updated, &self.started].into_iter().flatten().map(String::as_str)
     }
 
     /// Judges it; `workspace` is the folder of its task.
@@ -99,36 +121,53 @@ impl Agent {
             return Fate::Ended(said);
         }
         let session = self.expected_session();
-        let found = session.as_deref().map_or(&[][..], |name| {
-            let mut found = targets(name).into_iter().map(|name| court.sight.named(name));
-            found.find(|found| !found.is_empty()).unwrap_or(&[])
-        });
+        let found: Vec<&Session> = targets(&session).into_iter().flat_map(|name| court.sight.named(name)).collect();
         if let Some(live) = found.iter().find(|one| one.lives()) {
             return Fate::Alive(format!("the tmux session {} has a live pane", shown(Path::new(&live.name))));
         }
-        if let Some(pid) = self.pid {
-            if process::fate(pid, self.heard()) == process::Fate::Runs {
-                return Fate::Alive(format!("its process {pid} runs"));
-            }
-            if session.is_none() {
-                return Fate::Gone { reason: "process_gone", evidence: format!("its process {pid} has ended") };
+        let doubt = self.times().map(times::doubt).max().unwrap_or_default();
+        for pid in &self.pids {
+            match process::fate(*pid, self.heard(), doubt) {
+                process::Fate::Runs => return Fate::Alive(format!("its process {pid} runs")),
+                process::Fate::Unseen => return Fate::Unknown(format!("there is a process {pid}, of which nothing can be seen")),
+                process::Fate::Gone => {}
             }
         }
-        let started = self.started.as_deref().map(times::read);
+        let started = self.started.as_deref().or(self.updated.as_deref()).map(times::read);
         let is_young = started.flatten().is_some_and(|at| times::age(at, court.now).is_none_or(|age| age < court.grace));
-        match session {
-            _ if is_young => Fate::Alive(format!("it was started less than {} s ago", court.grace.as_secs())),
-            _ if started == Some(None) => Fate::Unknown("when it was started cannot be read".to_owned()),
-            Some(_) if !court.sight.unseen.is_empty() => Fate::Unknown(court.sight.unseen.join("; ")),
-            Some(name) if is_odd(&name) => Fate::Unknown("tmux shows a name like that of its session in another way".to_owned()),
-            Some(name) if found.is_empty() => {
-                Fate::Gone { reason: "session_not_found", evidence: format!("no tmux session is called {}", shown(Path::new(&name))) }
-            }
-            Some(name) => {
-                Fate::Gone { reason: "pane_dead", evidence: format!("all panes of the tmux session {} are dead", shown(Path::new(&name))) }
-            }
-            None => Fate::Unknown("it names neither a session nor a process".to_owned()),
+        if is_young {
+            return Fate::Alive(format!("it was started less than {} s ago", court.grace.as_secs()));
         }
+        if started.flatten().is_none() {
+            return Fate::Unknown("when it was started cannot be told".to_owned());
+        }
+        self.absent(&session, &found, court)
+    }
+
+    /// What it means that nothing of it is alive.
+    fn absent(&self, session: &str, found: &[&Session], court: &Court<'_>) -> Fate {
+        let name = shown(Path::new(session));
+        if !court.sight.unseen.is_empty() {
+            return Fate::Unknown(court.sight.unseen.join("; "));
+        }
+        if let Some(why) = &court.elsewhere {
+            return Fate::Unknown(why.clone());
+        }
+        if let Some(other) = targets(session).into_iter().find_map(|name| court.sight.alike(name)) {
+            return Fate::Unknown(format!("the tmux session {} may be its, which should be {name}", shown(Path::new(other))));
+        }
+        match (found.is_empty(), self.pids.last()) {
+            (false, _) => Fate::Gone { reason: "pane_dead", evidence: format!("all panes of the tmux session {name} are dead") },
+            (true, Some(pid)) if self.is_sessionless() => {
+                Fate::Gone { reason: "process_gone", evidence: format!("its process {pid} has ended") }
+            }
+            (true, None) if self.is_sessionless() => Fate::Unknown("it names neither a session nor a process".to_owned()),
+            (true, _) => Fate::Gone { reason: "session_not_found", evidence: format!("no tmux session is called {name}") },
+        }
+    }
+
+    fn is_sessionless(&self) -> bool {
+        self.sessionless && self.session.is_none()
     }
 
     /// What its own logs say of its end.
@@ -142,9 +181,9 @@ impl Agent {
         let result = own(&self.log, format!("logs/{}_stream.jsonl", self.id)).and_then(|log| logs::result(&log, started));
         let progress = || {
             // One whose time nobody can read may be newer.
-            let heard = self.updated.as_deref().map(times::read);
-            let log = own(&self.progress, format!("progress/{}_progress.jsonl", self.id)).filter(|_| heard != Some(None))?;
-            logs::progress(&log, heard.flatten())
+            let is_readable = self.times().all(|time| times::read(time).is_some());
+            let log = own(&self.progress, format!("progress/{}_progress.jsonl", self.id)).filter(|_| is_readable)?;
+            logs::progress(&log, self.heard()?)
         };
         result.or_else(progress)
     }
@@ -155,17 +194,22 @@ impl Agent {
     }
 }
 
+/// A value as text, whatever it is.
+fn written(raw: Raw<'_>) -> String {
+    text(Some(raw)).unwrap_or_else(|| raw.get().to_owned())
+}
+
 /// The number of a process, however it is written.
 fn pid(raw: Option<Raw<'_>>) -> Option<i64> {
-    let written = text(raw).or_else(|| raw.map(|raw| raw.get().to_owned()))?;
+    let written = written(raw?);
     written.strip_suffix(".0").unwrap_or(&written).trim().parse().ok()
 }
 
 /// The sessions that a name could mean: the one of that name, in which tmux makes `_` of colons; and as a target of tmux, where `=` insists on
 /// the whole name and a window or a pane stands behind a colon.
-fn targets(name: &str) -> [&str; 2] {
-    let name = name.strip_prefix('=').unwrap_or(name);
-    [name, name.split_once(':').map_or(name, |(session, _)| session)]
+fn targets(name: &str) -> [&str; 3] {
+    let bare = name.strip_prefix('=').unwrap_or(name);
+    [name, bare, bare.split_once(':').map_or(bare, |(session, _)| session)]
 }
 
 #[cfg(test)]
@@ -178,12 +222,12 @@ mod tests {
     }
 
     fn sight(name: &str, dead: bool) -> Sight {
-        let answer = format!("{} 1 1 0 %0 $0 9 {name}\n", u8::from(dead));
-        Sight { sessions: [(name.to_owned(), crate::tmux::parse(&Socket::named("x"), &answer).unwrap())].into(), unseen: Vec::new() }
+        let answer = format!("{} 1 1 0 %0 $0 9 /dev/pts/0 {name}\n", u8::from(dead));
+        Sight::of(crate::tmux::parse(&Socket::named("x"), &answer).unwrap(), Vec::new())
     }
 
     fn fate(json: &str, sight: &Sight) -> Fate {
-        let court = Court { sight, now: times::read("2026-01-02T00:00:00Z").unwrap(), grace: Duration::from_secs(30) };
+        let court = Court { sight, now: times::read("2026-01-02T00:00:00Z").unwrap(), grace: Duration::from_secs(30), elsewhere: None };
         agent(json).judge(Path::new("/nonexistent"), &court)
     }
 
@@ -194,7 +238,7 @@ mod tests {
         assert!(matches!(fate(one, &sight("agent_tester_1-101112-abcdef-2", false)), Fate::Gone { reason: "session_not_found", .. }));
         assert!(matches!(fate(one, &sight("agent_tester_1-101112-abcdef", true)), Fate::Gone { reason: "pane_dead", .. }));
         let multi = r#"{"id":"multi_agent_tester","status":"working"}"#;
-        assert_eq!(agent(multi).expected_session().as_deref(), Some("agent_multi_agent_tester"));
+        assert_eq!(agent(multi).expected_session(), "agent_multi_agent_tester");
     }
 
     #[test]
@@ -203,7 +247,7 @@ mod tests {
         assert!(matches!(fate(one, &Sight::default()), Fate::Alive(_)));
         let old = r#"{"id":"a","status":"working","started_at":"2026-01-01T23:59:00Z"}"#;
         assert!(matches!(fate(old, &Sight::default()), Fate::Gone { .. }));
-        let blind = Sight { unseen: vec!["cannot start tmux".to_owned()], ..Sight::default() };
+        let blind = Sight::of(Vec::new(), vec!["cannot start tmux".to_owned()]);
         assert_eq!(fate(old, &blind), Fate::Unknown("cannot start tmux".to_owned()));
     }
 
@@ -211,7 +255,7 @@ mod tests {
     fn a_target_of_tmux_names_its_session() {
         assert_eq!(
             [targets("=agent_x"), targets("agent_x:0.0"), targets("x")],
-            [["agent_x", "agent_x"], ["agent_x:0.0", "agent_x"], ["x", "x"]]
+            [["=agent_x", "agent_x", "agent_x"], ["agent_x:0.0", "agent_x:0.0", "agent_x"], ["x", "x", "x"]]
         );
     }
 
@@ -219,11 +263,12 @@ mod tests {
     fn a_process_is_enough_where_there_is_no_session() {
         let now = Utc::now().to_rfc3339();
         let own = format!(r#"{{"id":"a","status":"working","backend":"cursor","cursor_pid":{},"started_at":"{now}"}}"#, std::process::id());
-        let court = Court { sight: &Sight::default(), now: Utc::now() + Duration::from_hours(1), grace: Duration::ZERO };
+        let sight = Sight::default();
+        let court = Court { now: Utc::now() + Duration::from_hours(1), ..Court::of(Path::new("/"), &sight, Duration::ZERO) };
         assert!(matches!(agent(&own).judge(Path::new("/x"), &court), Fate::Alive(_)));
         let gone = r#"{"id":"a","status":"working","backend":"cursor","cursor_pid":999999999,"started_at":"2026-01-01T00:00:00Z"}"#;
         assert!(matches!(fate(gone, &Sight::default()), Fate::Gone { reason: "process_gone", .. }));
-        let nothing = r#"{"id":"a","status":"working","backend":"cursor"}"#;
+        let nothing = r#"{"id":"a","status":"working","backend":"cursor","started_at":"2026-01-01T00:00:00Z"}"#;
         assert!(matches!(fate(nothing, &Sight::default()), Fate::Unknown(_)));
     }
 }

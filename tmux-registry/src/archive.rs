@@ -1,10 +1,10 @@
 //! `compact`: agents that have long come to their end are moved out of their registry, to a file beside it: one JSON object a line, with the
 //! agent as it was.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::document::{self, Edits, Fields, Members, Raw, span, text};
+use crate::judge::There;
 use crate::registry;
 use crate::repair::Shop;
 use crate::status;
@@ -31,18 +32,33 @@ const VERB: &str = "compact";
 
 /// The archive of a registry.
 pub(crate) fn path(registry: &Path) -> PathBuf {
+    let registry = registry::real(registry);
     let name = registry.file_name().unwrap_or_default().to_string_lossy();
-    registry.with_file_name(name.replacen(".json", ".archive.jsonl", 1))
+    registry.with_file_name(format!("{}.archive.jsonl", name.strip_suffix(".json").unwrap_or(&name)))
 }
 
-/// Who is in it; a line that is torn is nobody.
-pub(crate) fn ids(registry: &Path) -> HashSet<String> {
+/// Who is in it, and with which status; a last line that is torn is nobody.
+///
+/// # Errors
+/// It cannot be read, or a line of it is none of ours: then nobody knows who is in it.
+pub(crate) fn agents(registry: &Path) -> anyhow::Result<HashMap<String, There>> {
     #[derive(Deserialize)]
-    struct Line {
+    struct Line<'t> {
         agent_id: String,
+        #[serde(borrow)]
+        agent: Fields<'t>,
     }
-    let text = text_of(&path(registry)).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()).map(|line| line.agent_id).collect()
+    let archive = path(registry);
+    let text = text_of(&archive)?;
+    let mut agents = HashMap::new();
+    for (number, line) in text.split_inclusive('\n').enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match serde_json::from_str::<Line<'_>>(line) {
+            Ok(line) => agents.insert(line.agent_id, There::of(&line.agent)),
+            Err(_) if !line.ends_with('\n') => None,
+            Err(e) => return Err(e).with_context(|| format!("line {} of {}", number + 1, shown(&archive))),
+        };
+    }
+    Ok(agents)
 }
 
 /// Moves them, or says how many would be.
@@ -51,6 +67,8 @@ pub(crate) fn ids(registry: &Path) -> HashSet<String> {
 /// Nothing can be written.
 pub(crate) fn compact(out: &mut Output, registries: &[PathBuf], shop: &Shop<'_>, older: Duration) -> anyhow::Result<Exit> {
     let mut audit = if shop.act.force { Some(Audit::open(&shop.state.open()?)?) } else { None };
+    let since =
+        chrono::TimeDelta::from_std(older).ok().and_then(|older| Utc::now().checked_sub_signed(older)).unwrap_or(DateTime::<Utc>::MIN_UTC);
     let mut exit = Exit::Done;
     for path in registries {
         let subject = Subject::from(path);
@@ -63,17 +81,25 @@ pub(crate) fn compact(out: &mut Output, registries: &[PathBuf], shop: &Shop<'_>,
                 continue;
             }
         };
-        let old = Old::of(&whole, older)?;
-        if old.agents.is_empty() {
-            continue;
-        }
+        let old = match Old::of(&whole, since) {
+            Ok(old) if old.agents.is_empty() => continue,
+            Ok(old) => old,
+            Err(e) => {
+                out.error("registry.unreadable", about, None, &format!("{}: {e:#}", shown(path)))?;
+                continue;
+            }
+        };
         let Some(audit) = &mut audit else {
             out.emit(KIND, about, &old.action(path, Outcome::Planned))?;
             continue;
         };
         audit.append(&out.render(KIND, about, &old.action(path, Outcome::Started))?.line)?;
-        let done = act(path, shop, older);
-        exit = if done.is_err() { Exit::Bad } else { exit };
+        let done = act(path, shop, since);
+        exit = match &done {
+            Err(e) if e.is::<lock::Held>() => Exit::Busy,
+            Err(_) => Exit::Bad,
+            Ok(_) => exit,
+        };
         let ended =
             done.unwrap_or_else(|e| Action { outcome: Outcome::Failed, text: format!("{e:#}"), ..old.action(path, Outcome::Failed) });
         let rendered = out.render(KIND, about, &ended)?;
@@ -84,12 +110,13 @@ pub(crate) fn compact(out: &mut Output, registries: &[PathBuf], shop: &Shop<'_>,
 }
 
 /// First they are in the archive, and on the disk; then they go.
-fn act(path: &Path, shop: &Shop<'_>, older: Duration) -> anyhow::Result<Action> {
+fn act(path: &Path, shop: &Shop<'_>, since: DateTime<Utc>) -> anyhow::Result<Action> {
     let (mut held, whole) = registry::hold_whole(path, shop.rules.wait)?;
-    let old = Old::of(&whole, older)?;
+    let old = Old::of(&whole, since)?;
+    let _whole_change = contract::signal::hold()?;
     append(path, &old)?;
     let copy = held.write(whole.as_bytes(), &old.without(&whole)?)?;
-    let left = Old::of(&held.text()?, older)?;
+    let left = Old::of(&held.text()?, since)?;
     anyhow::ensure!(left.agents.is_empty(), "they are still there");
     Ok(Action { changed: true, verified: true, undo: Some(Subject::from(&copy)), ..old.action(path, Outcome::Done) })
 }
@@ -110,16 +137,21 @@ fn append(registry: &Path, old: &Old) -> anyhow::Result<()> {
         // Writing to memory cannot fail.
         let _ = writeln!(lines, "{{\"agent_id\":{},\"archived_at\":\"{now}\",\"agent\":{agent}}}", json!(id));
     }
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&archive);
+    // Whoever may read the one may read the other.
+    let mode = registry.metadata().map_or(0o600, |meta| meta.mode() & 0o666);
+    let file = OpenOptions::new().create(true).append(true).mode(mode).open(&archive);
     let mut file = file.with_context(|| format!("cannot open the archive {}", shown(&archive)))?;
     file.write_all(&lines).and_then(|()| file.sync_all()).with_context(|| format!("cannot write the archive {}", shown(&archive)))?;
-    replace::sync_folder(registry.parent().context("a registry is in a folder")?)?;
+    replace::sync_folder(archive.parent().context("a registry is in a folder")?)?;
     let written = text_of(&archive)?;
     anyhow::ensure!(agents.iter().all(|(_, agent)| has(&written, agent)), "they are not in the archive {}", shown(&archive));
     Ok(())
 }
 
 fn text_of(archive: &Path) -> anyhow::Result<String> {
+    // Nothing else, such as a pipe that nobody writes to, ends.
+    let is_other = archive.metadata().is_ok_and(|meta| !meta.is_file());
+    anyhow::ensure!(!is_other, "the archive {} is no file", shown(archive));
     match fs::read(archive) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
@@ -134,12 +166,8 @@ struct Old {
 }
 
 impl Old {
-    fn of(whole: &str, older: Duration) -> anyhow::Result<Self> {
+    fn of(whole: &str, since: DateTime<Utc>) -> anyhow::Result<Self> {
         let top = document::top(whole)?;
-        let since = chrono::TimeDelta::from_std(older)
-            .ok()
-            .and_then(|older| Utc::now().checked_sub_signed(older))
-            .unwrap_or(DateTime::<Utc>::MIN_UTC);
         let mut old = Self { agents: Vec::new(), numbers: HashSet::new() };
         for (number, (key, raw)) in members(top.agents)?.into_iter().enumerate() {
             let Ok(fields) = serde_json::from_str::<Fields<'_>>(raw.get()) else { continue };

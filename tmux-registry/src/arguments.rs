@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::agent::PREFIX;
 use crate::places;
 use crate::probe::KIND;
-use crate::tmux::{self, Socket};
+use crate::tmux::{self, Servers, Socket};
 
 const GLOBAL: &str = "Options of all commands";
 
@@ -27,6 +27,40 @@ Examples:
   tmux-registry repair --all                  what a repair would change
   tmux-registry repair --all --force          change it
   tmux-registry check --all | tmux-registry repair --force | report";
+
+const SESSIONS: &str = "\
+Examples:
+  tmux-registry sessions                      those of the usual server
+  tmux-registry sessions --all-sockets | jq -r 'select(.data.alive).subject'";
+
+const CHECK: &str = "\
+Examples:
+  tmux-registry check --all                   every registry below this folder
+  tmux-registry check --task TASK-20251017-213512-ac6be3a7
+  tmux-registry check --all --workspace ~/agents --check || echo 'not well'";
+
+const REPAIR: &str = "\
+Examples:
+  tmux-registry repair --all                  what would be changed
+  tmux-registry repair --all --force          change it
+  tmux-registry check --all | tmux-registry repair --force
+  tmux-registry repair --all -S /run/user/1000/tmux.sock";
+
+const WATCH: &str = "\
+Examples:
+  tmux-registry watch --all --interval 30s    check twice a minute, until Ctrl-C
+  tmux-registry watch --all --force           repair every minute";
+
+const REAP: &str = "\
+Examples:
+  tmux-registry reap --all                    which sessions would be ended
+  tmux-registry reap --all --force --min-age 1d
+  tmux-registry reap --all --workspace ~/one --workspace ~/two --force";
+
+const COMPACT: &str = "\
+Examples:
+  tmux-registry compact --all                 who would be moved
+  tmux-registry compact --all --force --older-than 90d";
 
 /// Holds agent registries against what tmux and the process table really have, and mends them.
 #[derive(Parser)]
@@ -45,8 +79,10 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Show every session of tmux, and which agent it would be
+    #[command(after_help = SESSIONS)]
     Sessions,
     /// Compare registries with what is alive; changes nothing
+    #[command(after_help = CHECK)]
     Check {
         #[command(flatten)]
         which: Which,
@@ -57,6 +93,7 @@ pub(crate) enum Command {
         check: bool,
     },
     /// Mend registries: agents that are gone or have come to their end, and wrong numbers
+    #[command(after_help = REPAIR)]
     Repair {
         #[command(flatten)]
         which: Which,
@@ -64,8 +101,11 @@ pub(crate) enum Command {
         rules: Rules,
         #[command(flatten)]
         act: Act,
+        #[command(flatten)]
+        brake: Brake,
     },
     /// Check, or with --force repair, again and again until stopped
+    #[command(after_help = WATCH)]
     Watch {
         #[command(flatten)]
         which: Which,
@@ -73,14 +113,20 @@ pub(crate) enum Command {
         rules: Rules,
         #[command(flatten)]
         act: Act,
+        #[command(flatten)]
+        brake: Brake,
         /// The time between two rounds
         #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit)]
         interval: Duration,
     },
     /// End sessions that no registry names: old ones, at which nobody looks, with nothing running in them
+    #[command(after_help = REAP)]
     Reap {
+        /// Read every registry below the workspaces, which is the only way to know whose sessions are nobody's
+        #[arg(long, required = true)]
+        all: bool,
         #[command(flatten)]
-        which: Which,
+        workspaces: Workspaces,
         #[command(flatten)]
         rules: Rules,
         #[command(flatten)]
@@ -93,6 +139,7 @@ pub(crate) enum Command {
         prefix: String,
     },
     /// Move agents that have long come to their end to an archive beside their registry
+    #[command(after_help = COMPACT)]
     Compact {
         #[command(flatten)]
         which: Which,
@@ -125,6 +172,11 @@ pub(crate) struct Act {
     /// Plan only, which is the default
     #[arg(long, conflicts_with = "force")]
     dry_run: bool,
+}
+
+/// What keeps a repair from ending most agents.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Brake {
     /// Go on even where more than half of the agents, and more than five, would be ended while others are alive
     #[arg(long)]
     pub(crate) all_gone: bool,
@@ -153,11 +205,14 @@ pub(crate) struct Sockets {
     /// Ask every server of this user
     #[arg(long = "all-sockets", global = true)]
     every: bool,
+    /// Judge although servers run that were not asked: they have no agents
+    #[arg(long, env = "MENDLINE_NO_OTHER_SERVERS", global = true)]
+    no_other_servers: bool,
 }
 
 impl Sockets {
     /// Those that are named; the default one where none is.
-    pub(crate) fn all(&self) -> anyhow::Result<Vec<Socket>> {
+    pub(crate) fn all(&self) -> anyhow::Result<Servers> {
         let mut all: Vec<Socket> = self.named.iter().map(|name| Socket::named(name)).collect();
         all.extend(self.at.iter().map(|path| Socket::at(path)).collect::<anyhow::Result<Vec<_>>>()?);
         if self.every {
@@ -167,7 +222,7 @@ impl Sockets {
         }
         all.sort();
         all.dedup();
-        Ok(all)
+        Ok(Servers { sockets: all, no_others: self.no_other_servers })
     }
 }
 
@@ -183,9 +238,43 @@ pub(crate) struct Which {
     /// Every AGENT_REGISTRY.json and GLOBAL_REGISTRY.json below the workspaces
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    workspaces: Workspaces,
+}
+
+/// Where registries are looked for.
+#[derive(Args)]
+pub(crate) struct Workspaces {
     /// Where workspaces are looked for; may be given again
     #[arg(long, value_name = "DIR", default_value = ".")]
     workspace: Vec<PathBuf>,
+}
+
+impl Workspaces {
+    /// Every registry below them, none passed over.
+    ///
+    /// # Errors
+    /// They cannot be found, or there is a link to a folder.
+    pub(crate) fn registries(&self, out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
+        let found = self.found(out, true)?;
+        if let Some(link) = found.links.first() {
+            anyhow::bail!(
+                "{} is a link to a folder, which is not followed, and may have registries in it; name that folder with --workspace, too",
+                contract::path::shown(link)
+            );
+        }
+        Ok(found.registries)
+    }
+
+    fn found(&self, out: &mut Output, everywhere: bool) -> anyhow::Result<places::Found> {
+        let found = places::below(&self.workspace, everywhere)?;
+        for (folder, why) in &found.unseen {
+            let subject = contract::path::Subject::from(folder);
+            let about = About { subject: Some(&subject), ..About::default() };
+            out.error("folder.unreadable", about, None, &format!("cannot look into {subject}: {why}"))?;
+        }
+        Ok(found)
+    }
 }
 
 impl Which {
@@ -194,42 +283,11 @@ impl Which {
     /// # Errors
     /// None is named, or they cannot be found.
     pub(crate) fn registries(&self, out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
-        self.found(out, false)
-    }
-
-    /// The same, where none may be passed over.
-    ///
-    /// # Errors
-    /// As [`Which::registries`], or there is a link to a folder.
-    pub(crate) fn every_registry(&self, out: &mut Output) -> anyhow::Result<Vec<PathBuf>> {
-        self.found(out, true)
-    }
-
-    /// Whether they are looked for anew each time, and not read from standard input.
-    pub(crate) fn are_looked_for(&self) -> bool {
-        self.all || !self.task.is_empty()
-    }
-
-    fn found(&self, out: &mut Output, is_strict: bool) -> anyhow::Result<Vec<PathBuf>> {
-        if self.all || !self.task.is_empty() {
-            let found = places::below(&self.workspace)?;
-            for (folder, why) in &found.unseen {
-                let subject = contract::path::Subject::from(folder);
-                let about = About { subject: Some(&subject), ..About::default() };
-                out.error("folder.unreadable", about, None, &format!("cannot look into {subject}: {why}"))?;
-            }
-            if is_strict && let Some(link) = found.links.first() {
-                anyhow::bail!(
-                    "{} is a link to a folder, which is not followed, and may have registries in it; name that folder with --workspace, too",
-                    contract::path::shown(link)
-                );
-            }
+        if self.are_looked_for() {
+            let found = self.workspaces.found(out, false)?;
             let of_task = |task: &String| places::of_task(&found.registries, task);
-            return if self.all {
-                Ok(found.registries)
-            } else {
-                Ok(self.task.iter().map(of_task).collect::<anyhow::Result<Vec<_>>>()?.concat())
-            };
+            let of_tasks = self.task.iter().map(of_task).collect::<anyhow::Result<Vec<_>>>()?.concat();
+            return Ok(if self.all { found.registries } else { of_tasks });
         }
         let mut paths = BTreeSet::new();
         for path in &self.paths {
@@ -243,6 +301,11 @@ impl Which {
             piped(out, &mut paths)?;
         }
         Ok(places::in_order(paths))
+    }
+
+    /// Whether they are looked for anew each time, and not read from standard input.
+    pub(crate) fn are_looked_for(&self) -> bool {
+        self.all || !self.task.is_empty()
     }
 }
 

@@ -3,7 +3,7 @@
 use contract::record::Status;
 
 use crate::document::{Raw, Top, number, span};
-use crate::judge::{Count, Fault, Judgement, Shape};
+use crate::judge::{Count, Fault, Judgement, Shape, UNREAD};
 use crate::status;
 
 /// What there is to count when all is mended.
@@ -92,7 +92,8 @@ impl Rule<'_> {
         }
         let new = limit(self.least);
         // Of agents that nobody can read, nobody can say whether they count.
-        let is_certain = !judgement.faults.iter().any(|fault| ["agent-malformed", "status-unknown"].contains(&fault.code));
+        let hides = |code| UNREAD.contains(&code) || code == "status-unknown";
+        let is_certain = !judgement.faults.iter().any(|fault| hides(fault.code));
         judgement.faults.push(Fault {
             code: "count-wrong",
             severity: Status::Degraded,

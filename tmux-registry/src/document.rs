@@ -157,8 +157,8 @@ impl<'t> Object<'t> {
         let inner = &self.raw[1..self.raw.len() - 1];
         let (gap, colon) = (leading(inner), if self.raw.contains("\": ") || !inner.contains(':') { ": " } else { ":" });
         let gap = if gap.contains('\n') || colon == ":" { gap } else { " " };
-        let comma = if inner.trim().is_empty() { "" } else { "," };
         let end = offset(self.text, self.raw) + 1 + inner.trim_end().len();
+        let comma = if inner.trim().is_empty() && !edits.adds_at(end) { "" } else { "," };
         edits.replace(end..end, &format!("{comma}{gap}\"{key}\"{colon}{value}"));
     }
 }
@@ -211,6 +211,11 @@ impl Edits {
         self.0.is_empty()
     }
 
+    /// Whether something is added at that place already.
+    fn adds_at(&self, at: usize) -> bool {
+        self.0.iter().any(|(span, _)| *span == (at..at))
+    }
+
     /// The text with all of them, those at one place in the order in which they came.
     pub(crate) fn applied(mut self, text: &str) -> String {
         self.0.sort_by_key(|(span, _)| (span.start, span.end));
@@ -233,6 +238,10 @@ impl Edits {
 pub(crate) fn top(text: &str) -> anyhow::Result<Top<'_>> {
     let top: Top<'_> = serde_json::from_str(text).context("it is no registry")?;
     anyhow::ensure!(top.agents.get().starts_with(['[', '{']), "it is no registry: its agents are neither a list nor an object");
+    // Settings of other programs have agents by their names, too.
+    let signs = [top.tasks, top.active_agents, top.total_agents_spawned, top.active_tasks];
+    let is_registry = top.agents.get().starts_with('[') || signs.iter().any(Option::is_some);
+    anyhow::ensure!(is_registry, "it is no registry: beside agents it has neither tasks nor numbers of them");
     Ok(top)
 }
 
@@ -256,6 +265,11 @@ mod tests {
         assert_eq!(set("{\"a\": 1, \"c\": 2}", "b", "3"), "{\"a\": 1, \"c\": 2, \"b\": 3}");
         assert_eq!(set("{\"a\":1}", "b", "3"), "{\"a\":1,\"b\":3}");
         assert_eq!(set("{}", "b", "3"), "{ \"b\": 3}");
+        let mut edits = Edits::default();
+        for (key, value) in [("a", "1"), ("b", "2")] {
+            Object { text: "[{}]", raw: &"[{}]"[1..3] }.set(&mut edits, key, None, value);
+        }
+        assert_eq!(edits.applied("[{}]"), "[{ \"a\": 1, \"b\": 2}]");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contract::record::Status;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,9 @@ use crate::places::TASK;
 use crate::registry;
 use crate::status;
 use crate::times::Style;
-use crate::tmux::spelled;
+
+/// Faults of which nobody knows what they hide.
+pub(crate) const UNREAD: [&str; 3] = ["agent-malformed", "task-unreadable", "archive-unreadable"];
 
 /// Which of the two a registry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -78,16 +80,48 @@ pub(crate) struct Judgement {
     pub(crate) changes: Vec<Change>,
     pub(crate) counts: Vec<Count>,
     pub(crate) edits: Edits,
-    /// The sessions that its agents name, as tmux spells them.
+    /// The names of all sessions that may be its agents'.
     pub(crate) sessions: Vec<String>,
-    /// How each agent is when all is mended, and as it is written.
-    pub(crate) statuses: HashMap<String, (String, String)>,
+    /// How each agent is here.
+    pub(crate) statuses: HashMap<String, There>,
+}
+
+/// How an agent is in the registry of its task.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct There {
+    /// When all is mended.
+    status: String,
+    /// As it is written.
+    written: String,
+    /// Values as they are written, of one that came to its end.
+    reason: Option<String>,
+    terminated: Option<String>,
+    completed: Option<String>,
+}
+
+impl There {
+    /// As it is written.
+    pub(crate) fn of(fields: &Fields<'_>) -> Self {
+        let raw = |value: Option<Raw<'_>>| value.filter(|raw| raw.get().starts_with('"')).map(|raw| raw.get().to_owned());
+        let status = text(fields.status).unwrap_or_default();
+        Self {
+            written: status.clone(),
+            status,
+            reason: raw(fields.termination_reason),
+            terminated: raw(fields.terminated_at),
+            completed: raw(fields.completed_at),
+        }
+    }
+
+    fn is_word(&self) -> bool {
+        status::is_active(&self.status) || status::is_terminal(&self.status)
+    }
 }
 
 impl Judgement {
     /// Whether there may be agents, and sessions of them, that nobody can read here.
     pub(crate) fn is_guarded(&self) -> bool {
-        self.faults.iter().any(|fault| ["agent-malformed", "task-unreadable"].contains(&fault.code))
+        self.faults.iter().any(|fault| UNREAD.contains(&fault.code))
     }
 
     /// The worst of it.
@@ -114,7 +148,10 @@ pub(crate) fn judge(path: &Path, whole: &str, tasks: &Tasks, court: &Court<'_>) 
         sessions: Vec::new(),
         statuses: HashMap::new(),
     };
-    let archived = archive::ids(path);
+    let archived = archive::agents(path).unwrap_or_else(|e| {
+        judgement.fault("archive-unreadable", Status::Unknown, None, format!("who was moved to the archive is not known: {e:#}"));
+        HashMap::new()
+    });
     judgement.tally.archived = archived.len();
     match shape {
         Shape::Task => {
@@ -164,6 +201,8 @@ struct Ruling {
     status: String,
     /// Of one that is terminated.
     reason: Option<&'static str>,
+    /// What its task says of it, which is said here, too.
+    there: There,
     evidence: String,
     text: String,
 }
@@ -173,8 +212,7 @@ enum Wanted {
     /// It is over, and nobody says otherwise.
     Nothing,
     Fate(Fate),
-    /// As its task has it when all is mended, and as it is written there.
-    Task(String, String),
+    Task(There),
 }
 
 impl Judgement {
@@ -194,7 +232,7 @@ impl Judgement {
                 format!("agent {} of the list cannot be read: {why}", self.tally.agents),
             );
         };
-        self.sessions.extend(agent.expected_session().map(|name| spelled(&name)));
+        self.sessions.extend(agent.claims());
         if self.statuses.contains_key(&agent.id) {
             self.fault("duplicate-id", Status::Degraded, Some(&agent), format!("{} is there more than once", agent.id));
         }
@@ -210,9 +248,9 @@ impl Judgement {
         }
         let after = if is_known { self.mended(case, fields, &agent, wanted) } else { None };
         let written = status.unwrap_or_default();
-        let after = after.unwrap_or_else(|| written.clone());
+        let after = after.unwrap_or(written);
         self.tally.add(&after, is_silent && after.is_empty());
-        self.statuses.insert(agent.id, (after, written));
+        self.statuses.insert(agent.id, There { status: after, ..There::of(fields) });
     }
 
     /// The status that it gets, if another one.
@@ -224,9 +262,9 @@ impl Judgement {
         let ruling = match wanted(agent) {
             Wanted::Nothing => return None,
             Wanted::Fate(fate) => self.by_fate(agent, fate)?,
-            Wanted::Task(there, written) => self.by_task(agent, there, &written, is_over)?,
+            Wanted::Task(there) => self.by_task(agent, there, is_over)?,
         };
-        let Ruling { code, status, reason, evidence, text } = ruling;
+        let Ruling { code, status, reason, there, evidence, text } = ruling;
         let evidence_of = Some(evidence.clone());
         self.faults.push(Fault {
             code,
@@ -236,7 +274,7 @@ impl Judgement {
             evidence: evidence_of,
             repair: Some("status"),
         });
-        self.edit(case, fields, agent, (&status, reason));
+        self.edit(case, fields, agent, (&status, reason, &there));
         self.changes.push(Change {
             agent_id: agent.id.clone(),
             agent_type: agent.kind.clone(),
@@ -261,43 +299,64 @@ impl Judgement {
             }
             Fate::Ended(said) => {
                 let text = format!("{id} has come to its end and is still {was}");
-                Some(Ruling { code: "agent-ended", status: said.status, reason: None, evidence: said.evidence, text })
+                Some(Ruling {
+                    code: "agent-ended",
+                    status: said.status,
+                    reason: None,
+                    there: There::default(),
+                    evidence: said.evidence,
+                    text,
+                })
             }
             Fate::Gone { reason, evidence } => {
                 let text = format!("{id} is {was} and is gone");
-                Some(Ruling { code: "agent-gone", status: "terminated".to_owned(), reason: Some(reason), evidence, text })
+                Some(Ruling {
+                    code: "agent-gone",
+                    status: "terminated".to_owned(),
+                    reason: Some(reason),
+                    there: There::default(),
+                    evidence,
+                    text,
+                })
             }
         }
     }
 
     /// What follows from what its task says. While it is at work its task knows more of it; one that says that it is over and is not is for
     /// a person.
-    fn by_task(&mut self, agent: &Agent, there: String, written: &str, is_over: bool) -> Option<Ruling> {
-        let is_at_work = status::is_active(if is_over { written } else { &there });
-        if agent.status.as_deref() == Some(&*there) || is_at_work && !is_over {
+    fn by_task(&mut self, agent: &Agent, there: There, is_over: bool) -> Option<Ruling> {
+        let is_at_work = status::is_active(if is_over { &there.written } else { &there.status });
+        if agent.status.as_deref() == Some(&*there.status) || is_at_work && !is_over {
             return None;
         }
         let was = agent.status.as_deref().unwrap_or("without a status");
-        let text = format!("{} is {was} here and {} in the registry of its task", agent.id, if is_at_work { written } else { &there });
+        let text = format!(
+            "{} is {was} here and {} in the registry of its task",
+            agent.id,
+            if is_at_work { &there.written } else { &there.status }
+        );
         if is_at_work {
             self.fault("global-differs", Status::Degraded, Some(agent), text);
             return None;
         }
-        Some(Ruling { code: "global-differs", status: there, reason: None, evidence: text.clone(), text })
+        Some(Ruling { code: "global-differs", status: there.status.clone(), reason: None, there, evidence: text.clone(), text })
     }
 
     /// Status, reason and times, in the order in which the original writes them, and the last sign of life besides.
-    fn edit(&mut self, case: &Case<'_, '_>, fields: &Fields<'_>, agent: &Agent, (status, reason): (&str, Option<&str>)) {
+    fn edit(&mut self, case: &Case<'_, '_>, fields: &Fields<'_>, agent: &Agent, (status, reason, there): (&str, Option<&str>, &There)) {
         let object = Object::of(case.whole, case.raw);
         let now = Style::of(agent.started.as_deref()).json(case.court.now);
         let mut set = |key: &str, old: Option<Raw<'_>>, value: &str| object.set(&mut self.edits, key, old, value);
         set("status", fields.status, &format!("\"{status}\""));
-        if let Some(reason) = reason.or((status == "terminated").then_some("session_not_found")) {
-            set("termination_reason", fields.termination_reason, &format!("\"{reason}\""));
-            set("terminated_at", fields.terminated_at, &now);
+        let reason = reason.map(|reason| format!("\"{reason}\"")).or_else(|| there.reason.clone());
+        if let Some(reason) = reason.filter(|_| status == "terminated") {
+            set("termination_reason", fields.termination_reason, &reason);
+        }
+        if status == "terminated" {
+            set("terminated_at", fields.terminated_at, there.terminated.as_deref().unwrap_or(&now));
         }
         if status == "completed" {
-            set("completed_at", fields.completed_at, &now);
+            set("completed_at", fields.completed_at, there.completed.as_deref().unwrap_or(&now));
         }
         set("last_update", fields.last_update, &now);
         if let Some(seen) = fields.last_update {
@@ -310,12 +369,13 @@ impl Judgement {
     }
 
     /// Every child and every parent in the hierarchy is an agent, or was.
-    fn hierarchy(&mut self, hierarchy: Option<Raw<'_>>, archived: &HashSet<String>) {
+    fn hierarchy(&mut self, hierarchy: Option<Raw<'_>>, archived: &HashMap<String, There>) {
         let Some(hierarchy) = hierarchy.and_then(|raw| serde_json::from_str::<HashMap<String, Vec<String>>>(raw.get()).ok()) else {
             return;
         };
         let names = hierarchy.iter().flat_map(|(parent, children)| children.iter().chain((parent != "orchestrator").then_some(parent)));
-        let mut unknown: Vec<String> = names.filter(|id| !self.statuses.contains_key(*id) && !archived.contains(*id)).cloned().collect();
+        let mut unknown: Vec<String> =
+            names.filter(|id| !self.statuses.contains_key(*id) && !archived.contains_key(*id)).cloned().collect();
         unknown.sort();
         unknown.dedup();
         for id in unknown {
@@ -327,10 +387,30 @@ impl Judgement {
 /// What the registries of the tasks say of the agents of a global one.
 #[derive(Default)]
 pub(crate) struct Tasks {
-    /// By the ids of agents, when all is mended and as it is written.
-    statuses: HashMap<String, (String, String)>,
+    /// By the ids of agents.
+    statuses: HashMap<String, There>,
     folders: HashMap<String, PathBuf>,
     unreadable: Vec<String>,
+    /// Those tasks of which not every agent could be read.
+    guarded: HashSet<String>,
+}
+
+/// How long the registries of the tasks are waited for.
+#[derive(Clone, Copy)]
+pub(crate) enum Patience {
+    /// Each of them, and until it is whole.
+    Each(Duration),
+    /// All of them together, since others wait for us.
+    Until(Instant),
+}
+
+impl Patience {
+    fn read(self, path: &Path) -> anyhow::Result<String> {
+        match self {
+            Self::Each(patience) => registry::read(path, patience),
+            Self::Until(deadline) => registry::glance(path, deadline.saturating_duration_since(Instant::now())),
+        }
+    }
 }
 
 /// A task of a global registry.
@@ -354,7 +434,7 @@ impl Tasks {
     ///
     /// # Errors
     /// It is no registry.
-    pub(crate) fn of(path: &Path, whole: &str, court: &Court<'_>, patience: Duration) -> anyhow::Result<Self> {
+    pub(crate) fn of(path: &Path, whole: &str, court: &Court<'_>, patience: Patience) -> anyhow::Result<Self> {
         let top = document::top(whole)?;
         if Shape::of(&top) == Shape::Task {
             return Ok(Self::default());
@@ -373,9 +453,16 @@ impl Tasks {
             let place = named.unwrap_or_else(|| folder.parent().unwrap_or(folder).join(&task));
             let path = place.join(TASK);
             if !task.is_empty() && path.is_file() {
-                match registry::read(&path, patience).and_then(|whole| judge(&path, &whole, &Self::default(), court)) {
-                    Ok(task) => all.statuses.extend(task.statuses.into_iter().filter(|(id, _)| ids.contains(&**id))),
-                    Err(e) => all.unreadable.push(format!("the registry of the task {task} cannot be read: {e:#}")),
+                let judged = patience.read(&path).and_then(|whole| judge(&path, &whole, &Self::default(), court));
+                match judged.and_then(|judged| Ok((archive::agents(&path)?, judged))) {
+                    Ok((archived, judged)) => {
+                        all.guarded.extend(judged.is_guarded().then(|| task.clone()));
+                        all.statuses.extend(archived.into_iter().chain(judged.statuses).filter(|(id, _)| ids.contains(&**id)));
+                    }
+                    Err(e) => {
+                        all.guarded.insert(task.clone());
+                        all.unreadable.push(format!("the registry of the task {task} cannot be read: {e:#}"));
+                    }
                 }
             }
             all.folders.insert(task, place);
@@ -384,12 +471,18 @@ impl Tasks {
     }
 
     fn wanted(&self, agent: &Agent, court: &Court<'_>) -> Wanted {
-        let is_word = |(there, _): &&(String, String)| status::is_active(there) || status::is_terminal(there);
-        if let Some((there, written)) = self.statuses.get(&agent.id).filter(is_word) {
-            return Wanted::Task(there.clone(), written.clone());
+        let there = self.statuses.get(&agent.id);
+        if let Some(there) = there.filter(|there| there.is_word()) {
+            return Wanted::Task(there.clone());
         }
         if agent.status.as_deref().is_some_and(status::is_terminal) {
             return Wanted::Nothing;
+        }
+        if let Some(there) = there {
+            return Wanted::Fate(Fate::Unknown(format!("its task says `{}` of it, which is none of the known words", there.written)));
+        }
+        if agent.task.as_ref().is_some_and(|task| self.guarded.contains(task)) {
+            return Wanted::Fate(Fate::Unknown("not everything in the registry of its task can be read".to_owned()));
         }
         let folder = agent.task.as_ref().and_then(|task| self.folders.get(task)).cloned().unwrap_or_else(|| PathBuf::from("/nonexistent"));
         Wanted::Fate(agent.judge(&folder, court))

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::status;
 use crate::times;
@@ -43,17 +44,18 @@ pub(crate) fn result(log: &Path, started: Option<DateTime<Utc>>) -> Option<Said>
 }
 
 /// What the progress log says last, if that is later than the registry heard and nothing follows it.
-pub(crate) fn progress(log: &Path, heard: Option<DateTime<Utc>>) -> Option<Said> {
+pub(crate) fn progress(log: &Path, heard: DateTime<Utc>) -> Option<Said> {
     #[derive(Deserialize)]
     struct Line {
         #[serde(default)]
-        timestamp: Option<String>,
+        timestamp: Option<Value>,
         status: String,
     }
     let line: Line = serde_json::from_str(&last_line(log)?).ok()?;
-    let at = line.timestamp.as_deref().and_then(times::read);
-    let is_newer = heard.is_none_or(|heard| at.is_some_and(|at| at > heard));
-    let evidence = || format!("{} says {} at {}", shown(log), line.status, line.timestamp.as_deref().unwrap_or("no time"));
+    let written = line.timestamp.map(|time| time.as_str().map_or_else(|| time.to_string(), str::to_owned)).unwrap_or_default();
+    let at = times::read(&written);
+    let is_newer = at.is_some_and(|at| at > heard);
+    let evidence = || format!("{} says {} at {}", shown(log), line.status, written);
     (is_newer && status::is_terminal(&line.status)).then(|| Said { evidence: evidence(), status: line.status.clone() })
 }
 
@@ -64,7 +66,8 @@ fn shown(log: &Path) -> String {
 
 /// The last line that is not empty, of as much as is read; none where it is cut off.
 fn last_line(log: &Path) -> Option<String> {
-    let mut file = File::open(log).ok().filter(|file| file.metadata().is_ok_and(|meta| meta.is_file()))?;
+    // Whatever is no file, such as a pipe that nobody writes to, need not open.
+    let mut file = log.metadata().is_ok_and(|meta| meta.is_file()).then(|| File::open(log).ok()).flatten()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
     let mut tail = Vec::new();
@@ -112,10 +115,10 @@ mod tests {
         let (_folder, path) = log(
             "{\"timestamp\":\"2026-01-01T00:00:00Z\",\"status\":\"working\"}\n{\"timestamp\":\"2026-01-02T00:00:00Z\",\"status\":\"completed\"}\n",
         );
-        let heard = |text: &str| progress(&path, times::read(text)).map(|said| said.status);
+        let heard = |text: &str| progress(&path, times::read(text).unwrap()).map(|said| said.status);
         assert_eq!(heard("2026-01-01T12:00:00Z").as_deref(), Some("completed"));
         assert_eq!(heard("2026-01-02T00:00:00Z"), None);
         let (_folder, path) = log("{\"timestamp\":\"2026-01-02T00:00:00Z\",\"status\":\"working\"}\n");
-        assert_eq!(progress(&path, None), None);
+        assert_eq!(progress(&path, DateTime::UNIX_EPOCH), None);
     }
 }

@@ -37,39 +37,39 @@ fn main() -> ExitCode {
 
 fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     let Arguments { command, sockets, state, .. } = args;
-    let sockets = sockets.all()?;
-    let shop = |rules: Rules, act: Act| Shop { sockets: &sockets, state: &state, rules, act };
+    let servers = sockets.all()?;
+    let shop = |rules: Rules, act: Act, all_gone: bool| Shop { servers: &servers, state: &state, rules, act, all_gone };
     if command.acts() {
         out.outlive_its_reader();
     }
     match command {
-        Command::Sessions => probe::sessions(out, &tmux::look(&sockets)).map(|()| Exit::Done),
+        Command::Sessions => probe::sessions(out, &tmux::look(&servers)).map(|()| Exit::Done),
         Command::Check { which, rules, check } => {
             let registries = which.registries(out)?;
-            let union = probe::run(out, &registries, &tmux::look(&sockets), rules, which.all)?;
+            let union = probe::run(out, &registries, &tmux::look(&servers), rules, which.all)?;
             Ok(match union {
                 Union { busy: true, .. } => Exit::Busy,
                 Union { not_well: true, .. } if check => Exit::Bad,
                 _ => Exit::Done,
             })
         }
-        Command::Repair { which, rules, act } => {
+        Command::Repair { which, rules, act, brake } => {
             let registries = which.registries(out)?;
-            repair::run(out, &registries, &shop(rules, act)).map(|tally| tally.exit())
+            repair::run(out, &registries, &shop(rules, act, brake.all_gone)).map(|tally| tally.exit())
         }
-        Command::Watch { which, rules, act, interval } => watch(out, &which, &shop(rules, act), interval),
-        Command::Reap { which, rules, act, min_age, prefix } => {
-            anyhow::ensure!(
-                which.all,
-                "who is an orphan is known only when every registry has been read: --all, and --workspace DIR for each workspace"
-            );
-            let (registries, sight) = (which.every_registry(out)?, tmux::look(&sockets));
-            let union = probe::read(out, &registries, &sight, rules)?;
-            reap::run(out, &union, &sight, &shop(rules, act), min_age, &prefix)
+        Command::Watch { which, rules, act, brake, interval } => watch(out, &which, &shop(rules, act, brake.all_gone), interval),
+        Command::Reap { workspaces, rules, act, min_age, prefix, .. } => {
+            let sight = tmux::look(&servers);
+            probe::blind(out, &sight)?;
+            let read = |out: &mut Output| {
+                let registries = workspaces.registries(out)?;
+                probe::read(out, &registries, &sight, rules)
+            };
+            reap::run(out, &read, &sight, &shop(rules, act, false), min_age, &prefix)
         }
         Command::Compact { which, rules, act, older_than } => {
             let registries = which.registries(out)?;
-            archive::compact(out, &registries, &shop(rules, act), older_than)
+            archive::compact(out, &registries, &shop(rules, act, false), older_than)
         }
     }
 }
@@ -83,10 +83,13 @@ fn watch(out: &mut Output, which: &Which, shop: &Shop<'_>, interval: Duration) -
             anyhow::ensure!(!e.is::<Closed>(), e);
             out.error("round.failed", About::default(), None, &format!("{e:#}"))?;
         }
+        out.turn_page()?;
         while !signal::interrupted() && Instant::now() < next {
             thread::sleep(Duration::from_millis(50));
         }
     }
+    // There is nothing to say behind the last page.
+    signal::die_if_interrupted();
     Ok(Exit::Done)
 }
 
@@ -96,5 +99,5 @@ fn round(out: &mut Output, which: &Which, named: Option<&[PathBuf]>, shop: &Shop
     if shop.act.force {
         return repair::run(out, registries, shop).map(drop);
     }
-    probe::run(out, registries, &tmux::look(shop.sockets), shop.rules, which.all).map(drop)
+    probe::run(out, registries, &tmux::look(shop.servers), shop.rules, which.all).map(drop)
 }

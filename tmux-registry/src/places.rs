@@ -25,12 +25,12 @@ pub(crate) struct Found {
     pub(crate) links: Vec<PathBuf>,
 }
 
-/// Every registry below some folders. Links are not followed.
+/// Every registry below some folders, `everywhere` also where nobody keeps one. Links to folders are not followed.
 ///
 /// # Errors
 /// A root cannot be looked at.
-pub(crate) fn below(roots: &[PathBuf]) -> anyhow::Result<Found> {
-    let (mut found, mut unseen, mut links) = (BTreeSet::new(), Vec::new(), Vec::new());
+pub(crate) fn below(roots: &[PathBuf], everywhere: bool) -> anyhow::Result<Found> {
+    let (mut found, mut linked, mut unseen, mut links) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
     for root in roots {
         let root = absolute(root)?;
         root.metadata().with_context(|| format!("cannot look at {}", shown(&root)))?;
@@ -39,10 +39,12 @@ pub(crate) fn below(roots: &[PathBuf]) -> anyhow::Result<Found> {
             match fs::read_dir(&folder) {
                 Ok(entries) => entries.filter_map(Result::ok).for_each(|entry| {
                     let (name, kind) = (entry.file_name(), entry.file_type());
-                    if kind.as_ref().is_ok_and(fs::FileType::is_dir) && !PASSED_OVER.iter().any(|passed| name == *passed) {
+                    if kind.as_ref().is_ok_and(fs::FileType::is_dir) && (everywhere || !PASSED_OVER.iter().any(|passed| name == *passed)) {
                         folders.push(entry.path());
                     } else if kind.as_ref().is_ok_and(fs::FileType::is_symlink) && entry.path().is_dir() {
                         links.push(entry.path());
+                    } else if kind.as_ref().is_ok_and(fs::FileType::is_symlink) && is_registry(&name) {
+                        linked.push(entry.path());
                     } else if kind.is_ok_and(|kind| kind.is_file()) && is_registry(&name) {
                         found.insert(entry.path());
                     }
@@ -51,6 +53,15 @@ pub(crate) fn below(roots: &[PathBuf]) -> anyhow::Result<Found> {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => unseen.push((folder, e)),
             }
+        }
+    }
+    for link in linked {
+        match link.canonicalize() {
+            Ok(there) if found.contains(&there) => {}
+            Ok(_) => {
+                found.insert(link);
+            }
+            Err(e) => unseen.push((link, e)),
         }
     }
     // What a link leads to may be looked through anyway.
@@ -67,6 +78,11 @@ fn is_registry(name: &OsStr) -> bool {
 pub(crate) fn in_order(paths: BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let (global, tasks): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(|path| is_global(path));
     [tasks, global].concat()
+}
+
+/// The folder of all tasks of which a registry, of one or of all of them, is a part.
+pub(crate) fn workspace(registry: &Path) -> &Path {
+    registry.ancestors().nth(2).unwrap_or(registry)
 }
 
 /// Whether a file is called as the global registry is.

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use contract::lock;
 use contract::output::Output;
 use contract::path::Subject;
 use contract::record::{About, Status};
+use contract::shell::quoted;
 use contract::signal;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::agent::{Court, PREFIX};
 use crate::arguments::Rules;
-use crate::judge::{self, Fault, Judgement, Shape, Tasks};
+use crate::judge::{self, Fault, Judgement, Patience, Shape, Tasks};
 use crate::registry::{self, Corrupt};
 use crate::tmux::{self, Sight};
 
@@ -61,7 +62,7 @@ pub(crate) struct Union {
     pub(crate) busy: bool,
     /// Something was not read, so that what is not here may be there.
     pub(crate) unseen: bool,
-    /// The sessions that registries name.
+    /// The sessions that may be those of agents, as loosely as can be.
     named: HashSet<String>,
 }
 
@@ -85,7 +86,11 @@ pub(crate) fn run(out: &mut Output, registries: &[PathBuf], sight: &Sight, rules
         out.emit(ORPHAN, About { subject: Some(&subject), ..About::default() }, &data)?;
     }
     if !judged && !orphans.is_empty() {
-        out.hint("sessions that no registry names cannot be judged from these registries alone; --all reads every one of a workspace");
+        let why = if all { "since not everything could be read" } else { "from these registries alone; --all reads every one" };
+        out.hint(&format!("sessions that no registry names cannot be judged {why}"));
+    }
+    if registries.is_empty() && all {
+        out.hint("there is no registry here; --workspace names the folder of them");
     }
     if registries.is_empty() && !all {
         return Ok(union);
@@ -107,13 +112,12 @@ pub(crate) fn run(out: &mut Output, registries: &[PathBuf], sight: &Sight, rules
 /// Nothing can be written.
 pub(crate) fn read(out: &mut Output, registries: &[PathBuf], sight: &Sight, rules: Rules) -> anyhow::Result<Union> {
     let mut union = Union { unseen: out.trouble(), ..Union::default() };
-    blind(out, sight)?;
     for path in registries {
         union.registries += 1;
         match judged(path, sight, rules) {
             Ok(judgement) => {
                 union.unseen |= judgement.is_guarded();
-                union.named.extend(judgement.sessions);
+                union.name(&judgement);
             }
             Err(e) => {
                 union.unseen = true;
@@ -139,9 +143,9 @@ pub(crate) fn blind(out: &mut Output, sight: &Sight) -> anyhow::Result<()> {
 /// # Errors
 /// It cannot be read.
 pub(crate) fn judged(path: &Path, sight: &Sight, rules: Rules) -> anyhow::Result<Judgement> {
-    let court = Court { sight, now: Utc::now(), grace: rules.grace };
+    let court = Court::of(path, sight, rules.grace);
     let whole = registry::read(path, rules.wait)?;
-    let tasks = Tasks::of(path, &whole, &court, rules.wait)?;
+    let tasks = Tasks::of(path, &whole, &court, Patience::Each(rules.wait))?;
     judge::judge(path, &whole, &tasks, &court)
 }
 
@@ -153,12 +157,12 @@ impl Union {
         match judged(path, sight, rules) {
             Ok(judgement) => {
                 self.agents += judgement.tally.agents;
-                self.active += judgement.tally.active + judgement.changes.len();
+                self.active += judgement.tally.active;
                 self.ended += judgement.changes.len();
                 self.gone += judgement.changes.iter().filter(|change| change.reason.is_some()).count();
                 self.not_well |= judgement.status() != Status::Healthy;
                 self.unseen |= judgement.status() == Status::Unknown || judgement.is_guarded();
-                self.named.extend(judgement.sessions.iter().filter(|name| sight.sessions.contains_key(*name)).cloned());
+                self.name(&judgement);
                 let verdict = Verdict {
                     status: judgement.status(),
                     shape: Some(judgement.shape),
@@ -172,7 +176,7 @@ impl Union {
             Err(e) if e.is::<Corrupt>() => {
                 (self.not_well, self.unseen) = (true, true);
                 let is_torn = e.downcast_ref::<Corrupt>().is_some_and(|corrupt| corrupt.is_torn);
-                let repair = (is_torn && registry::newest_copy(path).is_ok()).then_some("recover");
+                let repair = (is_torn && registry::remains(path).is_ok()).then_some("recover");
                 let fault = Fault {
                     code: if is_torn { "registry-corrupt" } else { "registry-malformed" },
                     severity: Status::Broken,
@@ -193,21 +197,29 @@ impl Union {
         }
     }
 
-    /// Sessions with the name of an agent that no registry names, by their names.
+    fn name(&mut self, judgement: &Judgement) {
+        self.named.extend(judgement.sessions.iter().map(|name| tmux::loose(name)));
+    }
+
+    /// Sessions with the name of an agent that no registry names, by their names. One that tmux cannot show as it is may be anybody's.
     pub(crate) fn orphans<'s>(&self, sight: &'s Sight, prefix: &str) -> BTreeMap<&'s str, Vec<&'s tmux::Session>> {
-        let is_orphan = |name: &&String| name.starts_with(prefix) && !self.named.contains(*name);
-        sight
-            .sessions
-            .iter()
-            .filter(|(name, _)| is_orphan(name))
-            .map(|(name, sessions)| (name.as_str(), sessions.iter().collect()))
-            .collect()
+        let mut orphans: BTreeMap<&str, Vec<&tmux::Session>> = BTreeMap::new();
+        for session in sight.all().filter(|session| self.is_orphan(session, prefix)) {
+            orphans.entry(&session.name).or_default().push(session);
+        }
+        orphans
+    }
+
+    /// Whether no registry names a session that begins so.
+    pub(crate) fn is_orphan(&self, session: &tmux::Session, prefix: &str) -> bool {
+        let name = &session.name;
+        name.starts_with(prefix) && !self.named.contains(&tmux::loose(name)) && !name.contains('\\')
     }
 }
 
 /// The recommendations of the validator that this replaces, each with the command that follows it.
 fn recommendations(path: &Path, judgement: &Judgement) -> Vec<Recommendation> {
-    let command = format!("tmux-registry repair --force {}", contract::path::shown(path));
+    let command = format!("tmux-registry repair --force -- {}", quoted(path));
     let mut all = Vec::new();
     let changes = |gone: bool| {
         judgement

@@ -24,19 +24,20 @@ use crate::tmux::{self, Session, Sight};
 
 const VERB: &str = "reap";
 
-/// Ends those orphans that may go, or says which would; `union` is what all registries say.
+/// Ends those orphans that may go, or says which would; `read` tells what all registries say at that moment.
 ///
 /// # Errors
 /// Not everything could be seen, so that nobody knows who is an orphan; or nothing can be written.
 pub(crate) fn run(
     out: &mut Output,
-    union: &Union,
+    read: &dyn Fn(&mut Output) -> anyhow::Result<Union>,
     sight: &Sight,
     shop: &Shop<'_>,
     min_age: Duration,
     prefix: &str,
 ) -> anyhow::Result<Exit> {
     anyhow::ensure!(!prefix.is_empty(), "every session begins with nothing; name a prefix");
+    let union = read(out)?;
     if union.busy {
         return Ok(Exit::Busy);
     }
@@ -61,7 +62,11 @@ pub(crate) fn run(
             continue;
         };
         audit.append(&out.render(KIND, about, &action(Outcome::Started, text.clone()))?.line)?;
-        let ended = match end(session, min_age, shop) {
+        let is_still = |out: &mut Output| {
+            let union = read(out)?;
+            Ok(!union.unseen && union.is_orphan(session, prefix))
+        };
+        let ended = match end(session, min_age, shop, || is_still(out)) {
             Ok(log) => Action { changed: true, verified: true, log: Some(Subject::from(&log)), ..action(Outcome::Done, text) },
             Err(e) => {
                 exit = Exit::Bad;
@@ -84,24 +89,31 @@ fn stays(session: &Session, min_age: Duration) -> Option<String> {
     if age.is_none_or(|age| age < min_age) {
         return Some(format!("it is younger than {} s", min_age.as_secs()));
     }
-    let busy = session.panes.iter().find(|pane| !pane.dead && !process::is_idle_shell(pane.pid))?;
+    let busy = session.panes.iter().find(|pane| !pane.dead && !process::is_idle_shell(pane.pid, &pane.tty))?;
     Some(format!("something runs in its pane {}", busy.id))
 }
 
 /// Saves what it has shown, looks once more, ends it and sees that it has ended; returns where that is saved.
-fn end(session: &Session, min_age: Duration, shop: &Shop<'_>) -> anyhow::Result<PathBuf> {
+fn end(session: &Session, min_age: Duration, shop: &Shop<'_>, is_orphan: impl FnOnce() -> anyhow::Result<bool>) -> anyhow::Result<PathBuf> {
     let folder = shop.state.open()?.join("scrollback");
     state::private_folder(&folder)?;
     let log = save(session, &folder)?;
-    let now = tmux::look(std::slice::from_ref(&session.socket));
-    let same =
-        now.named(&session.name).iter().find(|one| one.created == session.created).context("it has ended, or is another one by now")?;
+    let now = tmux::look_again(session);
+    let same = now
+        .shown(&session.name)
+        .iter()
+        .find(|one| one.id == session.id && one.created == session.created)
+        .context("it has ended, or is another one by now")?;
     if let Some(why) = stays(same, min_age) {
         anyhow::bail!("{why} now");
     }
+    anyhow::ensure!(is_orphan()?, "a registry names it now");
     tmux::end(session)?;
-    let after = tmux::look(std::slice::from_ref(&session.socket));
-    anyhow::ensure!(after.unseen.is_empty() && after.named(&session.name).is_empty(), "it was told to end and is still there");
+    let after = tmux::look_again(session);
+    anyhow::ensure!(
+        after.unseen.is_empty() && after.shown(&session.name).iter().all(|one| one.id != session.id),
+        "it was told to end and is still there"
+    );
     Ok(log)
 }
 

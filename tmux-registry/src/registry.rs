@@ -2,12 +2,14 @@
 //!
 //! The file is never exchanged for another: who waits for its lock would then hold the lock of a file that nobody reads.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use chrono::Utc;
@@ -69,10 +71,18 @@ pub(crate) struct Held {
 /// # Errors
 /// [`Corrupt`], [`lock::Held`], or it cannot be read.
 pub(crate) fn read(path: &Path, patience: Duration) -> anyhow::Result<String> {
-    whole(|| {
+    whole(path, || {
         let held = open(path, Mode::Shared, patience)?;
         held.text()
     })
+}
+
+/// Reads a whole registry, with others, while somebody waits for us: what is torn is not read again.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn glance(path: &Path, patience: Duration) -> anyhow::Result<String> {
+    open(path, Mode::Shared, patience)?.text()
 }
 
 /// Locks a registry for ourselves, and reads it whole.
@@ -80,7 +90,7 @@ pub(crate) fn read(path: &Path, patience: Duration) -> anyhow::Result<String> {
 /// # Errors
 /// [`Corrupt`], [`lock::Held`], or it cannot be read.
 pub(crate) fn hold_whole(path: &Path, patience: Duration) -> anyhow::Result<(Held, String)> {
-    whole(|| {
+    whole(path, || {
         let held = hold(path, patience)?;
         let text = held.text()?;
         Ok((held, text))
@@ -119,16 +129,28 @@ pub(crate) fn is_torn_by_a_write(e: &anyhow::Error) -> bool {
     e.downcast_ref::<Corrupt>().is_some_and(|corrupt| corrupt.is_torn)
 }
 
+/// Registries that were waited for until there was no more hope, and have not been whole since: they are not waited for again.
+static HOPELESS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
 /// Reads again what is torn, with pauses in which no lock is held.
-fn whole<T>(read: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let (deadline, mut pause) = (Instant::now() + TORN, Duration::from_millis(10));
+fn whole<T>(path: &Path, read: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let hopeless = || HOPELESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let patience = if hopeless().contains(path) { Duration::ZERO } else { TORN };
+    let (deadline, mut pause) = (Instant::now() + patience, Duration::from_millis(10));
     loop {
         match read() {
             Err(e) if is_torn_by_a_write(&e) && Instant::now() < deadline && !signal::interrupted() => {
-                thread::sleep(pause);
+                thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
                 pause *= 2;
             }
-            read => return read,
+            Err(e) if is_torn_by_a_write(&e) => {
+                hopeless().insert(path.to_owned());
+                return Err(e);
+            }
+            read => {
+                hopeless().remove(path);
+                return read;
+            }
         }
     }
 }
@@ -169,7 +191,7 @@ impl Held {
                 return Err(e.context(format!("cannot write {}; {back}", shown(&self.path))));
             }
         }
-        self.forget_old_copies();
+        self.forget_old_copies(&copy);
         Ok(copy)
     }
 
@@ -189,23 +211,24 @@ impl Held {
     fn copy(&self, old: &[u8]) -> anyhow::Result<PathBuf> {
         let mode = self.file.metadata()?.mode() & 0o777;
         loop {
-            let copy = self.path.with_file_name(format!("{}{}", copies_of(&self.path)?, stamp()));
+            let real = real(&self.path);
+            let copy = real.with_file_name(format!("{}{}", copies_of(&real)?, stamp()));
             let mut file = match OpenOptions::new().write(true).create_new(true).mode(mode).open(&copy) {
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 file => file.with_context(|| format!("cannot make the copy {}", shown(&copy)))?,
             };
             let written = file.write_all(old).and_then(|()| file.sync_all()).inspect_err(|_| drop(fs::remove_file(&copy)));
             written.with_context(|| format!("cannot write the copy {}", shown(&copy)))?;
-            replace::sync_folder(self.path.parent().context("a registry is in a folder")?)?;
+            replace::sync_folder(real.parent().context("a registry is in a folder")?)?;
             return Ok(copy);
         }
     }
 
     /// Copies that are no more needed cost room, and nothing else.
-    fn forget_old_copies(&self) {
+    fn forget_old_copies(&self, new: &Path) {
         let copies = copies(&self.path).unwrap_or_default();
-        let ours = copies.iter().filter(|copy| is_our_copy(copy));
-        for copy in ours.skip(COPIES) {
+        let ours = copies.iter().filter(|copy| is_our_copy(copy) && *copy != new);
+        for copy in ours.skip(COPIES - 1) {
             drop(fs::remove_file(copy));
         }
     }
@@ -214,6 +237,24 @@ impl Held {
     pub(crate) fn since(&self) -> Duration {
         self.since.elapsed()
     }
+}
+
+/// What can be had of a torn registry, and where it is from.
+///
+/// # Errors
+/// Nothing.
+pub(crate) fn remains(path: &Path) -> anyhow::Result<(String, String)> {
+    if let Some(text) = fs::read(path).ok().and_then(|bytes| beginning(&bytes)) {
+        return Ok(("what stands before the rest of an older one".to_owned(), text));
+    }
+    newest_copy(path).map(|(copy, text)| (format!("the copy {}", shown(&copy)), text))
+}
+
+/// The registry at the beginning of a text that goes on after it: who wrote a shorter one over it died before they cut off the rest.
+fn beginning(bytes: &[u8]) -> Option<String> {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>();
+    values.next()?.ok()?;
+    parsed(bytes[..values.byte_offset()].to_vec()).ok()
 }
 
 /// Whether a text ends before its end, or goes on after it.
@@ -238,6 +279,11 @@ pub(crate) fn bytes(held: &Held) -> anyhow::Result<Vec<u8>> {
     fs::read(&held.path).with_context(|| format!("cannot read {}", shown(&held.path)))
 }
 
+/// Where a registry is; what goes with it is beside it, and not beside a link to it.
+pub(crate) fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 fn copies_of(path: &Path) -> anyhow::Result<String> {
     Ok(format!("{}.backup_", path.file_name().context("a registry has a name")?.to_string_lossy()))
 }
@@ -255,20 +301,26 @@ fn is_our_copy(copy: &Path) -> bool {
     shape.len() == 20 && shape.starts_with("00000000_000000-") && stamp[16..].chars().all(|c| c.is_ascii_hexdigit())
 }
 
-/// The copies beside a registry, newest first, those of other tools included.
+/// The copies beside a registry, newest first, those of other tools included. Those that say to be of the future are of no known time, and
+/// come last.
 fn copies(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let path = &real(path);
     let (folder, begin) = (path.parent().context("a registry is in a folder")?, copies_of(path)?);
     let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?;
     let mut copies: Vec<PathBuf> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&begin)))
         .collect();
-    copies.sort_by_cached_key(|copy| std::cmp::Reverse((copy.metadata().and_then(|meta| meta.modified()).ok(), copy.clone())));
+    let now = SystemTime::now() + Duration::from_mins(1);
+    let modified = |copy: &PathBuf| copy.metadata().and_then(|meta| meta.modified()).ok().filter(|modified| *modified <= now);
+    copies.sort_by_cached_key(|copy| std::cmp::Reverse((modified(copy), copy.clone())));
     Ok(copies)
 }
 
 /// The newest copy of a registry that is one, and what is in it.
-pub(crate) fn newest_copy(path: &Path) -> anyhow::Result<(PathBuf, String)> {
-    let whole = |copy: PathBuf| Some((copy.clone(), fs::read(copy).ok().and_then(|bytes| parsed(bytes).ok())?));
+fn newest_copy(path: &Path) -> anyhow::Result<(PathBuf, String)> {
+    let text = |copy: &Path| fs::read(copy).ok().and_then(|bytes| parsed(bytes).ok());
+    // Whatever is no file, such as a pipe that nobody writes to, need not end.
+    let whole = |copy: PathBuf| copy.metadata().is_ok_and(|meta| meta.is_file()).then(|| text(&copy)).flatten().map(|text| (copy, text));
     copies(path)?.into_iter().find_map(whole).with_context(|| format!("there is no copy of {} that can be read", shown(path)))
 }

@@ -1,9 +1,9 @@
 //! `repair`: each registry under its lock, judged once more with what tmux runs at that moment, and rewritten where anything differs.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use contract::action::{Action, KIND, Outcome};
 use contract::audit::Audit;
 use contract::lock;
@@ -16,10 +16,10 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::Court;
 use crate::arguments::{Act, Rules};
-use crate::judge::{self, Judgement, Tasks};
-use crate::probe;
+use crate::judge::{self, Judgement, Patience, Shape, Tasks};
 use crate::registry::{self, Changed, Held};
-use crate::tmux::{self, Sight, Socket};
+use crate::tmux::{self, Servers, Sight};
+use crate::{places, probe};
 
 const VERB: &str = "repair";
 /// How long the registries of tasks are waited for while the global one is locked.
@@ -29,10 +29,12 @@ const FEW: usize = 5;
 
 /// What a run mends with.
 pub(crate) struct Shop<'a> {
-    pub(crate) sockets: &'a [Socket],
+    pub(crate) servers: &'a Servers,
     pub(crate) state: &'a state::Options,
     pub(crate) rules: Rules,
     pub(crate) act: Act,
+    /// Somebody says that most agents may really be gone.
+    pub(crate) all_gone: bool,
 }
 
 /// How a run went.
@@ -57,18 +59,22 @@ impl Tally {
 /// # Errors
 /// The brake holds, or nothing can be written.
 pub(crate) fn run(out: &mut Output, registries: &[PathBuf], shop: &Shop<'_>) -> anyhow::Result<Tally> {
-    let sight = tmux::look(shop.sockets);
+    let sight = tmux::look(shop.servers);
     probe::blind(out, &sight)?;
     // Whoever cannot see who is alive mends nothing, not even a number.
     if !sight.unseen.is_empty() {
         return Ok(Tally::default());
     }
-    if !shop.act.all_gone {
-        brake(registries, &sight, shop.rules)?;
+    let judged = Judged::all(registries, &sight, shop.rules);
+    if let Some(why) = judged.brake.filter(|_| !shop.all_gone) {
+        anyhow::ensure!(!shop.act.force, why);
+        out.hint(&why);
     }
+    let (torn, whole): (Vec<&PathBuf>, Vec<&PathBuf>) = registries.iter().partition(|path| judged.torn.contains(*path));
     let mut audit = if shop.act.force { Some(Audit::open(&shop.state.open()?)?) } else { None };
     let mut tally = Tally::default();
-    for path in registries {
+    // Those that have to be waited for keep no other from being mended.
+    for path in whole.into_iter().chain(torn) {
         anyhow::ensure!(!signal::interrupted(), "interrupted");
         let subject = Subject::from(path);
         let about = About { subject: Some(&subject), ..About::default() };
@@ -96,24 +102,47 @@ fn again(mut act: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// Stops where a repair would end most agents of a workspace while others are alive: then it is more likely that something is not seen.
-fn brake(registries: &[PathBuf], sight: &Sight, rules: Rules) -> anyhow::Result<()> {
-    let (mut gone, mut active) = (0, 0);
-    for judgement in registries.iter().filter_map(|path| probe::judged(path, sight, rules).ok()) {
-        gone += judgement.changes.iter().filter(|change| change.reason.is_some()).count();
-        active += judgement.tally.active + judgement.changes.len();
+/// What is known before anything is mended.
+#[derive(Default)]
+struct Judged {
+    /// Why this may be a mistake: most agents of a workspace would be ended while others are alive, as when something is not seen.
+    brake: Option<String>,
+    torn: HashSet<PathBuf>,
+}
+
+impl Judged {
+    fn all(registries: &[PathBuf], sight: &Sight, rules: Rules) -> Self {
+        let mut judged = Self::default();
+        let mut counts: BTreeMap<(&Path, bool), (usize, usize)> = BTreeMap::new();
+        for path in registries {
+            match probe::judged(path, sight, rules) {
+                Ok(judgement) => {
+                    let gone = judgement.changes.iter().filter(|change| change.reason.is_some()).count();
+                    // What the global registry has is there twice, and would make few of many.
+                    let count = counts.entry((places::workspace(path), judgement.shape == Shape::Global)).or_default();
+                    *count = (count.0 + gone, count.1 + judgement.tally.active + gone);
+                }
+                Err(e) => judged.torn.extend(registry::is_torn_by_a_write(&e).then(|| path.clone())),
+            }
+        }
+        let others_live = sight.all().any(tmux::Session::lives) || counts.values().any(|(gone, active)| active > gone);
+        let most = counts.into_iter().find(|(_, (gone, active))| *gone > FEW && gone * 2 > *active && others_live);
+        judged.brake = most.map(|((workspace, _), (gone, active))| {
+            format!(
+                "{gone} of {active} active agents below {} would be ended, while other sessions or agents are alive; add --all-gone if they \
+                 really are gone",
+                shown(workspace)
+            )
+        });
+        judged
     }
-    let others_live = active > gone || sight.all().any(tmux::Session::lives);
-    anyhow::ensure!(
-        gone <= FEW || gone * 2 <= active || !others_live,
-        "{gone} of {active} active agents would be ended, while other sessions or agents are alive; --all-gone says that this is so"
-    );
-    Ok(())
 }
 
 fn plan(out: &mut Output, path: &Path, sight: &Sight, rules: Rules) -> anyhow::Result<()> {
     let judgement = match probe::judged(path, sight, rules) {
-        Err(e) if registry::is_torn_by_a_write(&e) => return tell(out, path, &recovery(path, &e, Outcome::Planned)),
+        Err(e) if registry::is_torn_by_a_write(&e) && registry::remains(path).is_ok() => {
+            return tell(out, path, &recovery(path, &e, Outcome::Planned));
+        }
         judged => judged?,
     };
     if judgement.edits.is_empty() {
@@ -126,23 +155,23 @@ fn plan(out: &mut Output, path: &Path, sight: &Sight, rules: Rules) -> anyhow::R
 /// Mends one registry, on record before and after.
 fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &Shop<'_>, tally: &mut Tally) -> anyhow::Result<()> {
     let start = Instant::now();
-    let court = |sight| Court { sight, now: Utc::now(), grace: shop.rules.grace };
+    let court = |sight| Court::of(path, sight, shop.rules.grace);
     let before = match registry::read(path, shop.rules.wait) {
         Err(e) if registry::is_torn_by_a_write(&e) => return recover(out, audit, path, &e, shop, tally),
         read => read?,
     };
-    let tasks = Tasks::of(path, &before, &court(sight), shop.rules.wait)?;
+    let tasks = Tasks::of(path, &before, &court(sight), Patience::Each(shop.rules.wait))?;
     if judge::judge(path, &before, &tasks, &court(sight))?.edits.is_empty() {
         return Ok(());
     }
     let (mut held, whole) = registry::hold_whole(path, shop.rules.wait)?;
     // An agent may have come since: what tmux runs is asked again while nobody can add one.
-    let now = tmux::look(shop.sockets);
+    let now = tmux::look(shop.servers);
     probe::blind(out, &now)?;
     if !now.unseen.is_empty() {
         return Ok(());
     }
-    let tasks = Tasks::of(path, &whole, &court(&now), UNDER_LOCK)?;
+    let tasks = Tasks::of(path, &whole, &court(&now), Patience::Until(Instant::now() + UNDER_LOCK))?;
     let mut judgement = judge::judge(path, &whole, &tasks, &court(&now))?;
     if judgement.edits.is_empty() {
         return Ok(());
@@ -152,7 +181,14 @@ fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &S
     let about = About { subject: Some(&subject), ..About::default() };
     audit.append(&out.render(KIND, about, &Action { outcome: Outcome::Started, ..planned.clone() })?.line)?;
     let new = std::mem::take(&mut judgement.edits).applied(&whole);
-    let written = match held.write(whole.as_bytes(), &new) {
+    let is_mended = |text: &str| judge::judge(path, text, &tasks, &court(&now)).is_ok_and(|again| again.edits.is_empty());
+    let whole_change = signal::hold()?;
+    let written = if is_mended(&new) {
+        held.write(whole.as_bytes(), &new)
+    } else {
+        Err(anyhow::anyhow!("what would be written is not as it should be"))
+    };
+    let written = match written {
         Err(e) if e.is::<Changed>() => {
             audit.append(&out.render(KIND, about, &Action { outcome: Outcome::Undone, text: format!("{e:#}"), ..planned })?.line)?;
             return Err(e);
@@ -160,10 +196,9 @@ fn act(out: &mut Output, audit: &mut Audit, path: &Path, sight: &Sight, shop: &S
         written => written,
     };
     // The same check that had failed: what it changes must not need changing any more.
-    let again = || judge::judge(path, &held.text()?, &tasks, &court(&now));
-    let verified = written.is_ok() && again().is_ok_and(|again| again.edits.is_empty());
+    let verified = written.is_ok() && held.text().is_ok_and(|text| is_mended(&text));
     let locked_ms = held.since().as_micros().div_ceil(1000);
-    drop(held);
+    drop((held, whole_change));
     let took_ms = u64::try_from(start.elapsed().as_millis()).ok();
     let mut ended = ended(planned, written, verified, took_ms);
     if let Some(detail) = ended.detail.as_mut().and_then(Value::as_object_mut) {
@@ -186,7 +221,7 @@ fn ended(planned: Action, written: anyhow::Result<PathBuf>, verified: bool, took
     }
 }
 
-/// Brings a torn registry back from the newest copy of it that is whole.
+/// Brings a torn registry back: what stands whole at its beginning, else the newest copy of it that is whole.
 fn recover(
     out: &mut Output,
     audit: &mut Audit,
@@ -203,17 +238,19 @@ fn recover(
     let subject = Subject::from(path);
     let about = About { subject: Some(&subject), ..About::default() };
     audit.append(&out.render(KIND, about, &planned)?.line)?;
-    let written = registry::newest_copy(path).and_then(|(_, text)| held.write(&registry::bytes(&held)?, &text));
+    let whole_change = signal::hold()?;
+    let torn = registry::bytes(&held)?;
+    let written = registry::remains(path).and_then(|(_, text)| held.write(&torn, &text));
     let verified = written.is_ok() && held.text().is_ok();
-    drop(held);
+    drop((held, whole_change));
     let ended = ended(planned, written, verified, None);
     tally.failed |= ended.outcome != Outcome::Done;
     conclude(out, audit, path, &ended)
 }
 
 fn recovery(path: &Path, why: &anyhow::Error, outcome: Outcome) -> Action {
-    let text = match registry::newest_copy(path) {
-        Ok((copy, _)) => format!("it is torn ({why:#}), and the copy {} is whole", shown(&copy)),
+    let text = match registry::remains(path) {
+        Ok((place, _)) => format!("it is torn ({why:#}), and {place} is whole"),
         Err(e) => format!("it is torn ({why:#}), and {e:#}"),
     };
     Action { verb: "recover".to_owned(), outcome, text, ..Action::default() }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Local, NaiveDateTime, SecondsFormat, TimeZone as _, Utc};
+use chrono::{DateTime, Local, NaiveDateTime, SecondsFormat, TimeDelta, TimeZone as _, Utc};
 
 /// How a registry writes its times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,13 @@ pub(crate) fn read(text: &str) -> Option<DateTime<Utc>> {
     }
 }
 
+/// How far from what is read a time may be: one without a zone is that of whoever wrote it.
+pub(crate) fn doubt(text: &str) -> TimeDelta {
+    let clock = text.get(10..).unwrap_or_default();
+    let is_zoned = text.parse::<f64>().is_ok() || clock.contains(['Z', 'z', '+', '-']);
+    if is_zoned { TimeDelta::zero() } else { TimeDelta::hours(26) }
+}
+
 /// How long ago a time is; nothing of one that is still to come.
 pub(crate) fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> Option<Duration> {
     (now - time).to_std().ok()
@@ -72,6 +79,9 @@ mod tests {
             assert_eq!(read(other), Some(time), "{other}");
         }
         assert!(read("2026-11-28 10:20").is_some());
+        let doubts =
+            ["2026-11-28T10:20:30", "2026-11-28T10:20:30Z", "2026-11-28T10:20:30-08:00", "1795861230"].map(|text| doubt(text).num_hours());
+        assert_eq!(doubts, [26, 0, 0, 0]);
         assert_eq!((read("yesterday"), read(""), read("NaN")), (None, None, None));
     }
 }

@@ -1,8 +1,8 @@
 //! What tmux really runs: one question to each server (tmux(1), "list-panes"), and what an answer that is none means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -20,14 +20,32 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of an answer: some hundred thousand panes.
 const KEEP: usize = 64 << 20;
 /// The name comes last, since it may hold anything.
-const FORMAT: &str = "#{pane_dead} #{pane_pid} #{session_created} #{session_attached} #{pane_id} #{session_id} #{pid} #{session_name}";
+const FORMAT: &str = "#{pane_dead} #{pane_pid} #{session_created} #{?session_group_attached,#{session_group_attached},#{session_attached}} #{pane_id} #{session_id} #{pid} #{pane_tty} #{session_name}";
 
 /// A server, by its socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Socket {
     path: PathBuf,
-    /// Somebody named it, and need not be told of it.
-    is_usual: bool,
+    known: Known,
+}
+
+/// How it is known that there may be a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Known {
+    /// Where everybody's is.
+    Usual,
+    /// Its socket is there.
+    Listed,
+    /// Somebody named it.
+    Named,
+}
+
+/// The servers that are asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Servers {
+    pub(crate) sockets: Vec<Socket>,
+    /// Somebody says that no other server has agents.
+    pub(crate) no_others: bool,
 }
 
 /// A session with its panes.
@@ -40,7 +58,7 @@ pub(crate) struct Session {
     /// The process of its server.
     server: u32,
     pub(crate) created: Option<DateTime<Utc>>,
-    /// Clients that look at it.
+    /// Clients that look at it, or at another of its group.
     pub(crate) attached: u32,
     pub(crate) panes: Vec<Pane>,
 }
@@ -50,6 +68,8 @@ pub(crate) struct Pane {
     pub(crate) id: String,
     pub(crate) dead: bool,
     pub(crate) pid: u32,
+    #[serde(skip)]
+    pub(crate) tty: PathBuf,
 }
 
 impl Session {
@@ -66,12 +86,44 @@ pub(crate) struct Sight {
     pub(crate) sessions: BTreeMap<String, Vec<Session>>,
     /// Why some servers could not be seen: then what is not here may be there all the same.
     pub(crate) unseen: Vec<String>,
+    /// The users whose servers were asked.
+    pub(crate) asked: Vec<u32>,
+    /// The living sessions by their loose names.
+    alike: HashMap<String, String>,
+    /// Names that tmux could not show as they are.
+    escaped: Vec<String>,
 }
 
 impl Sight {
     /// The sessions of exactly that name, as tmux writes it: it makes `_` of the characters that its targets use.
     pub(crate) fn named(&self, name: &str) -> &[Session] {
-        self.sessions.get(&spelled(name)).map_or(&[], Vec::as_slice)
+        self.shown(&spelled(name))
+    }
+
+    /// The sessions of exactly that name, as tmux shows it.
+    pub(crate) fn shown(&self, name: &str) -> &[Session] {
+        self.sessions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// What was seen of these sessions.
+    pub(crate) fn of(all: Vec<Session>, unseen: Vec<String>) -> Self {
+        let mut sight = Self { unseen, asked: vec![rustix::process::getuid().as_raw()], ..Self::default() };
+        for session in all {
+            if session.lives() {
+                sight.alike.insert(loose(&session.name), session.name.clone());
+                sight.escaped.extend(session.name.contains('\\').then(|| session.name.clone()));
+            }
+            sight.sessions.entry(session.name.clone()).or_default().push(session);
+        }
+        sight
+    }
+
+    /// A living session that could have that name, written in another way: of letters that tmux does not know it makes octal numbers
+    /// behind `\`.
+    pub(crate) fn alike(&self, name: &str) -> Option<&str> {
+        let is_plain = name.chars().all(|c| c.is_ascii() && !c.is_ascii_control());
+        let escaped = self.escaped.first().filter(|_| !is_plain);
+        self.alike.get(&loose(name)).or(escaped).map(String::as_str)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Session> {
@@ -94,20 +146,20 @@ pub(crate) fn spelled(name: &str) -> String {
     spelled
 }
 
-/// Whether tmux shows a name in a way that is not known here.
-pub(crate) fn is_odd(name: &str) -> bool {
-    name.chars().any(char::is_control)
+/// What is left of a name without all that somebody could write in another way: two that differ here are not one.
+pub(crate) fn loose(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 impl Socket {
     /// `tmux -S PATH`
     pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
-        Ok(Self { path: absolute(path)?, is_usual: false })
+        Ok(Self { path: absolute(path)?, known: Known::Named })
     }
 
     /// `tmux -L NAME`
     pub(crate) fn named(name: &str) -> Self {
-        Self { path: folder().join(name), is_usual: false }
+        Self { path: folder().join(name), known: Known::Named }
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -119,7 +171,7 @@ impl Socket {
 
     /// What is told of it; nothing of those that nobody named.
     pub(crate) fn told(&self) -> Option<Subject> {
-        (!self.is_usual).then(|| Subject::from(&self.path))
+        (self.known != Known::Usual).then(|| Subject::from(&self.path))
     }
 }
 
@@ -136,7 +188,7 @@ pub(crate) fn usual_sockets() -> Vec<Socket> {
     let mut paths = vec![default];
     paths.extend(own.filter(|own| own.is_absolute()));
     paths.dedup();
-    paths.into_iter().map(|path| Socket { path, is_usual: true }).collect()
+    paths.into_iter().map(|path| Socket { path, known: Known::Usual }).collect()
 }
 
 /// Every socket in the folder of this user.
@@ -152,30 +204,46 @@ pub(crate) fn all_sockets() -> anyhow::Result<Vec<Socket>> {
     let is_socket = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.file_type().is_socket());
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(is_socket).collect();
     paths.sort();
-    Ok(paths.into_iter().map(|path| Socket { path, is_usual: false }).collect())
+    Ok(paths.into_iter().map(|path| Socket { path, known: Known::Listed }).collect())
 }
 
 /// Asks each server what it runs.
-pub(crate) fn look(sockets: &[Socket]) -> Sight {
-    let mut sight = Sight::default();
-    for socket in sockets {
+pub(crate) fn look(servers: &Servers) -> Sight {
+    let (mut all, mut unseen, mut is_certain) = (Vec::new(), Vec::new(), !servers.sockets.is_empty());
+    for socket in &servers.sockets {
         match ask(socket) {
+            // Whoever names sockets, and somebody answers at each, knows of the others.
             Ok(sessions) => {
-                for session in sessions {
-                    sight.sessions.entry(session.name.clone()).or_default().push(session);
-                }
+                is_certain &= socket.known == Known::Named && !sessions.is_empty();
+                all.extend(sessions);
             }
-            Err(why) => sight.unseen.push(why),
+            Err(why) => unseen.push(why),
         }
     }
-    let answered: Vec<u32> = sight.all().map(|session| session.server).collect();
-    // Whoever names sockets knows of the others. A server whose socket was removed answers nobody, and its agents are alive.
-    if sockets.iter().any(|socket| socket.is_usual)
-        && let Some(other) = process::servers().into_iter().find(|server| !answered.contains(server))
-    {
-        sight.unseen.push(format!("a tmux server runs (process {other}) that was not asked; --all-sockets, -L or -S names it"));
+    // One whose socket was removed or is elsewhere answers nobody, and its agents are alive.
+    if !is_certain && !servers.no_others && unseen.is_empty() {
+        unseen.extend(others(&all));
     }
+    let mut sight = Sight::of(all, unseen);
+    sight.asked.extend(servers.sockets.iter().filter_map(|socket| Some(socket.path.metadata().ok()?.uid())));
     sight
+}
+
+/// That a server runs whose sessions are none of these.
+fn others(all: &[Session]) -> Option<String> {
+    let Some(servers) = process::servers() else {
+        return Some("which servers of tmux run cannot be seen; --no-other-servers says that no other has agents".to_owned());
+    };
+    let other = servers.into_iter().find(|server| !all.iter().any(|one| one.server == *server))?;
+    Some(format!(
+        "a tmux server runs (process {other}) that was not asked; -S names its socket, --all-sockets asks all in the usual place, and \
+         --no-other-servers says that no other has agents"
+    ))
+}
+
+/// Asks the one server that a session is of.
+pub(crate) fn look_again(session: &Session) -> Sight {
+    ask(&session.socket).map_or_else(|why| Sight::of(Vec::new(), vec![why]), |sessions| Sight::of(sessions, Vec::new()))
 }
 
 /// No server means no sessions, which is what there is after the machine was started again; any other failure means that nothing is known.
@@ -200,11 +268,11 @@ fn is_no_server(said: &str) -> bool {
 pub(crate) fn parse(socket: &Socket, answer: &str) -> Result<Vec<Session>, String> {
     let mut sessions: Vec<Session> = Vec::new();
     for line in answer.lines() {
-        let mut words = line.splitn(8, ' ');
+        let mut words = line.splitn(9, ' ');
         let mut word = || words.next().ok_or_else(|| format!("tmux gave an answer that is none: {line}"));
         let (dead, pid, created, attached) = (word()?, word()?, word()?, word()?);
-        let (id, session_id, server, name) = (word()?, word()?, word()?, word()?);
-        let pane = Pane { id: id.to_owned(), dead: dead == "1", pid: pid.parse().unwrap_or(0) };
+        let (id, session_id, server, tty, name) = (word()?, word()?, word()?, word()?, word()?);
+        let pane = Pane { id: id.to_owned(), dead: dead == "1", pid: pid.parse().unwrap_or(0), tty: PathBuf::from(tty) };
         match sessions.last_mut() {
             Some(session) if session.id == session_id => session.panes.push(pane),
             _ => sessions.push(Session {
@@ -251,7 +319,7 @@ mod tests {
 
     #[test]
     fn panes_are_gathered_by_session_and_a_name_may_hold_spaces() {
-        let answer = "0 11 1795895082 1 %0 $0 9 agent_a_b\n1 12 1795895082 1 %1 $0 9 agent_a_b\n1 13 1795895083 0 %2 $1 9 näme mit leer\n";
+        let answer = "0 11 1 1 %0 $0 9 /dev/pts/1 agent_a_b\n1 12 1 1 %1 $0 9  agent_a_b\n1 13 1 0 %2 $1 9 /dev/pts/3 näme mit leer\n";
         let sessions = parse(&Socket::named("x"), answer).unwrap();
         assert_eq!(
             sessions.iter().map(|one| (one.name.as_str(), one.panes.len(), one.lives(), one.attached)).collect::<Vec<_>>(),

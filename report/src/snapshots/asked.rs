@@ -4,8 +4,8 @@ use contract::path::Subject;
 use serde::Deserialize;
 
 use crate::clip;
-use crate::next::quoted;
 use crate::seen::for_command;
+use contract::shell::quoted;
 
 /// More paths than these are not repeated in a command.
 const MOST: usize = 20;
