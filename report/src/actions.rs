@@ -75,9 +75,6 @@ fn undo(seen: &Seen, step: &Step) -> Option<String> {
         return snapshots::undo(seen, step);
     }
     let (undo, path) = (step.action.undo.as_ref()?.as_path(), step.place.as_ref()?.for_command()?);
-    if step.action.changed && &*step.tool == "tmux-registry" {
-        return clip::is_whole(undo).then(|| format!("cp -- {} {}", quoted(undo), quoted(path)));
-    }
     let name = undo.file_name().filter(|name| clip::is_whole(undo) && is_no_option(name.as_bytes()))?;
     let known = step.action.changed && &*step.tool == "venv-rebuild";
     known.then(|| format!("venv-rebuild undo --force --to {} -- {}", quoted(Path::new(name)), quoted(path)))
