@@ -92,8 +92,10 @@ fn an_interrupt_does_not_hide_what_a_repair_upstream_still_has_to_say() {
     let sandbox = Sandbox::new();
     let mut child = sandbox.tool("report", [""; 0]).start();
     tests::feed(&mut child, b"\n");
+    // It waits for 3 s from the signal on.
+    let records = stream(&sandbox);
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    child.stdin.take().unwrap().write_all(&stream(&sandbox)).unwrap();
+    child.stdin.take().unwrap().write_all(&records).unwrap();
     let mut drawn = String::new();
     child.stdout.take().unwrap().read_to_string(&mut drawn).unwrap();
     assert!(drawn.contains("3 environments"), "{drawn}");

@@ -187,7 +187,7 @@ fn an_archive_that_cannot_be_read_is_not_an_empty_one() {
     let archive = path.with_file_name("AGENT_REGISTRY.archive.jsonl");
     let whole = fs::read_to_string(&archive).unwrap();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&archive.metadata().unwrap().permissions()) & 0o777, 0o640);
-    file(&archive, &whole.replacen("agent_id", "agent", 1));
+    file(&archive, whole.replacen("agent_id", "agent", 1));
     let before = fs::read(&path).unwrap();
     let checked = run(&sandbox, 0, &["check", "--all"]);
     assert_eq!(checked.of("registry.probe")[0]["data"]["faults"][0]["code"], "archive-unreadable", "{}", checked.text());
@@ -313,7 +313,7 @@ fn what_is_whole_before_the_rest_of_an_older_text_is_the_registry() {
     fs::copy(&path, path.with_file_name("AGENT_REGISTRY.json.backup_old")).unwrap();
     let old = fs::read_to_string(&path).unwrap();
     let new = serde_json::to_string(&json!({"agents": [agent("new", "completed", json!({}))], "completed_count": 1})).unwrap();
-    file(&path, &format!("{new}{}", &old[new.len()..]));
+    file(&path, format!("{new}{}", &old[new.len()..]));
     let ran = run(&sandbox, 0, &["repair", "--all", "--force"]);
     assert_eq!(ran.of("action")[0]["data"]["verb"], "recover");
     assert_eq!(fs::read_to_string(&path).unwrap(), new);
