@@ -19,6 +19,7 @@ pub mod pep508;
 pub mod progress;
 pub mod project;
 pub mod record;
+pub mod redact;
 pub mod replace;
 pub mod run;
 pub mod shell;
