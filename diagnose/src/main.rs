@@ -1,0 +1,3 @@
+//! `diagnose`
+
+fn main() {}
