@@ -1,3 +1,5 @@
 //! `diagnose`
 
+mod search;
+
 fn main() {}
