@@ -8,8 +8,10 @@ impl Candidates {
         Self(vec![0; patterns.div_ceil(64)])
     }
 
-    pub(crate) fn add(&mut self, pattern: usize) {
-        self.0[pattern / 64] |= 1 << (pattern % 64);
+    pub(crate) fn extend(&mut self, patterns: impl IntoIterator<Item = usize>) {
+        for pattern in patterns {
+            self.0[pattern / 64] |= 1 << (pattern % 64);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -28,7 +30,7 @@ mod tests {
     #[test]
     fn they_come_in_order() {
         let mut candidates = Candidates::new(130);
-        [129, 0, 64, 63, 64].into_iter().for_each(|pattern| candidates.add(pattern));
+        candidates.extend([129, 0, 64, 63, 64]);
         assert_eq!(candidates.iter().collect::<Vec<_>>(), [0, 63, 64, 129]);
         candidates.clear();
         assert_eq!(candidates.iter().count(), 0);

@@ -151,8 +151,12 @@ fn cover(wanted: &[Wanted], grams: &Grams<'_>) -> Vec<bool> {
     loop {
         let price = |(strings, branches): &(&[u32], BTreeSet<usize>)| new_cost(strings, &chosen, grams) / count(branches);
         let Some((strings, found)) = finds.iter().min_by(|a, b| price(a).total_cmp(&price(b))).cloned() else { return chosen };
-        strings.iter().for_each(|gram| chosen[*gram as usize] = true);
-        finds.iter_mut().for_each(|(_, branches)| branches.retain(|branch| !found.contains(branch)));
+        for gram in strings {
+            chosen[*gram as usize] = true;
+        }
+        for (_, branches) in &mut finds {
+            branches.retain(|branch| !found.contains(branch));
+        }
         finds.retain(|(_, branches)| !branches.is_empty());
     }
 }

@@ -117,11 +117,11 @@ impl<'a> Cursor<'a> {
             match self.finder {
                 Finder::Packed(_, clues) | Finder::Automaton(_, clues) => {
                     let holding = clues[spot.factor].iter().filter(|clue| clue.holds(self.buffer, spot.at));
-                    holding.for_each(|clue| candidates.add(clue.pattern));
+                    candidates.extend(holding.map(|clue| clue.pattern));
                     self.seek(spot.at + 1);
                 }
                 Finder::Union(_, patterns) | Finder::Lines(patterns) => {
-                    patterns.iter().for_each(|pattern| candidates.add(*pattern));
+                    candidates.extend(patterns.iter().copied());
                     self.seek(end + 1);
                 }
             }

@@ -7,6 +7,7 @@
 mod candidates;
 mod factors;
 mod fancy;
+pub(crate) mod feed;
 mod finder;
 mod grams;
 mod literals;
@@ -93,10 +94,13 @@ impl Search {
     }
 
     /// All patterns that match a line, which is given without its end.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever asks why another pattern came first"))]
     pub(crate) fn all_matching(&self, line: &[u8]) -> Vec<usize> {
         let mut candidates = Candidates::new(self.matchers.len());
-        self.slow.iter().for_each(|pattern| candidates.add(*pattern));
-        self.finders.iter().for_each(|finder| Cursor::new(finder, line).drain(line.len(), &mut candidates));
+        candidates.extend(self.slow.iter().copied());
+        for finder in &self.finders {
+            Cursor::new(finder, line).drain(line.len(), &mut candidates);
+        }
         candidates.iter().filter(|pattern| self.is_match(*pattern, line)).collect()
     }
 
@@ -116,7 +120,9 @@ impl Search {
         while let Some(at) = cursors.iter().filter_map(Cursor::at).min() {
             let line = around(buffer, at);
             candidates.clear();
-            cursors.iter_mut().for_each(|cursor| cursor.drain(line.end, &mut candidates));
+            for cursor in &mut cursors {
+                cursor.drain(line.end, &mut candidates);
+            }
             each(trimmed(buffer, line), &candidates);
         }
     }

@@ -51,8 +51,8 @@ pub(crate) fn compile(pattern: &str) -> Result<Compiled, String> {
 }
 
 /// As `regex::bytes` reads a pattern: what it matches need not be UTF-8.
-pub(crate) fn parse(pattern: &str) -> Result<Hir, regex_syntax::Error> {
-    regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern)
+pub(crate) fn parse(pattern: &str) -> Result<Hir, Box<regex_syntax::Error>> {
+    regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern).map_err(Box::new)
 }
 
 fn plain(hir: &Hir) -> Result<meta::Regex, String> {
