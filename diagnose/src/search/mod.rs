@@ -1,0 +1,144 @@
+//! Finds the lines that one of some hundred patterns matches, and which of them is first.
+//!
+//! Running each pattern on each line takes a second for a few megabytes. So the buffer is searched for the few rare short strings without
+//! which nothing can match ([`factors`]); where one is, its surroundings are compared; and only a line that may match is looked at as a line,
+//! and by those patterns alone that may match it. Patterns without any literal have a pass of their own, which is slow.
+
+mod candidates;
+mod factors;
+mod fancy;
+pub(crate) mod feed;
+mod finder;
+mod grams;
+mod literals;
+mod pattern;
+
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
+
+use candidates::Candidates;
+use finder::{Cursor, Finder};
+use grams::Rates;
+pub(crate) use pattern::Group;
+use pattern::Matcher;
+
+/// Patterns in their order.
+#[derive(Debug)]
+pub(crate) struct Search {
+    /// A pattern that was refused has none.
+    matchers: Vec<Option<Matcher>>,
+    finders: Vec<Finder>,
+    slow: Vec<usize>,
+}
+
+/// A pattern that is not searched for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) pattern: usize,
+    pub(crate) reason: String,
+}
+
+/// A line that matches, and the first pattern that it matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hit {
+    /// Without its end: neither `\n` nor `\r\n`.
+    pub(crate) line: Range<usize>,
+    pub(crate) pattern: usize,
+}
+
+impl Search {
+    /// Compiles patterns; those that cannot be used are told, and harm no other.
+    pub(crate) fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> (Self, Vec<Refused>) {
+        let rates = Rates::new();
+        let (mut matchers, mut refused, mut apart, mut hirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (number, text) in patterns.into_iter().enumerate() {
+            let compiled = pattern::compile(text).map_err(|reason| refused.push(Refused { pattern: number, reason })).ok();
+            if let Some(compiled) = &compiled {
+                apart.push((number, literals::branches(&compiled.hir, &rates)));
+            }
+            let (matcher, hir) = compiled.map(|compiled| (compiled.matcher, compiled.hir)).unzip();
+            matchers.push(matcher);
+            hirs.push(hir);
+        }
+        let (factors, without) = factors::choose(&apart, &rates);
+        let (fancy, slow): (Vec<_>, Vec<_>) = without.into_iter().partition(|number| matches!(matchers[*number], Some(Matcher::Fancy(_))));
+        for number in fancy {
+            matchers[number] = None;
+            let reason =
+                "it needs look-around or back-references and has no literal of 3 bytes by which to find where to try it".to_owned();
+            refused.push(Refused { pattern: number, reason });
+        }
+        refused.sort_by_key(|refused| refused.pattern);
+        let mut finders = finder::for_factors(factors);
+        if !slow.is_empty() {
+            let hirs: Vec<_> = slow.iter().filter_map(|number| hirs[*number].take()).collect();
+            finders.push(finder::for_union(slow.clone(), &hirs));
+        }
+        (Self { matchers, finders, slow }, refused)
+    }
+
+    /// The patterns without a literal of 3 bytes, for which every byte has to be looked at closely.
+    pub(crate) fn slow(&self) -> &[usize] {
+        &self.slow
+    }
+
+    /// Tells each line of the buffer that matches. The buffer holds whole lines; the last may lack its `\n`.
+    pub(crate) fn scan(&self, buffer: &[u8], found: &mut impl FnMut(Hit)) {
+        self.lines(buffer, |line, candidates| {
+            let first = candidates.iter().find(|pattern| self.is_match(*pattern, &buffer[line.clone()]));
+            if let Some(pattern) = first {
+                found(Hit { line, pattern });
+            }
+        });
+    }
+
+    /// All patterns that match a line, which is given without its end.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever asks why another pattern came first"))]
+    pub(crate) fn all_matching(&self, line: &[u8]) -> Vec<usize> {
+        let mut candidates = Candidates::new(self.matchers.len());
+        candidates.extend(self.slow.iter().copied());
+        for finder in &self.finders {
+            Cursor::new(finder, line).drain(line.len(), &mut candidates);
+        }
+        candidates.iter().filter(|pattern| self.is_match(*pattern, line)).collect()
+    }
+
+    /// The groups of a pattern's first match in a line, the whole match first.
+    pub(crate) fn captures(&self, pattern: usize, line: &[u8]) -> Option<Vec<Group<'_>>> {
+        self.matchers.get(pattern)?.as_ref()?.captures(line)
+    }
+
+    fn is_match(&self, pattern: usize, line: &[u8]) -> bool {
+        self.matchers[pattern].as_ref().is_some_and(|matcher| matcher.is_match(line))
+    }
+
+    /// Calls back for each line that may match, with the patterns that may match it.
+    fn lines(&self, buffer: &[u8], mut each: impl FnMut(Range<usize>, &Candidates)) {
+        let mut cursors: Vec<Cursor<'_>> = self.finders.iter().map(|finder| Cursor::new(finder, buffer)).collect();
+        let mut candidates = Candidates::new(self.matchers.len());
+        while let Some(at) = cursors.iter().filter_map(Cursor::at).min() {
+            let line = around(buffer, at);
+            candidates.clear();
+            for cursor in &mut cursors {
+                cursor.drain(line.end, &mut candidates);
+            }
+            each(trimmed(buffer, line), &candidates);
+        }
+    }
+}
+
+/// The line in which a place is, up to its newline.
+fn around(buffer: &[u8], at: usize) -> Range<usize> {
+    let start = memrchr(b'\n', &buffer[..at]).map_or(0, |newline| newline + 1);
+    let end = memchr(b'\n', &buffer[at..]).map_or(buffer.len(), |newline| at + newline);
+    start..end
+}
+
+fn trimmed(buffer: &[u8], line: Range<usize>) -> Range<usize> {
+    let has_return = buffer[line.clone()].last() == Some(&b'\r');
+    line.start..line.end - usize::from(has_return)
+}
+
+#[cfg(test)]
+mod tests;
