@@ -8,6 +8,7 @@ mod checkup;
 mod contract_readme;
 mod corpus;
 mod day;
+mod diagnose;
 mod drawing;
 mod manners;
 mod mutation;

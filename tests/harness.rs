@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every tool of the workspace, and the ways to call it that stand for all others. A new one is tested for its manners the day it stands here.
-pub const TOOLS: [Tool; 5] = [
+pub const TOOLS: [Tool; 6] = [
     Tool { name: "venv-probe", ways: &[Way { args: &["-"], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool { name: "venv-rebuild", ways: &[Way { args: &[], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool {
@@ -33,6 +33,7 @@ pub const TOOLS: [Tool; 5] = [
             Way { args: &["check", "--all"], stdin: Stdin::Told },
         ],
     },
+    Tool { name: "diagnose", ways: &[Way { args: &[], stdin: Stdin::Filtered }] },
     Tool { name: "report", ways: &[Way { args: &[], stdin: Stdin::Drawn }] },
 ];
 

@@ -23,7 +23,7 @@ struct Header {
 }
 
 /// Required and optional keys of each payload.
-const PAYLOADS: [(&str, &[&str], &[&str]); 13] = [
+const PAYLOADS: [(&str, &[&str], &[&str]); 15] = [
     (
         "venv.probe",
         &["status", "layout", "level", "proof", "faults", "took_ms"],
@@ -60,6 +60,8 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 13] = [
     ("registry.summary", &["registries", "agents", "active", "gone", "sessions", "orphans_judged"], &["orphans"]),
     ("tmux.session", &["alive", "attached", "panes"], &["agent_id", "created", "socket"]),
     ("snapshot.probe", &["status", "contents"], &["faults", "asked"]),
+    ("diagnosis", &["code", "severity", "text", "evidence", "auto"], &["class", "count", "explains", "consequences", "remedy", "manual"]),
+    ("log.summary", &["bytes", "lines", "unknown"], &[]),
     ("action", &["verb", "outcome", "changed", "verified"], &["text", "undo", "partial", "log", "detail", "took_ms"]),
     ("error", &["code", "text"], &["line"]),
     ("end", &["ok", "read", "wrote"], &[]),

@@ -1,79 +1,108 @@
 //! `diagnose`: evidence in, root cause and remedy out. Changes nothing.
 
+mod arguments;
+mod catalogue;
+mod causes;
+mod diagnosis;
+mod log;
 mod patterns;
+mod records;
 mod search;
 
-use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal as _, Read};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
-use contract::output::{self, Output};
-use contract::path::shown;
+use contract::input;
+use contract::output::Output;
+use contract::path::{Subject, absolute, shown};
+use contract::record::{About, Status};
 use contract::run::{self, Exit};
+use serde_json::json;
 
-use crate::patterns::Patterns;
-use crate::search::Search;
+use crate::arguments::{Arguments, Command, Run};
+use crate::catalogue::Catalogue;
+use crate::diagnosis::{Diagnosis, KIND};
+use crate::log::Log;
+use crate::log::findings::Finding;
+use crate::records::Records;
 
-/// Says why something failed.
-#[derive(Parser)]
-#[command(version, subcommand_required = true, arg_required_else_help = true)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    output: output::Options,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Work with patterns
-    #[command(subcommand)]
-    Patterns(Act),
-}
-
-#[derive(Subcommand)]
-enum Act {
-    /// Say how many lines of logs each pattern matches as the first
-    Test {
-        /// A JSON object of patterns, each with `pattern`, `solution` and `description`
-        #[arg(long, value_name = "FILE")]
-        patterns: PathBuf,
-        /// The logs
-        #[arg(required = true)]
-        logs: Vec<PathBuf>,
-    },
-}
+/// What standard input is called where it is a log.
+const STDIN: &str = "-";
 
 fn main() -> ExitCode {
     run::main(env!("CARGO_PKG_NAME"), |args: &Arguments| args.output, work)
 }
 
 fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
-    let Command::Patterns(Act::Test { patterns, logs }) = args.command;
-    let patterns = Patterns::read(&patterns)?;
-    let (search, refused) = Search::new(patterns.0.iter().map(|(_, pattern)| pattern.as_str()));
-    for one in refused {
-        out.hint(&format!("the pattern {} is not used: {}", patterns.0[one.pattern].0, one.reason));
+    match args.command {
+        Some(Command::Patterns(act)) => patterns::run(out, act),
+        None => diagnose(out, &args.run),
     }
-    for slow in search.slow() {
-        out.hint(&format!("the pattern {} has no literal to look for, which makes the search slow", patterns.0[*slow].0));
-    }
-    let mut counts = vec![0_u64; patterns.0.len()];
-    for log in &logs {
-        count(&search, log, &mut counts).with_context(|| format!("cannot search {}", shown(log)))?;
-    }
-    let lines = patterns.0.iter().zip(&counts).map(|((name, _), count)| format!("{count:>9}  {name}\n"));
-    out.prose(&format!("{}{:>9}  in all\n", lines.collect::<String>(), counts.iter().sum::<u64>()))?;
-    Ok(Exit::Done)
 }
 
-fn count(search: &Search, log: &Path, counts: &mut [u64]) -> anyhow::Result<()> {
-    search::feed::search(search, File::open(log)?, &BTreeSet::new(), &mut |found| {
-        counts[found.pattern] += 1;
+fn diagnose(out: &mut Output, run: &Run) -> anyhow::Result<Exit> {
+    let (catalogue, complaints) = Catalogue::load(&run.patterns.patterns, run.patterns.no_builtin)?;
+    for complaint in complaints {
+        out.error("pattern.unusable", About::default(), None, &complaint.to_string())?;
+    }
+    let mut broken = false;
+    let reads_stdin = run.log.iter().any(|log| log.as_os_str() == STDIN);
+    anyhow::ensure!(!(reads_stdin && run.records.is_some()), "standard input is either records (`-`) or a log (`--log -`)");
+    let records = if run.log.is_empty() || run.records.is_some() {
+        Records::read(out, input::stdin("pipe the records of a probe in, or name logs with --log")?)?
+    } else {
+        Records::default()
+    };
+    let (mut logs, mut told) = (Vec::new(), Vec::new());
+    for path in &run.log {
+        match read(out, &catalogue, path, &mut told) {
+            Ok(log) => logs.push(log),
+            Err(e) if e.is::<contract::output::Closed>() => return Err(e),
+            Err(e) => out.error("log.unreadable", About::default(), None, &format!("{e:#}"))?,
+        }
+    }
+    broken |= !told.is_empty();
+    for diagnosis in causes::diagnoses(&catalogue, &logs, records, &told) {
+        broken |= diagnosis.severity == Status::Broken;
+        emit(out, &diagnosis)?;
+    }
+    for log in &logs {
+        summary(out, log)?;
+    }
+    Ok(if run.check && broken { Exit::Bad } else { Exit::Done })
+}
+
+/// Reads one log. What comes through a pipe is told as soon as it is sure, since it may go on for long.
+fn read(out: &mut Output, catalogue: &Catalogue, path: &Path, told: &mut Vec<Finding>) -> anyhow::Result<Log> {
+    let (source, reader, is_live): (Subject, Box<dyn Read + Send>, bool) = if path.as_os_str() == STDIN {
+        anyhow::ensure!(!io::stdin().is_terminal(), "nothing to read: standard input is a terminal; pipe a log in, or name one");
+        (Subject::from(STDIN), Box::new(io::stdin()), true)
+    } else {
+        let file = File::open(path).with_context(|| format!("cannot open {}", shown(path)))?;
+        let meta = file.metadata()?;
+        anyhow::ensure!(!meta.is_dir(), "{} is a folder; name the logs in it", shown(path));
+        (Subject::from(&absolute(path)?), Box::new(file), !meta.is_file())
+    };
+    let mut sure = |finding: &Finding| {
+        if is_live {
+            told.push(finding.clone());
+            emit(out, &causes::of_finding(catalogue, finding))?;
+        }
         Ok(())
-    })
-    .map(drop)
+    };
+    Log::read(catalogue, &source, reader, &mut sure).with_context(|| format!("cannot read {source}"))
+}
+
+fn emit(out: &mut Output, diagnosis: &Diagnosis) -> anyhow::Result<()> {
+    let about = About { subject: diagnosis.subject.as_ref(), cause: &diagnosis.explains };
+    out.emit(KIND, about, diagnosis).map(drop)
+}
+
+/// How much of a log there was, so that no diagnosis means something.
+fn summary(out: &mut Output, log: &Log) -> anyhow::Result<()> {
+    let data = json!({ "bytes": log.extent.bytes, "lines": log.extent.lines, "unknown": log.kinds_unknown() });
+    out.emit("log.summary", About { subject: Some(&log.source), ..About::default() }, &data).map(drop)
 }

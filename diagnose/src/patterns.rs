@@ -1,62 +1,96 @@
-//! A file of patterns: one JSON object, whose order says which pattern comes first.
+//! `patterns`: what the catalogue has, what is wrong with a user's list, and what it would match.
 
-use std::fmt;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use contract::output::Output;
 use contract::path::shown;
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use contract::run::Exit;
 
-/// Names and patterns as they stand in the file.
-pub(crate) struct Patterns(pub(crate) Vec<(String, String)>);
+use crate::arguments::{Act, Patterns};
+use crate::catalogue::{Catalogue, Complaint, Entry};
+use crate::search::feed;
 
-#[derive(Deserialize)]
-struct Entry {
-    pattern: String,
-}
-
-impl Patterns {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// It cannot be read, or is no such object.
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read(path).with_context(|| format!("cannot read the patterns in {}", shown(path)))?;
-        serde_json::from_slice(&text).with_context(|| format!("the patterns in {} cannot be understood", shown(path)))
+/// Answers a person in words.
+///
+/// # Errors
+/// A file cannot be read, or there is no such entry.
+pub(crate) fn run(out: &mut Output, act: Act) -> anyhow::Result<Exit> {
+    match act {
+        Act::List { patterns } => list(out, &load(out, &patterns)?),
+        Act::Show { name, patterns } => show(out, &load(out, &patterns)?, &name),
+        Act::Lint { files } => lint(out, files),
+        Act::Test { patterns, logs } => test(out, &load(out, &patterns)?, &logs),
     }
 }
 
-impl<'de> Deserialize<'de> for Patterns {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Patterns;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of patterns")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Patterns, A::Error> {
-                let mut patterns = Vec::new();
-                while let Some((name, entry)) = map.next_entry::<String, Entry>()? {
-                    patterns.push((name, entry.pattern));
-                }
-                Ok(Patterns(patterns))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
+fn load(out: &Output, patterns: &Patterns) -> anyhow::Result<Catalogue> {
+    let (catalogue, complaints) = Catalogue::load(&patterns.patterns, patterns.no_builtin)?;
+    complaints.iter().for_each(|complaint| out.hint(&complaint.to_string()));
+    for entry in catalogue.slow() {
+        out.hint(&format!("{}: it has no literal of three bytes to look for, which makes every search slow", entry.code));
     }
+    Ok(catalogue)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn list(out: &mut Output, catalogue: &Catalogue) -> anyhow::Result<Exit> {
+    let width = catalogue.entries().iter().map(|entry| entry.code.len()).max().unwrap_or(0);
+    let line = |entry: &Entry| {
+        let (class, remedy) = (entry.class.as_deref().unwrap_or("-"), entry.remedy.as_deref().unwrap_or("-"));
+        format!("{:8} {:width$}  {class:26}  {remedy}\n", format!("{:?}", entry.level).to_lowercase(), entry.code)
+    };
+    out.prose(&catalogue.entries().iter().map(line).collect::<String>())?;
+    Ok(Exit::Done)
+}
 
-    #[test]
-    fn the_order_is_that_of_the_file() {
-        let text = r#"{"z":{"pattern":"a","solution":"s","description":"d"},"a":{"pattern":"b"}}"#;
-        let Patterns(patterns) = serde_json::from_str(text).unwrap();
-        assert_eq!(patterns, [("z".to_owned(), "a".to_owned()), ("a".to_owned(), "b".to_owned())]);
+fn show(out: &mut Output, catalogue: &Catalogue, name: &str) -> anyhow::Result<Exit> {
+    let is_it = |entry: &&Entry| entry.code == name || entry.seed.as_deref() == Some(name);
+    let entry =
+        catalogue.entries().iter().find(is_it).with_context(|| format!("there is no entry {name}; `diagnose patterns list` has all"))?;
+    let mut text = format!("{}\n  {}\n", entry.code, entry.text);
+    let optional = [("class", &entry.class), ("remedy", &entry.remedy), ("by hand", &entry.manual), ("also called", &entry.seed)];
+    for (name, value) in optional {
+        text.extend(value.as_ref().map(|value| format!("  {name}: {value}\n")));
     }
+    text.push_str("  patterns:\n");
+    text.extend(entry.patterns.iter().map(|pattern| format!("    {pattern}\n")));
+    out.prose(&text)?;
+    Ok(Exit::Done)
+}
+
+fn lint(out: &mut Output, files: Vec<PathBuf>) -> anyhow::Result<Exit> {
+    let files = if files.is_empty() { vec![PathBuf::from("config/autoheal_patterns.json")] } else { files };
+    let (catalogue, complaints) = Catalogue::load(&files, true)?;
+    let mut text: String = complaints.iter().map(|complaint| format!("{complaint}\n")).collect();
+    text.extend(
+        catalogue
+            .slow()
+            .map(|entry| format!("{}: it has no literal of three bytes to look for, which makes every search slow\n", entry.code)),
+    );
+    let unused = complaints.iter().filter(|complaint| !complaint.is_used).count();
+    let all = catalogue.entries().len();
+    text.push_str(&format!("{all} entries can be read, {unused} complaints\n"));
+    out.prose(&text)?;
+    Ok(if complaints.iter().all(|complaint: &Complaint| complaint.is_used) { Exit::Done } else { Exit::Bad })
+}
+
+fn test(out: &mut Output, catalogue: &Catalogue, logs: &[PathBuf]) -> anyhow::Result<Exit> {
+    let mut counts = vec![0_u64; catalogue.entries().len()];
+    for log in logs {
+        count(catalogue, log, &mut counts).with_context(|| format!("cannot search {}", shown(log)))?;
+    }
+    let lines = catalogue.entries().iter().zip(&counts).map(|(entry, count)| format!("{count:>9}  {}\n", entry.code));
+    out.prose(&format!("{}{:>9}  in all\n", lines.collect::<String>(), counts.iter().sum::<u64>()))?;
+    Ok(Exit::Done)
+}
+
+fn count(catalogue: &Catalogue, log: &Path, counts: &mut [u64]) -> anyhow::Result<()> {
+    let reader: Box<dyn Read + Send> = if log.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(log)?) };
+    feed::search(&catalogue.search, reader, &std::collections::BTreeSet::new(), &mut |found| {
+        counts[catalogue.entry(found.pattern)] += 1;
+        Ok(())
+    })
+    .map(drop)
 }

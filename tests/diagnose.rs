@@ -1,0 +1,351 @@
+//! `diagnose` on what real programs write when they fail, and on the records of real probes.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tests::{Ran, Sandbox, arg};
+
+use crate::vault::{file, skipped};
+
+fn run(sandbox: &Sandbox, code: i32, words: &[&str]) -> Ran {
+    sandbox.tool("diagnose", words).within(sandbox.work("")).run().code(code)
+}
+
+/// The diagnoses of one log.
+fn of_log(sandbox: &Sandbox, text: &str) -> Vec<Value> {
+    let log = sandbox.work("a.log");
+    file(&log, text);
+    run(sandbox, 0, &["--log", log.to_str().unwrap()]).of("diagnosis").into_iter().map(|one| one["data"].clone()).collect()
+}
+
+fn codes(diagnoses: &[Value]) -> Vec<&str> {
+    diagnoses.iter().map(|one| one["code"].as_str().unwrap()).collect()
+}
+
+/// What a script of Python writes to stderr.
+fn stderr(sandbox: &Sandbox, script: &str) -> String {
+    let path = sandbox.work("app.py");
+    file(&path, script);
+    sandbox.command("python3", [arg("-B"), arg(&path)]).within(sandbox.work("")).run().stderr
+}
+
+#[test]
+fn what_python_really_writes_is_known() {
+    let sandbox = Sandbox::new();
+    file(&sandbox.work("models.py"), "import helper\n");
+    file(&sandbox.work("helper.py"), "Old = 1\n");
+    file(&sandbox.work("broken.py"), "def f(:\n    pass\n");
+    file(&sandbox.work("c.json"), "{\"a\" 1}");
+    let path = sandbox.work("missing.txt").display().to_string();
+    let cases = [
+        ("import no_such_module_at_all", "python.module-missing", json!({"module": "no_such_module_at_all"})),
+        ("from helper import New", "python.name-missing", json!({"name": "New", "module": "helper"})),
+        ("import broken", "python.syntax", json!({})),
+        ("import json; json.load(open('c.json'))", "json.malformed", json!({"line": "1", "column": "6"})),
+        (&*format!("open({path:?})"), "file.missing", json!({"path": path})),
+        ("import socket; socket.create_connection(('127.0.0.1', 1))", "connection.refused", json!({})),
+        ("import os; os.environ['APP_SECRET_NAME']", "env.missing", json!({"variable": "APP_SECRET_NAME"})),
+        (
+            "import socket as s\na, b = s.socket(), s.socket()\na.bind(('127.0.0.1', 0))\na.listen()\nb.bind(a.getsockname())",
+            "port.in-use",
+            json!({}),
+        ),
+    ];
+    for (script, code, captures) in cases {
+        let said = stderr(&sandbox, script);
+        let found = of_log(&sandbox, &said);
+        assert_eq!(found.first().map(|one| &one["code"]), Some(&json!(code)), "{said}");
+        let evidence = &found[0]["evidence"][0];
+        for (name, value) in captures.as_object().unwrap() {
+            assert_eq!(&evidence["captures"][name], value, "{said}");
+        }
+        assert!(evidence["line"].as_u64().unwrap() >= 1 && found[0]["count"] == 1, "{evidence}");
+    }
+    let said = stderr(&sandbox, "def load():\n    import no_such_module\nload()\n");
+    let frames = of_log(&sandbox, &said)[0]["evidence"][0]["frames"].clone();
+    assert_eq!(frames.as_array().unwrap().iter().map(|frame| frame["line"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 2]);
+}
+
+#[test]
+fn of_exceptions_that_follow_each_other_the_cause_is_first() {
+    let sandbox = Sandbox::new();
+    let raised = "try:\n    import no_such_module\nexcept ImportError as e:\n    raise FileNotFoundError(2, 'No such file or directory', '/x') from e\n";
+    let found = of_log(&sandbox, &stderr(&sandbox, raised));
+    assert_eq!(codes(&found), ["python.module-missing", "file.missing"]);
+    // What was handled is not the cause of what came then.
+    let handled = "try:\n    import no_such_module\nexcept ImportError:\n    open('/x/y')\n";
+    let found = of_log(&sandbox, &stderr(&sandbox, handled));
+    assert_eq!(codes(&found), ["file.missing", "python.module-missing"]);
+}
+
+/// Ordinary output of builds and servers, the same each time.
+fn ordinary(lines: usize) -> Vec<String> {
+    let line = |number: usize| match number % 9 {
+        0 => format!("2026-11-28T10:15:{:02}.{:03}Z app[web.1]: GET /items/{number} 200 {}ms", number % 60, number % 1000, number % 97),
+        1 => format!("#{} {}.{} Collecting package-{number}>=1.{}", number % 30, number % 400, number % 10, number % 7),
+        2 => format!("   Compiling crate-{number} v0.{}.{}", number % 9, number % 5),
+        3 => format!("npm http fetch GET 200 https://registry.example/pkg-{number} {}ms (cache hit)", number % 300),
+        4 => format!("[10:15:{:02}.123] Step {}/40 : RUN make part-{number}", number % 60, number % 40),
+        5 => "warning: unused variable: `x`, 0 errors, 3 warnings".to_owned(),
+        6 => format!("ok {number} - retries no error when the server answers ({}ms)", number % 50),
+        7 => format!("{{\"level\":\"info\",\"msg\":\"request done\",\"status\":200,\"id\":\"{number:08x}\"}}"),
+        _ => format!("remote: -----> Installing dependencies, part {number}"),
+    };
+    (0..lines).map(line).collect()
+}
+
+/// The labelled failures, where they are.
+fn labelled(test: &str) -> Option<Vec<Value>> {
+    let data = std::env::var_os("MENDLINE_DATA").map_or_else(|| tests::workspace().join("../shared/data"), PathBuf::from);
+    let Ok(text) = fs::read_to_string(data.join("failure-logs/labelled.jsonl")) else {
+        skipped(test, "the folder with real data is not here");
+        return None;
+    };
+    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+#[test]
+fn real_failures_are_told_apart_in_the_middle_of_ordinary_output() {
+    let Some(rows) = labelled("real_failures_are_told_apart_in_the_middle_of_ordinary_output") else { return };
+    let sandbox = Sandbox::new();
+    let noise = ordinary(2_000);
+    let (mut words, mut logs) = (Vec::new(), Vec::new());
+    for (number, row) in rows.iter().enumerate() {
+        let at = number * 7919 % noise.len();
+        let excerpt = row["excerpt"].as_str().unwrap().to_owned();
+        let log = sandbox.work(&format!("{number}.log"));
+        file(&log, [&noise[..at], &[excerpt], &noise[at..]].concat().join("\n"));
+        words.extend(["--log".to_owned(), log.display().to_string()]);
+        logs.push(log);
+    }
+    let ran = run(&sandbox, 0, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    let diagnoses = ran.of("diagnosis");
+    // The first diagnosis of a log is its cause.
+    let first =
+        |log: &PathBuf| diagnoses.iter().find(|one| one["data"]["evidence"][0]["source"] == json!(log)).map(|one| one["data"].clone());
+    let mut wrong = Vec::new();
+    for (row, log) in rows.iter().zip(&logs) {
+        let found = first(log).unwrap_or_default();
+        if found["class"] != row["class"] {
+            wrong.push(format!("{} is taken for {}: {}", row["class"], found["class"], row["excerpt"]));
+        }
+        // Nothing is written anew, or pushed, where that is not safe.
+        let writes = found["auto"] == json!(true) && found["remedy"]["name"] == "lockfile-update";
+        assert!(!writes || row["auto_fixable"] == json!(true), "{row}");
+    }
+    assert!(wrong.len() * 20 <= rows.len(), "{} of {} are wrong:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+#[test]
+fn ordinary_output_is_no_failure() {
+    let sandbox = Sandbox::new();
+    assert_eq!(of_log(&sandbox, &ordinary(5_000).join("\n")), Vec::<Value>::new());
+}
+
+#[test]
+fn what_stays_is_before_what_may_go_away_and_what_a_platform_says_of_the_end() {
+    let sandbox = Sandbox::new();
+    let found = of_log(
+        &sandbox,
+        "npm error code ECONNRESET\nnpm error code EBADPLATFORM\nnpm error notsup Unsupported platform for fsevents@2.3.3: wanted x\n\
+         Process exited with status 137\nerror building image: exit status 1\n",
+    );
+    assert_eq!(codes(&found), ["node.platform-unfit", "node.registry"]);
+    let consequences: Vec<&str> = found[0]["consequences"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
+    assert_eq!(consequences, ["memory.signal", "platform.build-failed"]);
+    // Where there is nothing else, the platform's word is the answer, and the last program's is not.
+    assert_eq!(codes(&of_log(&sandbox, "Error R10 (Boot timeout)\nProcess exited with status 137\n")), ["platform.port-unbound"]);
+    // Whoever listened on the port before is the program itself.
+    let twice = of_log(&sandbox, "Server listening on port 5000\nError: listen EADDRINUSE: address already in use :::5000\n");
+    let once = of_log(&sandbox, "Error: listen EADDRINUSE: address already in use :::5000\n");
+    assert_eq!([&twice[0]["auto"], &once[0]["auto"]], [&json!(false), &json!(true)]);
+}
+
+#[test]
+fn equal_findings_are_one_with_their_number_and_places() {
+    let sandbox = Sandbox::new();
+    let text = "x\n\u{1b}[31mModuleNotFoundError\u{1b}[0m: No module named 'a'\n".repeat(30) + "ModuleNotFoundError: No module named 'b'\n";
+    let found = of_log(&sandbox, &text);
+    assert_eq!(
+        found.iter().map(|one| (one["count"].clone(), one["text"].clone())).collect::<Vec<_>>(),
+        [
+            (json!(30), json!("the Python module a is not installed where it is imported")),
+            (json!(1), json!("the Python module b is not installed where it is imported")),
+        ]
+    );
+    assert_eq!(found[0]["evidence"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn errors_that_nobody_knows_are_templates_without_a_remedy() {
+    let sandbox = Sandbox::new();
+    let text: String = (0..40).map(|n| format!("ERROR frobnicator {n} lost its gadget on host-{n}\n")).collect();
+    let found = of_log(&sandbox, &text);
+    assert_eq!(codes(&found), ["unknown"]);
+    assert_eq!((&found[0]["severity"], &found[0]["count"], found[0].get("remedy")), (&json!("unknown"), &json!(40), None));
+    assert_eq!(found[0]["evidence"][0]["captures"]["template"], "ERROR frobnicator <*> lost its gadget on <*>");
+}
+
+#[test]
+fn no_secret_is_told() {
+    let sandbox = Sandbox::new();
+    let text =
+        "ConnectionError: cannot reach https://me:S3CR3TPASS@host/x?token=S3CR3TPASS\nERROR password=S3CR3TPASS and Bearer S3CR3TPASS\n";
+    let log = sandbox.work("a.log");
+    file(&log, text);
+    let ran = run(&sandbox, 0, &["--log", log.to_str().unwrap()]);
+    assert!(!ran.text().contains("S3CR3TPASS") && ran.of("diagnosis").len() == 2, "{}", ran.text());
+}
+
+#[test]
+fn a_cause_leaves_a_pipe_before_its_end() {
+    let sandbox = Sandbox::new();
+    let mut child = sandbox.tool("diagnose", ["--log", "-"]).start();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"starting\nModuleNotFoundError: No module named 'x'\n").unwrap();
+    stdin.flush().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // The pipe is still open.
+    let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["data"]["code"], "python.module-missing");
+    stdin.write_all(b"ModuleNotFoundError: No module named 'x'\n").unwrap();
+    drop(stdin);
+    let rest: Vec<Value> = lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    assert!(rest.iter().all(|record| record["type"] != "diagnosis"), "it is told once: {rest:?}");
+    assert!(child.wait().unwrap().success());
+}
+
+/// An environment whose interpreter is a link to this.
+fn environment(root: &Path, base: &str) {
+    file(&root.join("pyvenv.cfg"), format!("home = {}\nversion = 3.12.4\n", Path::new(base).parent().unwrap().display()));
+    fs::create_dir_all(root.join("bin")).unwrap();
+    fs::create_dir_all(root.join("lib/python3.12/site-packages")).unwrap();
+    std::os::unix::fs::symlink(base, root.join("bin/python")).unwrap();
+}
+
+#[test]
+fn environments_that_rest_on_one_python_that_is_gone_have_one_cause_and_so_has_their_server() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.root().join("gone/bin/python3.12").display().to_string();
+    for name in ["a", "b", "c"] {
+        environment(&sandbox.work(&format!("{name}/.venv")), &base);
+    }
+    environment(&sandbox.work("d/.venv"), "/another/bin/python3.12");
+    let probed = sandbox.tool("venv-probe", ["."]).within(sandbox.work("")).run().code(0);
+    let ids: Vec<String> = probed.of("venv.probe").iter().map(|probe| probe["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 4);
+    let log = sandbox.work("mcp.log");
+    let interpreter = sandbox.work("a/.venv/bin/python");
+    file(&log, format!("spawn {} ENOENT\nMCP error -32000: Connection closed\n", interpreter.display()));
+    let words = [arg("-"), arg("--log"), arg(&log)];
+    let ran = sandbox.tool("diagnose", words).input(probed.stdout.clone()).run().code(0);
+    assert!(ran.stdout.starts_with(&probed.stdout), "what came in is passed on byte for byte");
+    let diagnoses = ran.of("diagnosis");
+    assert_eq!(diagnoses.iter().map(|one| one["data"]["explains"].as_array().unwrap().len()).collect::<Vec<_>>(), [3, 1]);
+    let cause = &diagnoses[0];
+    assert_eq!((&cause["subject"], &cause["data"]["code"]), (&json!(base), &json!("venv.interpreter-missing")));
+    let paths: Vec<Value> = ["a", "b", "c"].map(|name| json!(sandbox.work(&format!("{name}/.venv")))).to_vec();
+    assert_eq!(cause["data"]["remedy"], json!({"name": "venv-rebuild", "args": {"paths": paths}}));
+    let sources: Vec<&Value> = cause["data"]["evidence"].as_array().unwrap().iter().map(|one| &one["source"]).collect();
+    assert!(sources.contains(&&json!(log)), "the log of the server is evidence of it: {sources:?}");
+    // Without its probe the log alone tells which environment it is.
+    let alone = run(&sandbox, 0, &["--log", log.to_str().unwrap()]).of("diagnosis");
+    assert_eq!((&alone[0]["subject"], &alone[0]["data"]["code"]), (&json!(sandbox.work("a/.venv")), &json!("venv.interpreter-gone")));
+}
+
+#[test]
+fn agents_that_went_with_tmux_have_one_cause() {
+    let sandbox = Sandbox::new();
+    for id in ["TASK-1", "TASK-2"] {
+        crate::registry::task(&sandbox, id, &[crate::registry::agent("x", "working", json!({}))], json!({}));
+    }
+    let checked = crate::registry::run(&sandbox, 0, &["check", "--all"]);
+    let ran = sandbox.tool("diagnose", [""; 0]).input(checked.stdout.clone()).run().code(0);
+    let diagnoses = ran.of("diagnosis");
+    assert_eq!(diagnoses.iter().map(|one| one["data"]["code"].clone()).collect::<Vec<_>>(), [json!("tmux.server-gone")]);
+    assert_eq!(diagnoses[0]["data"]["remedy"]["args"]["paths"].as_array().unwrap().len(), 2);
+    // Where not all was seen, that there is no session is not known.
+    let torn: Vec<u8> = checked
+        .text()
+        .lines()
+        .filter(|line| !line.contains("\"type\":\"end\""))
+        .flat_map(|line| format!("{line}\n").into_bytes())
+        .collect();
+    let ran = sandbox.tool("diagnose", [""; 0]).input(torn).run().code(0);
+    assert_eq!(ran.of("diagnosis").len(), 2);
+}
+
+#[test]
+fn a_config_that_cannot_be_read_explains_that_there_are_no_servers() {
+    let sandbox = Sandbox::new();
+    let (client, parser) = (sandbox.work("client.log"), sandbox.work("parser.log"));
+    file(&client, "No MCP servers configured\n");
+    let found = run(&sandbox, 0, &["--log", client.to_str().unwrap()]).of("diagnosis");
+    assert_eq!(found[0]["data"]["code"], "mcp.no-servers");
+    file(&client, "MCP config is not a valid JSON\nNo MCP servers configured\n");
+    let found = run(&sandbox, 0, &["--log", client.to_str().unwrap()]).of("diagnosis");
+    assert_eq!(found.iter().map(|one| one["data"]["code"].clone()).collect::<Vec<_>>(), [json!("mcp.config-malformed")]);
+    assert_eq!(found[0]["data"]["consequences"][0]["code"], "mcp.no-servers");
+    file(&parser, "nothing here\n");
+    let both = run(&sandbox, 0, &["--log", client.to_str().unwrap(), parser.to_str().unwrap()]);
+    assert_eq!(both.of("log.summary").len(), 2);
+}
+
+#[test]
+fn the_users_patterns_are_used_each_by_itself() {
+    let sandbox = Sandbox::new();
+    let list = json!({
+        "ModuleNotFoundError": {"pattern": "ModuleNotFoundError: No module named '([^']+)'", "solution": "install_module", "description": "mine"},
+        "Shard": {"pattern": "shard (\\d+) is gone", "solution": "restart_service", "description": "A shard is gone"},
+        "Torn": {"pattern": "(", "solution": "none", "description": ""},
+        "Strange": {"pattern": "abcdef", "solution": "reboot_the_moon", "description": ""},
+        "Ahead": {"pattern": "quark(?= soup)", "solution": "manual", "description": "a quark"},
+        "Without": {"solution": "none"},
+    });
+    file(&sandbox.work("config/autoheal_patterns.json"), list.to_string());
+    let log = sandbox.work("a.log");
+    file(&log, "shard 7 is gone\nModuleNotFoundError: No module named 'x'\nquark soup\nquark salad\n");
+    // Those that cannot be used are told, and the others work.
+    let ran = run(&sandbox, 2, &["--log", "a.log"]);
+    let mut found: Vec<String> = ran.of("diagnosis").iter().map(|one| one["data"]["code"].as_str().unwrap().to_owned()).collect();
+    found.sort();
+    assert_eq!(found, ["Ahead", "ModuleNotFoundError", "Shard"]);
+    let module = ran.of("diagnosis").into_iter().find(|one| one["data"]["code"] == "ModuleNotFoundError").unwrap();
+    assert_eq!(module["data"]["remedy"], json!({"name": "install-module", "args": {"module": "x"}}));
+    for wrong in ["Torn: ", "`reboot_the_moon` is no known strategy", "Without: it is no entry"] {
+        assert!(ran.stderr.contains(wrong), "{wrong}: {}", ran.stderr);
+    }
+    let lint = run(&sandbox, 1, &["patterns", "lint"]);
+    assert!(lint.text().contains("Strange") && lint.text().contains("complaints"), "{}", lint.text());
+    let test = run(&sandbox, 0, &["patterns", "test", "a.log"]);
+    assert!(test.text().lines().any(|line| line.trim() == "1  Shard") && test.text().ends_with("3  in all\n"), "{}", test.text());
+    assert!(run(&sandbox, 0, &["patterns", "show", "Shard"]).text().contains("restart-service"));
+    run(&sandbox, 2, &["--patterns", "nowhere.json", "--log", "a.log"]).ok();
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_diagnosed() {
+    let sandbox = Sandbox::new();
+    file(&sandbox.work("a.log"), "ModuleNotFoundError: No module named 'x'\n");
+    let ran = run(&sandbox, 2, &["--log", "nowhere.log", "a.log", "."]);
+    assert_eq!((ran.of("diagnosis").len(), ran.of("error").len()), (1, 2));
+    run(&sandbox, 1, &["--check", "--log", "a.log"]).ok();
+    file(&sandbox.work("fine.log"), "all is well\n");
+    run(&sandbox, 0, &["--check", "--log", "fine.log"]).ok();
+    run(&sandbox, 2, &["-", "--log", "-"]).ok();
+}
+
+#[test]
+fn a_line_without_an_end_takes_no_more_than_a_little_memory() {
+    let sandbox = Sandbox::new();
+    let log = sandbox.work("long.log");
+    let mut text = vec![b'x'; 100 << 20];
+    text.extend_from_slice(b" ModuleNotFoundError: No module named 'x'\n");
+    file(&log, text);
+    let binary = tests::binary("diagnose").display().to_string();
+    let script = format!("ulimit -v 400000; exec {binary} --format json --log {}", log.display());
+    let ran = sandbox.command("bash", ["-c", &script]).run().code(0);
+    assert_eq!(ran.of("diagnosis")[0]["data"]["code"], "python.module-missing");
+}
