@@ -185,7 +185,7 @@ fn errors_that_nobody_knows_are_templates_without_a_remedy() {
     let found = of_log(&sandbox, &text);
     assert_eq!(codes(&found), ["unknown"]);
     assert_eq!((&found[0]["severity"], &found[0]["count"], found[0].get("remedy")), (&json!("unknown"), &json!(40), None));
-    assert_eq!(found[0]["evidence"][0]["captures"]["template"], "ERROR frobnicator <*> lost its gadget on <*>");
+    assert_eq!(found[0]["evidence"][0]["captures"]["template"], "ERROR frobnicator <*> lost its gadget on host-<*>");
 }
 
 #[test]

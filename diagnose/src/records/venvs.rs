@@ -55,7 +55,9 @@ impl Venvs {
     }
 }
 
-fn diagnosis(ill: Vec<Ill>) -> Diagnosis {
+fn diagnosis(mut ill: Vec<Ill>) -> Diagnosis {
+    // Probes come as they are done.
+    ill.sort_by(|one, other| one.subject.cmp(&other.subject));
     let worst: Finding = ill[0].probe.faults[0].clone();
     let subjects: Vec<Subject> = ill.iter().map(|one| one.subject.clone()).collect();
     let is_mendable = ill.iter().all(|one| one.probe.faults.iter().any(|fault| fault.repair.is_some()));
