@@ -71,7 +71,7 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
 }
 
 fn count(search: &Search, log: &Path, counts: &mut [u64]) -> anyhow::Result<()> {
-    search::feed::search(search, File::open(log)?, &BTreeSet::new(), &mut |found| {
+    search::feed::search_file(search, &File::open(log)?, &BTreeSet::new(), &mut |found| {
         counts[found.pattern] += 1;
         Ok(())
     })
