@@ -28,6 +28,7 @@ use crate::diagnosis::{Diagnosis, KIND};
 use crate::log::Log;
 use crate::log::findings::Finding;
 use crate::records::Records;
+use crate::search::{Search, feed};
 
 /// What standard input is called where it is a log.
 const STDIN: &str = "-";
@@ -77,15 +78,17 @@ fn diagnose(out: &mut Output, run: &Run) -> anyhow::Result<Exit> {
 
 /// Reads one log. What comes through a pipe is told as soon as it is sure, since it may go on for long.
 fn read(out: &mut Output, catalogue: &Catalogue, path: &Path, told: &mut Vec<Finding>) -> anyhow::Result<Log> {
-    let (source, reader, is_live): (Subject, Box<dyn Read + Send>, bool) = if path.as_os_str() == STDIN {
+    let (source, reader, is_live, fitted): (Subject, Box<dyn Read + Send>, bool, Option<Search>) = if path.as_os_str() == STDIN {
         anyhow::ensure!(!io::stdin().is_terminal(), "nothing to read: standard input is a terminal; pipe a log in, or name one");
-        (Subject::from(STDIN), Box::new(io::stdin()), true)
+        (Subject::from(STDIN), Box::new(io::stdin()), true, None)
     } else {
         let file = File::open(path).with_context(|| format!("cannot open {}", shown(path)))?;
         let meta = file.metadata()?;
         anyhow::ensure!(!meta.is_dir(), "{} is a folder; name the logs in it", shown(path));
-        (Subject::from(&absolute(path)?), Box::new(file), !meta.is_file())
+        let fitted = if meta.is_file() { feed::fitted(&catalogue.search, &file)? } else { None };
+        (Subject::from(&absolute(path)?), Box::new(file), !meta.is_file(), fitted)
     };
+    let search = fitted.as_ref().unwrap_or(&catalogue.search);
     let mut sure = |finding: &Finding| {
         if is_live {
             told.push(finding.clone());
@@ -93,7 +96,7 @@ fn read(out: &mut Output, catalogue: &Catalogue, path: &Path, told: &mut Vec<Fin
         }
         Ok(())
     };
-    Log::read(catalogue, &source, reader, &mut sure).with_context(|| format!("cannot read {source}"))
+    Log::read(catalogue, search, &source, reader, &mut sure).with_context(|| format!("cannot read {source}"))
 }
 
 fn emit(out: &mut Output, diagnosis: &Diagnosis) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! `patterns`: what the catalogue has, what is wrong with a user's list, and what it would match.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use contract::run::Exit;
 use crate::arguments::{Act, Patterns};
 use crate::catalogue::{Catalogue, Complaint, Entry};
 use crate::search::feed;
+
+const SLOW: &str = "it has no literal of three bytes to look for, which makes every search slow";
 
 /// Answers a person in words.
 ///
@@ -28,9 +31,11 @@ pub(crate) fn run(out: &mut Output, act: Act) -> anyhow::Result<Exit> {
 
 fn load(out: &Output, patterns: &Patterns) -> anyhow::Result<Catalogue> {
     let (catalogue, complaints) = Catalogue::load(&patterns.patterns, patterns.no_builtin)?;
-    complaints.iter().for_each(|complaint| out.hint(&complaint.to_string()));
+    for complaint in &complaints {
+        out.hint(&complaint.to_string());
+    }
     for entry in catalogue.slow() {
-        out.hint(&format!("{}: it has no literal of three bytes to look for, which makes every search slow", entry.code));
+        out.hint(&format!("{}: {SLOW}", entry.code));
     }
     Ok(catalogue)
 }
@@ -41,7 +46,7 @@ fn list(out: &mut Output, catalogue: &Catalogue) -> anyhow::Result<Exit> {
         let (class, remedy) = (entry.class.as_deref().unwrap_or("-"), entry.remedy.as_deref().unwrap_or("-"));
         format!("{:8} {:width$}  {class:26}  {remedy}\n", format!("{:?}", entry.level).to_lowercase(), entry.code)
     };
-    out.prose(&catalogue.entries().iter().map(line).collect::<String>())?;
+    out.prose(&catalogue.entries().iter().map(line).collect::<Vec<_>>().concat())?;
     Ok(Exit::Done)
 }
 
@@ -63,17 +68,12 @@ fn show(out: &mut Output, catalogue: &Catalogue, name: &str) -> anyhow::Result<E
 fn lint(out: &mut Output, files: Vec<PathBuf>) -> anyhow::Result<Exit> {
     let files = if files.is_empty() { vec![PathBuf::from("config/autoheal_patterns.json")] } else { files };
     let (catalogue, complaints) = Catalogue::load(&files, true)?;
-    let mut text: String = complaints.iter().map(|complaint| format!("{complaint}\n")).collect();
-    text.extend(
-        catalogue
-            .slow()
-            .map(|entry| format!("{}: it has no literal of three bytes to look for, which makes every search slow\n", entry.code)),
-    );
-    let unused = complaints.iter().filter(|complaint| !complaint.is_used).count();
-    let all = catalogue.entries().len();
-    text.push_str(&format!("{all} entries can be read, {unused} complaints\n"));
-    out.prose(&text)?;
-    Ok(if complaints.iter().all(|complaint: &Complaint| complaint.is_used) { Exit::Done } else { Exit::Bad })
+    let mut lines: Vec<String> = complaints.iter().map(Complaint::to_string).collect();
+    lines.extend(catalogue.slow().map(|entry| format!("{}: {SLOW}", entry.code)));
+    let used = catalogue.entries().iter().filter(|entry| complaints.iter().all(|complaint| complaint.entry != entry.code)).count();
+    lines.push(format!("{used} entries can be used, {} cannot", complaints.len()));
+    out.prose(&(lines.join("\n") + "\n"))?;
+    Ok(if complaints.is_empty() { Exit::Done } else { Exit::Bad })
 }
 
 fn test(out: &mut Output, catalogue: &Catalogue, logs: &[PathBuf]) -> anyhow::Result<Exit> {
@@ -87,8 +87,14 @@ fn test(out: &mut Output, catalogue: &Catalogue, logs: &[PathBuf]) -> anyhow::Re
 }
 
 fn count(catalogue: &Catalogue, log: &Path, counts: &mut [u64]) -> anyhow::Result<()> {
-    let reader: Box<dyn Read + Send> = if log.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(log)?) };
-    feed::search(&catalogue.search, reader, &std::collections::BTreeSet::new(), &mut |found| {
+    let (reader, fitted): (Box<dyn Read + Send>, _) = if log.as_os_str() == "-" {
+        (Box::new(io::stdin()), None)
+    } else {
+        let file = File::open(log)?;
+        let fitted = feed::fitted(&catalogue.search, &file)?;
+        (Box::new(file), fitted)
+    };
+    feed::search(fitted.as_ref().unwrap_or(&catalogue.search), reader, &BTreeSet::new(), &mut |found| {
         counts[catalogue.entry(found.pattern)] += 1;
         Ok(())
     })

@@ -112,7 +112,7 @@ impl Catalogue {
         let (search, refused) = Search::new(entries.iter().flat_map(|entry| &entry.patterns).map(String::as_str));
         let complaints = refused.into_iter().map(|refused| {
             let entry = &entries[of[refused.pattern]];
-            Complaint { file: entry.from.clone(), entry: entry.code.clone(), reason: refused.reason, is_used: false }
+            Complaint { file: entry.from.clone(), entry: entry.code.clone(), reason: refused.reason }
         });
         let complaints = complaints.collect();
         let traced = (0..of.len()).filter(|pattern| entries[of[*pattern]].is_traced()).collect();

@@ -52,15 +52,12 @@ pub(crate) struct Complaint {
     pub(crate) file: Option<PathBuf>,
     pub(crate) entry: String,
     pub(crate) reason: String,
-    /// The entry is used all the same.
-    pub(crate) is_used: bool,
 }
 
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.as_deref().map_or_else(|| "the built-in list".to_owned(), |file| shown(file).to_string());
-        let what = if self.is_used { "" } else { ", and is not used" };
-        write!(f, "{file}: {}: {}{what}", self.entry, self.reason)
+        let file = self.file.as_deref().map_or_else(|| "the built-in list".to_owned(), shown);
+        write!(f, "{file}: {}: {}, and is not used", self.entry, self.reason)
     }
 }
 
@@ -81,14 +78,14 @@ pub(super) fn read(path: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Complaint>)> 
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the patterns in {}", shown(path)))?;
     let Members(members) = serde_json::from_str(&text).with_context(|| format!("{} is no list of patterns", shown(path)))?;
     let (mut entries, mut complaints) = (Vec::new(), Vec::new());
-    let mut complain = |entry: &str, reason: String, is_used: bool| {
-        complaints.push(Complaint { file: Some(path.to_owned()), entry: entry.to_owned(), reason, is_used });
+    let mut complain = |entry: &str, reason: String| {
+        complaints.push(Complaint { file: Some(path.to_owned()), entry: entry.to_owned(), reason });
     };
     for (name, raw) in members {
         let given: Given = match serde_json::from_str(raw.get()) {
             Ok(given) => given,
             Err(e) => {
-                complain(&name, format!("it is no entry: {e}"), false);
+                complain(&name, format!("it is no entry: {e}"));
                 continue;
             }
         };
@@ -96,7 +93,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Complaint>)> 
         match remedy(solution) {
             None => {
                 let known: Vec<&str> = STRATEGIES.iter().map(|(name, _)| *name).collect();
-                complain(&name, format!("`{solution}` is no known strategy; known are {}", known.join(", ")), false);
+                complain(&name, format!("`{solution}` is no known strategy; known are {}", known.join(", ")));
             }
             Some(remedy) => entries.push(entry(path, name, given, remedy)),
         }

@@ -17,6 +17,7 @@ use self::findings::{Finding, Findings, Sighting};
 use self::unknown::Templates;
 use crate::catalogue::{Catalogue, Level, group_name};
 use crate::diagnosis::{Diagnosis, Evidence};
+use crate::search::Search;
 use crate::search::feed::{self, Extent, Found};
 
 /// As many templates of unknown errors are told, the last of the log first.
@@ -35,18 +36,19 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Reads a log to its end. `sure` is told of the first finding that is the cause whatever follows, as soon as it is there.
+    /// Reads a log to its end with the catalogue's search, or one that fits the log better. `sure` is told of the first finding that is the cause whatever follows, as soon as it is there.
     ///
     /// # Errors
     /// It cannot be read, or `sure` fails.
     pub(crate) fn read(
         catalogue: &Catalogue,
+        search: &Search,
         source: &Subject,
         reader: impl Read + Send,
         sure: &mut impl FnMut(&Finding) -> anyhow::Result<()>,
     ) -> anyhow::Result<Self> {
         let (mut findings, mut notes, mut unknown, mut is_told) = (Findings::default(), Findings::default(), Templates::default(), false);
-        let extent = feed::search(&catalogue.search, Plain::new(reader), &catalogue.traced, &mut |found| {
+        let extent = feed::search(search, Plain::new(reader), &catalogue.traced, &mut |found| {
             let entry = catalogue.entry(found.pattern);
             match catalogue.get(entry).level {
                 Level::Unknown => unknown.add(&redact::excerpt(line::bare(&text(&found.line))), found.number),

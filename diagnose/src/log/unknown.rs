@@ -66,19 +66,15 @@ impl Templates {
         let leaf = self.leaves.entry((words.len(), first)).or_default();
         let nearest = leaf.iter().copied().max_by_key(|at| same(&self.all[*at].words, &words));
         let near = nearest.filter(|at| same(&self.all[*at].words, &words) * 10 >= words.len() * ALIKE);
-        match near.or(is_full.then(|| self.all.len() - 1)) {
-            Some(at) => {
-                let template = &mut self.all[at];
-                template.count += 1;
-                template.last = number;
-                if near.is_some() {
-                    template.words.iter_mut().zip(&words).filter(|(old, new)| old != new).for_each(|(old, _)| ANY.clone_into(old));
-                }
-            }
-            None => {
-                leaf.push(self.all.len());
-                self.all.push(Template { words, count: 1, example: line.to_owned(), first: number, last: number });
-            }
+        let Some(at) = near.or(is_full.then(|| self.all.len() - 1)) else {
+            leaf.push(self.all.len());
+            return self.all.push(Template { words, count: 1, example: line.to_owned(), first: number, last: number });
+        };
+        let template = &mut self.all[at];
+        template.count += 1;
+        template.last = number;
+        if near.is_some() {
+            template.words.iter_mut().zip(&words).filter(|(old, new)| old != new).for_each(|(old, _)| ANY.clone_into(old));
         }
     }
 

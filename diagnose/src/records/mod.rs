@@ -124,7 +124,7 @@ fn seen(subject: &Subject, text: &str) -> Evidence {
 /// Several subjects in a sentence.
 fn named(subjects: &[Subject]) -> String {
     const SOME: usize = 3;
-    let some: Vec<String> = subjects.iter().take(SOME).map(|subject| shown(subject.as_path()).to_string()).collect();
+    let some: Vec<String> = subjects.iter().take(SOME).map(|subject| shown(subject.as_path())).collect();
     let more = subjects.len().saturating_sub(SOME);
     if more == 0 { some.join(", ") } else { format!("{} and {more} more", some.join(", ")) }
 }

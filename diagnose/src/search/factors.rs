@@ -4,18 +4,22 @@
 //! What finds all of them most cheaply is a weighted set cover, made greedily: a factor costs what it is expected to turn up for nothing,
 //! and a little for being one more.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::grams::Rates;
 use super::literals::{Branch, Cell};
 
 /// The length of a factor; packed search looks at no more bytes at once.
-const LONG: usize = 4;
+pub(crate) const LONG: usize = 4;
 const SHORT: usize = 3;
+/// Packed search (aho-corasick's Teddy) takes 64 at most.
+pub(crate) const PACK: usize = 60;
 /// The most strings that a window may be: four letters of both cases, with one or two of three.
 const CASES: usize = 36;
-/// What one more factor costs, in occurrences in a million bytes.
-const EACH: f64 = 16.0;
+/// What one more factor may cost, in occurrences in a million bytes: the more, the fewer there are and the more each is found for nothing.
+const EACH: [f64; 2] = [32.0, 128.0];
+/// What it costs to search for one more pack of them, in the same measure.
+const PASS: f64 = 600.0;
 
 /// Cells side by side, with no gap.
 pub(crate) type Run = Vec<Cell>;
@@ -30,12 +34,12 @@ struct Window {
     grams: Vec<u32>,
 }
 
-/// How a factor shows that a pattern may match: it begins at this cell of this run.
+/// How a factor shows that a pattern may match: this is before it, and this from where it begins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Clue {
     pub(crate) pattern: usize,
-    pub(crate) run: Run,
-    pub(crate) at: usize,
+    before: Run,
+    from: Run,
 }
 
 /// A string to look for, and what it may be part of.
@@ -48,7 +52,7 @@ pub(crate) struct Factor {
 /// How often the best windows of these branches are expected in a million bytes; infinite where one has none.
 pub(crate) fn expected(branches: &[Branch], rates: &Rates) -> f64 {
     let mut grams = Grams::new(rates);
-    let best = |windows: Vec<Window>, grams: &Grams<'_>| windows.iter().map(|one| grams.cost(&one.grams)).fold(f64::INFINITY, f64::min);
+    let best = |windows: Vec<Window>, grams: &Grams<'_>| windows.iter().map(|one| grams.expected(&one.grams)).fold(f64::INFINITY, f64::min);
     branches.iter().map(|branch| best(windows(&runs(branch), &mut grams), &grams)).sum()
 }
 
@@ -85,16 +89,16 @@ fn strings(cells: &[Cell], length: usize) -> Option<BTreeSet<Vec<u8>>> {
     strings.iter().all(|string| string.len() >= length).then(|| strings.iter().map(|string| string[..length].to_vec()).collect())
 }
 
-/// Strings by number, and what each costs.
+/// Strings by number, and how often each is expected.
 struct Grams<'a> {
     rates: &'a Rates,
     numbers: HashMap<Vec<u8>, u32>,
-    costs: Vec<f64>,
+    expected: Vec<f64>,
 }
 
 impl<'a> Grams<'a> {
     fn new(rates: &'a Rates) -> Self {
-        Self { rates, numbers: HashMap::new(), costs: Vec::new() }
+        Self { rates, numbers: HashMap::new(), expected: Vec::new() }
     }
 
     fn numbers(&mut self, strings: BTreeSet<Vec<u8>>) -> Vec<u32> {
@@ -102,16 +106,27 @@ impl<'a> Grams<'a> {
     }
 
     fn number(&mut self, string: Vec<u8>) -> u32 {
-        let next = u32::try_from(self.costs.len()).unwrap_or(u32::MAX);
-        let (rates, costs) = (self.rates, &mut self.costs);
+        let next = u32::try_from(self.expected.len()).unwrap_or(u32::MAX);
+        let (rates, expected) = (self.rates, &mut self.expected);
         *self.numbers.entry(string).or_insert_with_key(|string| {
-            costs.push(EACH + rates.of(string));
+            expected.push(rates.of(string));
             next
         })
     }
 
-    fn cost(&self, grams: &[u32]) -> f64 {
-        grams.iter().map(|gram| self.costs[*gram as usize]).sum()
+    fn expected(&self, grams: &[u32]) -> f64 {
+        grams.iter().map(|gram| self.expected[*gram as usize]).sum()
+    }
+
+    /// What a search for the chosen ones costs.
+    fn total(&self, chosen: &[bool]) -> f64 {
+        let [mut long, mut short] = [0, 0];
+        for (string, _) in self.numbers.iter().filter(|(_, number)| chosen[**number as usize]) {
+            *(if string.len() < LONG { &mut short } else { &mut long }) += 1;
+        }
+        let passes = std::iter::repeat_n(PASS, usize::div_ceil(long, PACK) + usize::div_ceil(short, PACK));
+        let found = self.expected.iter().zip(chosen).filter(|(_, chosen)| **chosen).map(|(expected, _)| expected);
+        passes.chain(found.copied()).sum()
     }
 }
 
@@ -122,62 +137,66 @@ struct Wanted {
     windows: Vec<Window>,
 }
 
-/// Chooses factors such that each match of each pattern contains one. Patterns that have a branch without a window are returned, too.
-pub(crate) fn choose(patterns: &[(usize, Vec<Branch>)], rates: &Rates) -> (Vec<Factor>, Vec<usize>) {
+/// Whether each branch has a window.
+pub(crate) fn can_be_found(branches: &[Branch]) -> bool {
+    let has_window = |run: &Run| (0..run.len()).any(|at| strings(&run[at..], SHORT).is_some());
+    branches.iter().all(|branch| runs(branch).iter().any(has_window))
+}
+
+/// Chooses factors such that each match of each pattern contains one.
+pub(crate) fn choose(patterns: &[(usize, Vec<Branch>)], rates: &Rates) -> Vec<Factor> {
     let mut grams = Grams::new(rates);
-    let (mut wanted, mut without) = (Vec::new(), Vec::new());
-    for (pattern, branches) in patterns {
-        let all = branches.iter().map(runs).map(|runs| Wanted { pattern: *pattern, windows: windows(&runs, &mut grams), runs });
-        let all: Vec<Wanted> = all.collect();
-        if all.iter().any(|one| one.windows.is_empty()) { without.push(*pattern) } else { wanted.extend(all) }
-    }
-    let mut chosen = cover(&wanted, &grams);
-    prune(&mut chosen, &wanted, &grams);
-    (factors(&wanted, &chosen, &grams), without)
+    let all = patterns.iter().flat_map(|(pattern, branches)| branches.iter().map(|branch| (*pattern, runs(branch))));
+    let wanted: Vec<Wanted> = all.map(|(pattern, runs)| Wanted { pattern, windows: windows(&runs, &mut grams), runs }).collect();
+    let ways = EACH.iter().map(|each| pruned(cover(&wanted, &grams, *each), &wanted, &grams));
+    let chosen = ways.min_by(|a, b| grams.total(a).total_cmp(&grams.total(b))).unwrap_or_default();
+    factors(&wanted, &chosen, &grams)
 }
 
 /// The greedy cover: again and again the window whose new strings cost least for each branch that it finds.
-fn cover(wanted: &[Wanted], grams: &Grams<'_>) -> Vec<bool> {
-    let mut finds: HashMap<&[u32], BTreeSet<usize>> = HashMap::new();
+fn cover(wanted: &[Wanted], grams: &Grams<'_>, each: f64) -> Vec<bool> {
+    let mut finds: BTreeMap<&[u32], Vec<usize>> = BTreeMap::new();
     for (number, one) in wanted.iter().enumerate() {
         for window in &one.windows {
-            finds.entry(&window.grams).or_default().insert(number);
+            finds.entry(&window.grams).or_default().push(number);
         }
     }
-    let mut finds: Vec<(&[u32], BTreeSet<usize>)> = finds.into_iter().collect();
-    // So that the same patterns have the same factors.
-    finds.sort();
-    let mut chosen = vec![false; grams.costs.len()];
+    let mut finds: Vec<(&[u32], Vec<usize>)> = finds.into_iter().collect();
+    let (mut chosen, mut found) = (vec![false; grams.expected.len()], vec![false; wanted.len()]);
     loop {
-        let price = |(strings, branches): &(&[u32], BTreeSet<usize>)| new_cost(strings, &chosen, grams) / count(branches);
-        let Some((strings, found)) = finds.iter().min_by(|a, b| price(a).total_cmp(&price(b))).cloned() else { return chosen };
-        for gram in strings {
-            chosen[*gram as usize] = true;
-        }
         for (_, branches) in &mut finds {
-            branches.retain(|branch| !found.contains(branch));
+            branches.retain(|branch| !found[*branch]);
         }
         finds.retain(|(_, branches)| !branches.is_empty());
+        let cost = |strings: &[u32]| {
+            let new = strings.iter().filter(|gram| !chosen[**gram as usize]);
+            new.map(|gram| each + grams.expected[*gram as usize]).sum::<f64>()
+        };
+        let price = |(strings, branches): &(&[u32], Vec<usize>)| cost(strings) / count(branches);
+        let Some((strings, branches)) = finds.iter().min_by(|a, b| price(a).total_cmp(&price(b))) else { return chosen };
+        for gram in *strings {
+            chosen[*gram as usize] = true;
+        }
+        for branch in branches {
+            found[*branch] = true;
+        }
     }
-}
-
-fn new_cost(strings: &[u32], chosen: &[bool], grams: &Grams<'_>) -> f64 {
-    strings.iter().filter(|gram| !chosen[**gram as usize]).map(|gram| grams.costs[*gram as usize]).sum()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are some thousand branches at most")]
-fn count(branches: &BTreeSet<usize>) -> f64 {
+fn count(branches: &[usize]) -> f64 {
     branches.len() as f64
 }
 
-/// Leaves out what later choices have made needless, the most frequent first.
-fn prune(chosen: &mut [bool], wanted: &[Wanted], grams: &Grams<'_>) {
+/// Without what later choices have made needless, the most frequent first.
+fn pruned(mut chosen: Vec<bool>, wanted: &[Wanted], grams: &Grams<'_>) -> Vec<bool> {
     let mut order: Vec<usize> = (0..chosen.len()).filter(|gram| chosen[*gram]).collect();
-    order.sort_by(|a, b| grams.costs[*b].total_cmp(&grams.costs[*a]));
+    order.sort_by(|a, b| grams.expected[*b].total_cmp(&grams.expected[*a]));
     for gram in order {
         chosen[gram] = false;
-        chosen[gram] = !wanted.iter().all(|one| one.windows.iter().any(|window| is_complete(window, chosen)));
+        chosen[gram] = !wanted.iter().all(|one| one.windows.iter().any(|window| is_complete(window, &chosen)));
     }
+    chosen
 }
 
 fn is_complete(window: &Window, chosen: &[bool]) -> bool {
@@ -188,24 +207,30 @@ fn factors(wanted: &[Wanted], chosen: &[bool], grams: &Grams<'_>) -> Vec<Factor>
     let mut clues: HashMap<u32, BTreeSet<Clue>> = HashMap::new();
     for one in wanted {
         let complete = one.windows.iter().filter(|window| is_complete(window, chosen));
-        let Some(best) = complete.min_by(|a, b| grams.cost(&a.grams).total_cmp(&grams.cost(&b.grams))) else { continue };
+        let Some(best) = complete.min_by(|a, b| grams.expected(&a.grams).total_cmp(&grams.expected(&b.grams))) else { continue };
         for gram in &best.grams {
-            let clue = Clue { pattern: one.pattern, run: one.runs[best.run].clone(), at: best.at };
+            let (before, from) = one.runs[best.run].split_at(best.at);
+            let clue = Clue { pattern: one.pattern, before: merged(before), from: merged(from) };
             clues.entry(*gram).or_default().insert(clue);
         }
     }
     let strings = grams.numbers.iter().filter_map(|(bytes, gram)| Some((bytes.clone(), clues.remove(gram)?)));
-    let mut factors: Vec<Factor> = strings.map(|(bytes, clues)| Factor { bytes, clues: clues.into_iter().collect() }).collect();
-    factors.sort_by(|a, b| a.bytes.cmp(&b.bytes));
-    factors
+    strings.map(|(bytes, clues)| Factor { bytes, clues: clues.into_iter().collect() }).collect()
+}
+
+/// Cells that are one string each are one cell: it is compared at once.
+fn merged(run: &[Cell]) -> Run {
+    let chunks = run.chunk_by(|a, b| a.len() == 1 && b.len() == 1);
+    chunks
+        .map(|chunk| if chunk.len() == 1 { chunk[0].clone() } else { vec![chunk.iter().flatten().flatten().copied().collect()] })
+        .collect()
 }
 
 impl Clue {
     /// Whether all of the run is there where its factor is.
     pub(crate) fn holds(&self, buffer: &[u8], at: usize) -> bool {
-        let (before, from) = self.run.split_at(self.at);
-        let ahead = from.iter().try_fold(at, |at, cell| ends(cell, &buffer[at..]).map(|length| at + length));
-        let behind = || before.iter().rev().try_fold(at, |at, cell| begins(cell, &buffer[..at]).map(|length| at - length));
+        let ahead = self.from.iter().try_fold(at, |at, cell| ends(cell, &buffer[at..]).map(|length| at + length));
+        let behind = || self.before.iter().rev().try_fold(at, |at, cell| begins(cell, &buffer[..at]).map(|length| at - length));
         ahead.is_some() && behind().is_some()
     }
 }
@@ -223,29 +248,30 @@ mod tests {
     use super::*;
     use crate::search::literals::branches;
 
-    fn chosen(patterns: &[&str]) -> (Vec<String>, Vec<usize>) {
-        let rates = Rates::new();
-        let apart = |pattern: &&str| branches(&regex_syntax::parse(pattern).unwrap(), &rates);
-        let patterns: Vec<_> = patterns.iter().map(apart).enumerate().collect();
-        let (factors, without) = choose(&patterns, &rates);
-        (factors.iter().map(|factor| String::from_utf8(factor.bytes.clone()).unwrap()).collect(), without)
+    fn apart(pattern: &str) -> Vec<Branch> {
+        branches(&regex_syntax::parse(pattern).unwrap(), &Rates::new())
+    }
+
+    fn chosen(patterns: &[&str]) -> Vec<String> {
+        let patterns: Vec<_> = patterns.iter().map(|pattern| apart(pattern)).enumerate().collect();
+        choose(&patterns, &Rates::new()).into_iter().map(|factor| String::from_utf8(factor.bytes).unwrap()).collect()
     }
 
     #[test]
     fn the_rare_piece_is_chosen_and_not_the_long_one() {
-        let (factors, _) = chosen(&[r"gcc: (fatal )?information about error"]);
-        assert!(factors.len() == 1 && "gcc: ".contains(&factors[0]), "{factors:?}");
+        let factors = chosen(&[r"qt6: (fatal )?information about error"]);
+        assert!(factors.len() == 1 && "qt6: ".contains(&factors[0]), "{factors:?}");
     }
 
     #[test]
     fn patterns_share_a_factor_and_cases_are_few() {
-        assert_eq!(chosen(&["ECONNREFUSED", "connect ECONNREFUSED .*:5432", "ECONNRESET"]).0.len(), 1);
-        assert_eq!(chosen(&["(?i)error: 4xx permission"]).0.len(), 2, "`: 4x` has fewer cases than `erro`");
+        assert_eq!(chosen(&["ECONNREFUSED", "connect ECONNREFUSED .*:5432", "ECONNRESET"]).len(), 1);
+        assert_eq!(chosen(&["(?i)error: 4xx permission"]).len(), 2, "`: 4x` has fewer cases than `erro`");
     }
 
     #[test]
     fn what_has_no_literal_is_told() {
-        assert_eq!(chosen(&[r"\b[45]\d\d\b [A-Z]", "abcd|x+"]).1, [0, 1]);
-        assert_eq!(chosen(&["abc"]), (vec!["abc".to_owned()], vec![]));
+        assert!(!can_be_found(&apart(r"\b[45]\d\d\b [A-Z]")) && !can_be_found(&apart("abcd|x+")));
+        assert!(can_be_found(&apart("abc")) && chosen(&["abc"]) == ["abc"]);
     }
 }

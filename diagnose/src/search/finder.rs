@@ -5,10 +5,12 @@ use regex_automata::{Input, meta};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
 use super::candidates::Candidates;
-use super::factors::{Clue, Factor};
+use super::factors::{self, Clue, Factor};
+use super::grams::Rates;
+use super::packing;
 
-/// Packed search takes no more (aho-corasick's Teddy: 64).
-const PACK: usize = 60;
+/// With more, packed search (aho-corasick's Teddy) looks at half as many bytes at once, for twice as many buckets.
+const SLIM: usize = 32;
 /// The largest union of patterns without a literal, in bytes when compiled, and what it may keep of its states.
 const UNION: usize = 16 << 20;
 
@@ -25,20 +27,23 @@ pub(crate) enum Finder {
 }
 
 /// Finders for factors; short ones go by themselves, since the shortest of a pack says how many bytes are looked at together.
-pub(crate) fn for_factors(factors: Vec<Factor>) -> Vec<Finder> {
-    let (long, short): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|factor| factor.bytes.len() >= 4);
-    let mut finders = Vec::new();
-    for group in [long, short] {
-        let packs = group.len().div_ceil(PACK);
-        let mut packs: Vec<Vec<Factor>> = (0..packs).map(|_| Vec::new()).collect();
-        let count = packs.len();
-        group.into_iter().enumerate().for_each(|(number, factor)| packs[number % count].push(factor));
-        finders.extend(packs.into_iter().filter_map(for_pack));
-    }
-    finders
+pub(crate) fn for_factors(factors: Vec<Factor>, rates: &Rates) -> Vec<Finder> {
+    let (long, short): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|factor| factor.bytes.len() >= factors::LONG);
+    [long, short].into_iter().flat_map(packs).filter_map(|pack| for_pack(pack, rates)).collect()
 }
 
-fn for_pack(factors: Vec<Factor>) -> Option<Finder> {
+fn packs(factors: Vec<Factor>) -> Vec<Vec<Factor>> {
+    let count = factors.len().div_ceil(factors::PACK);
+    let mut packs: Vec<Vec<Factor>> = (0..count).map(|_| Vec::new()).collect();
+    for (number, factor) in factors.into_iter().enumerate() {
+        packs[number % count].push(factor);
+    }
+    packs
+}
+
+fn for_pack(pack: Vec<Factor>, rates: &Rates) -> Option<Finder> {
+    let buckets = if pack.len() > SLIM { 16 } else { 8 };
+    let factors = packing::arrange(pack, buckets, rates);
     let (strings, clues): (Vec<_>, Vec<_>) = factors.into_iter().map(|factor| (factor.bytes, factor.clues)).unzip();
     if let Some(searcher) = packed::Searcher::new(&strings) {
         return Some(Finder::Packed(searcher, clues));

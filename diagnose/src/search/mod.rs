@@ -11,25 +11,37 @@ pub(crate) mod feed;
 mod finder;
 mod grams;
 mod literals;
+mod packing;
 mod pattern;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
+use regex_syntax::hir::Hir;
 
 use candidates::Candidates;
 use finder::{Cursor, Finder};
 use grams::Rates;
+use literals::Branch;
 pub(crate) use pattern::Group;
 use pattern::Matcher;
 
 /// Patterns in their order.
 #[derive(Debug)]
 pub(crate) struct Search {
+    patterns: Arc<Patterns>,
+    finders: Vec<Finder>,
+}
+
+#[derive(Debug)]
+struct Patterns {
     /// A pattern that was refused has none.
     matchers: Vec<Option<Matcher>>,
-    finders: Vec<Finder>,
+    /// Those that can be found by their literals, and all branches of each.
+    apart: Vec<(usize, Vec<Branch>)>,
     slow: Vec<usize>,
+    slow_hirs: Vec<Hir>,
 }
 
 /// A pattern that is not searched for.
@@ -61,26 +73,31 @@ impl Search {
             matchers.push(matcher);
             hirs.push(hir);
         }
-        let (factors, without) = factors::choose(&apart, &rates);
-        let (fancy, slow): (Vec<_>, Vec<_>) = without.into_iter().partition(|number| matches!(matchers[*number], Some(Matcher::Fancy(_))));
-        for number in fancy {
-            matchers[number] = None;
-            let reason =
-                "it needs look-around or back-references and has no literal of 3 bytes by which to find where to try it".to_owned();
-            refused.push(Refused { pattern: number, reason });
+        let (apart, without): (Vec<_>, Vec<_>) = apart.into_iter().partition(|(_, branches)| factors::can_be_found(branches));
+        let (mut slow, mut slow_hirs) = (Vec::new(), Vec::new());
+        for (number, _) in without {
+            if let Some(Matcher::Plain(_)) = matchers[number] {
+                slow.push(number);
+                slow_hirs.extend(hirs[number].take());
+            } else {
+                matchers[number] = None;
+                let reason = "it needs look-around or back-references and has no literal of 3 bytes by which to find where to try it";
+                refused.push(Refused { pattern: number, reason: reason.to_owned() });
+            }
         }
         refused.sort_by_key(|refused| refused.pattern);
-        let mut finders = finder::for_factors(factors);
-        if !slow.is_empty() {
-            let hirs: Vec<_> = slow.iter().filter_map(|number| hirs[*number].take()).collect();
-            finders.push(finder::for_union(slow.clone(), &hirs));
-        }
-        (Self { matchers, finders, slow }, refused)
+        let patterns = Patterns { matchers, apart, slow, slow_hirs };
+        (Self { finders: patterns.finders(&rates), patterns: Arc::new(patterns) }, refused)
+    }
+
+    /// The same search, quicker on the text that this is a sample of.
+    pub(crate) fn tuned(&self, sample: &[u8]) -> Self {
+        Self { finders: self.patterns.finders(&Rates::of_sample(sample)), patterns: Arc::clone(&self.patterns) }
     }
 
     /// The patterns without a literal of 3 bytes, for which every byte has to be looked at closely.
     pub(crate) fn slow(&self) -> &[usize] {
-        &self.slow
+        &self.patterns.slow
     }
 
     /// Tells each line of the buffer that matches. The buffer holds whole lines; the last may lack its `\n`.
@@ -93,30 +110,19 @@ impl Search {
         });
     }
 
-    /// All patterns that match a line, which is given without its end.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever asks why another pattern came first"))]
-    pub(crate) fn all_matching(&self, line: &[u8]) -> Vec<usize> {
-        let mut candidates = Candidates::new(self.matchers.len());
-        candidates.extend(self.slow.iter().copied());
-        for finder in &self.finders {
-            Cursor::new(finder, line).drain(line.len(), &mut candidates);
-        }
-        candidates.iter().filter(|pattern| self.is_match(*pattern, line)).collect()
-    }
-
     /// The groups of a pattern's first match in a line, the whole match first.
     pub(crate) fn captures(&self, pattern: usize, line: &[u8]) -> Option<Vec<Group<'_>>> {
-        self.matchers.get(pattern)?.as_ref()?.captures(line)
+        self.patterns.matchers.get(pattern)?.as_ref()?.captures(line)
     }
 
     fn is_match(&self, pattern: usize, line: &[u8]) -> bool {
-        self.matchers[pattern].as_ref().is_some_and(|matcher| matcher.is_match(line))
+        self.patterns.matchers[pattern].as_ref().is_some_and(|matcher| matcher.is_match(line))
     }
 
     /// Calls back for each line that may match, with the patterns that may match it.
     fn lines(&self, buffer: &[u8], mut each: impl FnMut(Range<usize>, &Candidates)) {
         let mut cursors: Vec<Cursor<'_>> = self.finders.iter().map(|finder| Cursor::new(finder, buffer)).collect();
-        let mut candidates = Candidates::new(self.matchers.len());
+        let mut candidates = Candidates::new(self.patterns.matchers.len());
         while let Some(at) = cursors.iter().filter_map(Cursor::at).min() {
             let line = around(buffer, at);
             candidates.clear();
@@ -125,6 +131,16 @@ impl Search {
             }
             each(trimmed(buffer, line), &candidates);
         }
+    }
+}
+
+impl Patterns {
+    fn finders(&self, rates: &Rates) -> Vec<Finder> {
+        let mut finders = finder::for_factors(factors::choose(&self.apart, rates), rates);
+        if !self.slow.is_empty() {
+            finders.push(finder::for_union(self.slow.clone(), &self.slow_hirs));
+        }
+        finders
     }
 }
 

@@ -57,7 +57,13 @@ pub(crate) fn parse(pattern: &str) -> Result<Hir, Box<regex_syntax::Error>> {
 
 fn plain(hir: &Hir) -> Result<meta::Regex, String> {
     // Only lines with the right literals are matched, so that looking for those once more is time lost, and much of it while compiling.
-    let config = meta::Config::new().utf8_empty(false).auto_prefilter(false).nfa_size_limit(Some(LARGEST)).hybrid_cache_capacity(STATES);
+    let config = meta::Config::new()
+        .utf8_empty(false)
+        .auto_prefilter(false)
+        .onepass(false)
+        .dfa(false)
+        .nfa_size_limit(Some(LARGEST))
+        .hybrid_cache_capacity(STATES);
     meta::Builder::new().configure(config).syntax(syntax::Config::new().utf8(false)).build_from_hir(hir).map_err(|e| match e.size_limit() {
         Some(limit) => format!("it is too large: more than {} MiB when compiled", limit >> 20),
         None => format!("it cannot be compiled: {e}"),

@@ -115,8 +115,6 @@ proptest! {
         prop_assert_eq!(&hits(&search, &buffer), &expected);
         for hit in expected {
             let line = &buffer[hit.line];
-            let all: Vec<_> = (0..patterns.len()).filter(|number| Regex::new(&patterns[*number]).unwrap().is_match(line)).collect();
-            prop_assert_eq!(search.all_matching(line), all);
             let ours = search.captures(hit.pattern, line).unwrap();
             let theirs = Regex::new(&patterns[hit.pattern]).unwrap().captures(line).unwrap();
             let theirs: Vec<_> = theirs.iter().map(|group| group.map(|group| group.range())).collect();
@@ -134,7 +132,6 @@ fn the_first_pattern_wins_and_a_refused_one_harms_none() {
     let told = hits(&search, b"no timeout\r\n500 OK\nfine\ntimeout");
     let told: Vec<_> = told.into_iter().map(|hit| (hit.line, hit.pattern)).collect();
     assert_eq!(told, [(0..10, 1), (12..18, 4), (24..31, 1)]);
-    assert_eq!(search.all_matching(b"a timeout: 404 X"), [1, 2, 4]);
 }
 
 #[test]

@@ -7,7 +7,9 @@ mod delivery;
 mod source;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -22,6 +24,11 @@ use super::{Hit, Search};
 
 /// How long a hit waits for the lines behind it when no more come.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// A file that is worth a look beforehand, and how much of it is looked at, in how large pieces.
+const LONG: u64 = 64 << 20;
+const SAMPLE: usize = 256 << 10;
+const PIECE: usize = 16 << 10;
 
 /// A line that matches, as it is told.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +54,23 @@ pub(crate) struct Found {
 pub(crate) struct Extent {
     pub(crate) bytes: u64,
     pub(crate) lines: u64,
+}
+
+/// A search that is quicker on that file, where it is so long that it pays to look at it here and there first, to see what is rare in it.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn fitted(engine: &Search, file: &File) -> io::Result<Option<Search>> {
+    let length = file.metadata()?.len();
+    let Some(step) = usize::try_from(length).ok().filter(|_| length >= LONG).map(|length| length / (SAMPLE / PIECE)) else {
+        return Ok(None);
+    };
+    let mut sample = vec![0; SAMPLE];
+    for (piece, at) in sample.chunks_mut(PIECE).zip((0..length).step_by(step)) {
+        // A shorter sample tells less, and nothing wrong.
+        let _ = file.read_at(piece, at)?;
+    }
+    Ok(Some(engine.tuned(&sample)))
 }
 
 /// Searches all that `reader` has and tells each line that matches, in order. Patterns in `context` get the lines around theirs.

@@ -134,3 +134,21 @@ fn whoever_cannot_tell_stops_and_a_reader_that_fails_is_an_error() {
     });
     assert_eq!((result.unwrap_err().to_string(), count), ("the disk is gone".to_owned(), 2));
 }
+
+#[test]
+fn a_long_file_is_searched_as_a_short_one() {
+    let mut file = tempfile::tempfile().unwrap();
+    let text = "all is well and no other word is said\n".repeat(2 << 20).into_bytes();
+    let text = [&text[..], b"a needle\n"].concat();
+    file.write_all(&text).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let (engine, _) = Search::new(["needle", "nothing"]);
+    let mut all = Vec::new();
+    let fitted = fitted(&engine, &file).unwrap().unwrap();
+    let extent = search(&fitted, &file, &BTreeSet::new(), &mut |found| {
+        all.push((found.number, found.pattern));
+        Ok(())
+    });
+    assert_eq!(extent.unwrap().bytes, text.len() as u64);
+    assert!(all == [((2 << 20) + 1, 0)], "{} hits", all.len());
+}
