@@ -98,6 +98,17 @@ pub(crate) struct DiagnosisData {
     pub(crate) text: String,
     #[serde(default)]
     pub(crate) manual: Option<String>,
+    #[serde(default)]
+    pub(crate) evidence: Vec<Evidence>,
+}
+
+/// Where a log says so.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Evidence {
+    #[serde(default)]
+    pub(crate) line: Option<u64>,
+    #[serde(default)]
+    pub(crate) excerpt: String,
 }
 
 /// Something that a tool could not do.
@@ -206,7 +217,7 @@ impl Seen {
             }
             (VERSION, venv::ALIAS, _) => self.aliases += 1,
             // What it counts, the records before it have told.
-            (VERSION, "registry.summary", _) => {}
+            (VERSION, "registry.summary" | "log.summary", _) => {}
             (VERSION, action::KIND, Some(place)) if &*tool == snapshots::TOOL => {
                 if let Some(action) = self.snapshots.take_action(&id, &place, record.read()?) {
                     let detail = Some(snapshots::Detail::of(&action, &record.ts));
@@ -316,6 +327,8 @@ pub(crate) fn clipped_action(action: Action) -> Action {
 }
 
 fn clipped_diagnosis(data: DiagnosisData) -> DiagnosisData {
-    let DiagnosisData { code, severity, text, manual } = data;
-    DiagnosisData { code: clip::text(code), severity, text: clip::text(text), manual: manual.map(clip::text) }
+    let DiagnosisData { code, severity, text, manual, evidence } = data;
+    let evidence = evidence.into_iter().filter(|one| one.line.is_some()).take(1);
+    let evidence = evidence.map(|one| Evidence { excerpt: clip::text(one.excerpt), ..one }).collect();
+    DiagnosisData { code: clip::text(code), severity, text: clip::text(text), manual: manual.map(clip::text), evidence }
 }

@@ -41,7 +41,9 @@ fn diagnoses(seen: &Seen) -> Vec<Block<'_>> {
 fn diagnosis(one: &Diagnosis, several_hosts: bool) -> Row<'_> {
     let (tone, mark) = environments::status(one.data.severity);
     let subject = actions::subject(one.place.as_ref(), several_hosts);
-    let below = [Some(&one.data.text), one.data.manual.as_ref()].into_iter().flatten().map(|text| Cow::Borrowed(text.as_str()));
+    let said = one.data.evidence.iter().filter_map(|seen| Some(Cow::Owned(format!("line {}: {}", seen.line?, seen.excerpt))));
+    let below = std::iter::once(&one.data.text).map(|text| Cow::Borrowed(text.as_str())).chain(said);
+    let below = below.chain(one.data.manual.iter().map(|text| Cow::Borrowed(text.as_str())));
     Row {
         tone,
         cells: vec![Cow::Borrowed(mark), Cow::Borrowed(&*one.data.code), Cow::Owned(subject)],
