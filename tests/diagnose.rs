@@ -250,6 +250,9 @@ fn environments_that_rest_on_one_python_that_is_gone_have_one_cause_and_so_has_t
     assert_eq!(cause["data"]["remedy"], json!({"name": "venv-rebuild", "args": {"paths": paths}}));
     let sources: Vec<&Value> = cause["data"]["evidence"].as_array().unwrap().iter().map(|one| &one["source"]).collect();
     assert!(sources.contains(&&json!(log)), "the log of the server is evidence of it: {sources:?}");
+    // The diagnosis alone, without the records that it explains, leads to all of them.
+    let planned = sandbox.tool("venv-rebuild", [""; 0]).input(format!("{cause}\n")).run().code(0);
+    assert_eq!(planned.of("action").len(), 3, "{}", planned.text());
     // Without its probe the log alone tells which environment it is.
     let alone = run(&sandbox, 0, &["--log", log.to_str().unwrap()]).of("diagnosis");
     assert_eq!((&alone[0]["subject"], &alone[0]["data"]["code"]), (&json!(sandbox.work("a/.venv")), &json!("venv.interpreter-gone")));
@@ -266,6 +269,10 @@ fn agents_that_went_with_tmux_have_one_cause() {
     let diagnoses = ran.of("diagnosis");
     assert_eq!(diagnoses.iter().map(|one| one["data"]["code"].clone()).collect::<Vec<_>>(), [json!("tmux.server-gone")]);
     assert_eq!(diagnoses[0]["data"]["remedy"]["args"]["paths"].as_array().unwrap().len(), 2);
+    // The diagnosis alone, without the records that it explains, leads to all of them.
+    let alone = format!("{}\n", diagnoses[0]);
+    let repaired = sandbox.tool("tmux-registry", ["repair"]).input(alone).run().code(0);
+    assert_eq!(repaired.of("action").len(), 2, "{}", repaired.text());
     // Where not all was seen, that there is no session is not known.
     let torn: Vec<u8> = checked
         .text()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use contract::input::{self, Line};
 use contract::output::{self, Output};
-use contract::path::absolute;
+use contract::path::{Subject, absolute};
 use contract::record::{About, Record};
 use contract::{duration, state};
 use serde::Deserialize;
@@ -269,7 +269,7 @@ impl Workspaces {
     fn found(&self, out: &mut Output, everywhere: bool) -> anyhow::Result<places::Found> {
         let found = places::below(&self.workspace, everywhere)?;
         for (folder, why) in &found.unseen {
-            let subject = contract::path::Subject::from(folder);
+            let subject = Subject::from(folder);
             let about = About { subject: Some(&subject), ..About::default() };
             out.error("folder.unreadable", about, None, &format!("cannot look into {subject}: {why}"))?;
         }
@@ -327,8 +327,8 @@ fn piped(out: &mut Output, paths: &mut BTreeSet<PathBuf>) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The registry that a record is about: one that was judged, or one that a diagnosis would have repaired.
-fn concerns(record: &Record) -> Option<PathBuf> {
+/// The registries that a record is about: one that was judged, or those that a diagnosis would have repaired.
+fn concerns(record: &Record) -> Vec<PathBuf> {
     #[derive(Deserialize)]
     struct Diagnosis {
         remedy: Remedy,
@@ -336,9 +336,19 @@ fn concerns(record: &Record) -> Option<PathBuf> {
     #[derive(Deserialize)]
     struct Remedy {
         name: String,
+        #[serde(default)]
+        args: Args,
     }
-    let is_remedy =
-        || record.is("diagnosis") && record.read::<Diagnosis>().is_ok_and(|diagnosis| diagnosis.remedy.name == "registry-repair");
-    let subject = record.subject.as_ref().filter(|_| record.is(KIND) || is_remedy())?;
-    Some(subject.as_path().to_owned()).filter(|path| path.is_absolute())
+    #[derive(Default, Deserialize)]
+    struct Args {
+        #[serde(default)]
+        paths: Vec<Subject>,
+    }
+    let remedy = if record.is("diagnosis") { record.read::<Diagnosis>().ok().map(|diagnosis| diagnosis.remedy) } else { None };
+    let paths = match remedy.filter(|remedy| remedy.name == "registry-repair") {
+        Some(remedy) if !remedy.args.paths.is_empty() => remedy.args.paths,
+        None if !record.is(KIND) => Vec::new(),
+        _ => Vec::from_iter(record.subject.clone()),
+    };
+    paths.iter().map(|path| path.as_path().to_owned()).filter(|path| path.is_absolute()).collect()
 }

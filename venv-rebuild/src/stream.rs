@@ -6,7 +6,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 
 use anyhow::Context as _;
 use contract::input::{self, Line};
-use contract::path::absolute;
+use contract::path::{Subject, absolute};
 use contract::progress::Progress;
 use contract::record::{About, Fault, Record};
 use contract::run::Exit;
@@ -34,6 +34,15 @@ struct Diagnosis {
 #[derive(Deserialize)]
 struct Remedy {
     name: String,
+    #[serde(default)]
+    args: Args,
+}
+
+#[derive(Default, Deserialize)]
+struct Args {
+    /// The environments, where the diagnosis is about what several rest on.
+    #[serde(default)]
+    paths: Vec<Subject>,
 }
 
 /// Mends what the records on stdin, or the environments at or below `paths`, ask for.
@@ -116,12 +125,14 @@ impl<'a> Ward<'a, '_> {
                 Err(e) => self.unfit(record, &e).map(|()| Vec::new()),
             };
         }
-        let ours = |diagnosis: Diagnosis| diagnosis.remedy.is_some_and(|remedy| remedy.name == env!("CARGO_PKG_NAME"));
-        if !record.is("diagnosis") || !record.read::<Diagnosis>().is_ok_and(ours) {
+        let remedy = if record.is("diagnosis") { record.read::<Diagnosis>().ok().and_then(|diagnosis| diagnosis.remedy) } else { None };
+        let Some(remedy) = remedy.filter(|remedy| remedy.name == env!("CARGO_PKG_NAME")) else { return Ok(Vec::new()) };
+        let named = if remedy.args.paths.is_empty() { Vec::from_iter(record.subject.clone()) } else { remedy.args.paths };
+        let paths: Vec<PathBuf> = named.iter().map(|path| path.as_path().to_owned()).filter(|path| path.is_absolute()).collect();
+        if paths.is_empty() {
             return Ok(Vec::new());
         }
-        let Some(subject) = &record.subject else { return Ok(Vec::new()) };
-        let (mut patients, faults) = patient::judged(&[subject.as_path().to_owned()], false)?;
+        let (mut patients, faults) = patient::judged(&paths, false)?;
         self.report(&faults)?;
         for patient in &mut patients {
             patient.matter.cause.clone_from(&cause);
