@@ -17,7 +17,7 @@ pub(crate) const PACK: usize = 60;
 /// The most strings that a window may be: four letters of both cases, with one or two of three.
 const CASES: usize = 36;
 /// What one more factor may cost, in occurrences in a million bytes: the more, the fewer there are and the more each is found for nothing.
-const EACH: [f64; 2] = [32.0, 128.0];
+const EACH: [f64; 2] = [32.0, 256.0];
 /// What it costs to search for one more pack of them, in the same measure.
 const PASS: f64 = 600.0;
 

@@ -62,7 +62,7 @@ impl Rates {
         let all: f64 = self.table.values().sum();
         for (gram, rate) in &self.table {
             let share = rate / all / 4.0;
-            for byte in gram.iter() {
+            for byte in *gram {
                 let same = if byte.is_ascii_digit() { b'0'..=b'9' } else { *byte..=*byte };
                 let each = share / f64::from(same.end() - same.start() + 1);
                 same.for_each(|byte| halves[usize::from(byte >> 4)][usize::from(byte & 15)] += each);

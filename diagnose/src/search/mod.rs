@@ -25,7 +25,7 @@ use finder::{Cursor, Finder};
 use grams::Rates;
 use literals::Branch;
 pub(crate) use pattern::Group;
-use pattern::Matcher;
+use pattern::{Compiled, Matcher};
 
 /// Patterns in their order.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Search {
     finders: Vec<Finder>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Patterns {
     /// A pattern that was refused has none.
     matchers: Vec<Option<Matcher>>,
@@ -63,31 +63,13 @@ impl Search {
     /// Compiles patterns; those that cannot be used are told, and harm no other.
     pub(crate) fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> (Self, Vec<Refused>) {
         let rates = Rates::new();
-        let (mut matchers, mut refused, mut apart, mut hirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (number, text) in patterns.into_iter().enumerate() {
-            let compiled = pattern::compile(text).map_err(|reason| refused.push(Refused { pattern: number, reason })).ok();
-            if let Some(compiled) = &compiled {
-                apart.push((number, literals::branches(&compiled.hir, &rates)));
-            }
-            let (matcher, hir) = compiled.map(|compiled| (compiled.matcher, compiled.hir)).unzip();
-            matchers.push(matcher);
-            hirs.push(hir);
-        }
-        let (apart, without): (Vec<_>, Vec<_>) = apart.into_iter().partition(|(_, branches)| factors::can_be_found(branches));
-        let (mut slow, mut slow_hirs) = (Vec::new(), Vec::new());
-        for (number, _) in without {
-            if let Some(Matcher::Plain(_)) = matchers[number] {
-                slow.push(number);
-                slow_hirs.extend(hirs[number].take());
-            } else {
-                matchers[number] = None;
-                let reason = "it needs look-around or back-references and has no literal of 3 bytes by which to find where to try it";
-                refused.push(Refused { pattern: number, reason: reason.to_owned() });
+        let (mut compiled, mut refused) = (Patterns::default(), Vec::new());
+        for (pattern, text) in patterns.into_iter().enumerate() {
+            if let Err(reason) = compiled.add(text, &rates) {
+                refused.push(Refused { pattern, reason });
             }
         }
-        refused.sort_by_key(|refused| refused.pattern);
-        let patterns = Patterns { matchers, apart, slow, slow_hirs };
-        (Self { finders: patterns.finders(&rates), patterns: Arc::new(patterns) }, refused)
+        (Self { finders: compiled.finders(&rates), patterns: Arc::new(compiled) }, refused)
     }
 
     /// The same search, quicker on the text that this is a sample of.
@@ -146,6 +128,23 @@ impl Search {
 }
 
 impl Patterns {
+    fn add(&mut self, text: &str, rates: &Rates) -> Result<(), String> {
+        let number = self.matchers.len();
+        self.matchers.push(None);
+        let Compiled { matcher, hir } = pattern::compile(text)?;
+        let branches = literals::branches(&hir, rates);
+        if factors::can_be_found(&branches) {
+            self.apart.push((number, branches));
+        } else if let Matcher::Fancy(_) = matcher {
+            return Err("it needs look-around or back-references, and has no literal of 3 bytes that says where to try it".to_owned());
+        } else {
+            self.slow.push(number);
+            self.slow_hirs.push(hir);
+        }
+        self.matchers[number] = Some(matcher);
+        Ok(())
+    }
+
     fn finders(&self, rates: &Rates) -> Vec<Finder> {
         let mut finders = finder::for_factors(factors::choose(&self.apart, rates), rates);
         if !self.slow.is_empty() {
