@@ -15,7 +15,7 @@ mod packing;
 mod pattern;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use memchr::{memchr, memrchr};
 use regex_syntax::hir::Hir;
@@ -31,7 +31,8 @@ use pattern::{Compiled, Matcher};
 #[derive(Debug)]
 pub(crate) struct Search {
     patterns: Arc<Patterns>,
-    finders: Vec<Finder>,
+    /// Made when they are first needed: a search that is tuned has others.
+    finders: OnceLock<Vec<Finder>>,
 }
 
 #[derive(Debug, Default)]
@@ -69,12 +70,16 @@ impl Search {
                 refused.push(Refused { pattern, reason });
             }
         }
-        (Self { finders: compiled.finders(&rates), patterns: Arc::new(compiled) }, refused)
+        (Self { finders: OnceLock::new(), patterns: Arc::new(compiled) }, refused)
     }
 
     /// The same search, quicker on the text that this is a sample of.
     pub(crate) fn tuned(&self, sample: &[u8]) -> Self {
-        Self { finders: self.patterns.finders(&Rates::of_sample(sample)), patterns: Arc::clone(&self.patterns) }
+        Self { finders: self.patterns.finders(&Rates::of_sample(sample)).into(), patterns: Arc::clone(&self.patterns) }
+    }
+
+    fn finders(&self) -> &[Finder] {
+        self.finders.get_or_init(|| self.patterns.finders(&Rates::new()))
     }
 
     /// The patterns without a literal of 3 bytes, for which every byte has to be looked at closely.
@@ -97,7 +102,7 @@ impl Search {
     pub(crate) fn all_matching(&self, line: &[u8]) -> Vec<usize> {
         let mut candidates = Candidates::new(self.patterns.matchers.len());
         candidates.extend(self.patterns.slow.iter().copied());
-        for finder in &self.finders {
+        for finder in self.finders() {
             Cursor::new(finder, line).drain(line.len(), &mut candidates);
         }
         candidates.iter().filter(|pattern| self.is_match(*pattern, line)).collect()
@@ -114,7 +119,7 @@ impl Search {
 
     /// Calls back for each line that may match, with the patterns that may match it.
     fn lines(&self, buffer: &[u8], mut each: impl FnMut(Range<usize>, &Candidates)) {
-        let mut cursors: Vec<Cursor<'_>> = self.finders.iter().map(|finder| Cursor::new(finder, buffer)).collect();
+        let mut cursors: Vec<Cursor<'_>> = self.finders().iter().map(|finder| Cursor::new(finder, buffer)).collect();
         let mut candidates = Candidates::new(self.patterns.matchers.len());
         while let Some(at) = cursors.iter().filter_map(Cursor::at).min() {
             let line = around(buffer, at);
