@@ -113,6 +113,7 @@ proptest! {
         prop_assert!(refused.is_empty(), "{refused:?}");
         let expected = naive(&patterns, &buffer);
         prop_assert_eq!(&hits(&search, &buffer), &expected);
+        prop_assert_eq!(&hits(&search.tuned(&buffer), &buffer), &expected);
         for hit in expected {
             let line = &buffer[hit.line];
             let all: Vec<_> = (0..patterns.len()).filter(|number| Regex::new(&patterns[*number]).unwrap().is_match(line)).collect();
