@@ -17,7 +17,7 @@ pub(crate) const PACK: usize = 60;
 /// The most strings that a window may be: four letters of both cases, with one or two of three.
 const CASES: usize = 36;
 /// What one more factor may cost, in occurrences in a million bytes: the more, the fewer there are and the more each is found for nothing.
-const EACH: [f64; 2] = [32.0, 128.0];
+const EACH: [f64; 2] = [32.0, 256.0];
 /// What it costs to search for one more pack of them, in the same measure.
 const PASS: f64 = 600.0;
 
@@ -161,31 +161,31 @@ fn cover(wanted: &[Wanted], grams: &Grams<'_>, each: f64) -> Vec<bool> {
             finds.entry(&window.grams).or_default().push(number);
         }
     }
-    let mut finds: Vec<(&[u32], Vec<usize>)> = finds.into_iter().collect();
-    let (mut chosen, mut found) = (vec![false; grams.expected.len()], vec![false; wanted.len()]);
-    loop {
-        for (_, branches) in &mut finds {
-            branches.retain(|branch| !found[*branch]);
-        }
-        finds.retain(|(_, branches)| !branches.is_empty());
-        let cost = |strings: &[u32]| {
-            let new = strings.iter().filter(|gram| !chosen[**gram as usize]);
-            new.map(|gram| each + grams.expected[*gram as usize]).sum::<f64>()
-        };
-        let price = |(strings, branches): &(&[u32], Vec<usize>)| cost(strings) / count(branches);
-        let Some((strings, branches)) = finds.iter().min_by(|a, b| price(a).total_cmp(&price(b))) else { return chosen };
-        for gram in *strings {
-            chosen[*gram as usize] = true;
-        }
+    let finds: Vec<(&[u32], Vec<usize>)> = finds.into_iter().collect();
+    let mut windows_of = vec![Vec::new(); wanted.len()];
+    for (window, (_, branches)) in finds.iter().enumerate() {
         for branch in branches {
-            found[*branch] = true;
+            windows_of[*branch].push(window);
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "there are some thousand branches at most")]
-fn count(branches: &[usize]) -> f64 {
-    branches.len() as f64
+    let mut left: Vec<u32> = finds.iter().map(|(_, branches)| u32::try_from(branches.len()).unwrap_or(u32::MAX)).collect();
+    let (mut chosen, mut found) = (vec![false; grams.expected.len()], vec![false; wanted.len()]);
+    loop {
+        let price = |window: usize| {
+            let new = finds[window].0.iter().filter(|gram| !chosen[**gram as usize]);
+            new.map(|gram| each + grams.expected[*gram as usize]).sum::<f64>() / f64::from(left[window])
+        };
+        let useful = (0..finds.len()).filter(|window| left[*window] > 0).map(|window| (price(window), window));
+        let Some((_, best)) = useful.min_by(|(a, _), (b, _)| a.total_cmp(b)) else { return chosen };
+        for gram in finds[best].0 {
+            chosen[*gram as usize] = true;
+        }
+        for branch in &finds[best].1 {
+            if !std::mem::replace(&mut found[*branch], true) {
+                windows_of[*branch].iter().for_each(|window| left[*window] -= 1);
+            }
+        }
+    }
 }
 
 /// Without what later choices have made needless, the most frequent first.
@@ -215,7 +215,9 @@ fn factors(wanted: &[Wanted], chosen: &[bool], grams: &Grams<'_>) -> Vec<Factor>
         }
     }
     let strings = grams.numbers.iter().filter_map(|(bytes, gram)| Some((bytes.clone(), clues.remove(gram)?)));
-    strings.map(|(bytes, clues)| Factor { bytes, clues: clues.into_iter().collect() }).collect()
+    let mut factors: Vec<Factor> = strings.map(|(bytes, clues)| Factor { bytes, clues: clues.into_iter().collect() }).collect();
+    factors.sort_by(|a, b| a.bytes.cmp(&b.bytes));
+    factors
 }
 
 /// Cells that are one string each are one cell: it is compared at once.

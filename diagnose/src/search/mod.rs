@@ -15,7 +15,7 @@ mod packing;
 mod pattern;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use memchr::{memchr, memrchr};
 use regex_syntax::hir::Hir;
@@ -25,16 +25,17 @@ use finder::{Cursor, Finder};
 use grams::Rates;
 use literals::Branch;
 pub(crate) use pattern::Group;
-use pattern::Matcher;
+use pattern::{Compiled, Matcher};
 
 /// Patterns in their order.
 #[derive(Debug)]
 pub(crate) struct Search {
     patterns: Arc<Patterns>,
-    finders: Vec<Finder>,
+    /// Made when they are first needed: a search that is tuned has others.
+    finders: OnceLock<Vec<Finder>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Patterns {
     /// A pattern that was refused has none.
     matchers: Vec<Option<Matcher>>,
@@ -63,36 +64,22 @@ impl Search {
     /// Compiles patterns; those that cannot be used are told, and harm no other.
     pub(crate) fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> (Self, Vec<Refused>) {
         let rates = Rates::new();
-        let (mut matchers, mut refused, mut apart, mut hirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (number, text) in patterns.into_iter().enumerate() {
-            let compiled = pattern::compile(text).map_err(|reason| refused.push(Refused { pattern: number, reason })).ok();
-            if let Some(compiled) = &compiled {
-                apart.push((number, literals::branches(&compiled.hir, &rates)));
-            }
-            let (matcher, hir) = compiled.map(|compiled| (compiled.matcher, compiled.hir)).unzip();
-            matchers.push(matcher);
-            hirs.push(hir);
-        }
-        let (apart, without): (Vec<_>, Vec<_>) = apart.into_iter().partition(|(_, branches)| factors::can_be_found(branches));
-        let (mut slow, mut slow_hirs) = (Vec::new(), Vec::new());
-        for (number, _) in without {
-            if let Some(Matcher::Plain(_)) = matchers[number] {
-                slow.push(number);
-                slow_hirs.extend(hirs[number].take());
-            } else {
-                matchers[number] = None;
-                let reason = "it needs look-around or back-references and has no literal of 3 bytes by which to find where to try it";
-                refused.push(Refused { pattern: number, reason: reason.to_owned() });
+        let (mut compiled, mut refused) = (Patterns::default(), Vec::new());
+        for (pattern, text) in patterns.into_iter().enumerate() {
+            if let Err(reason) = compiled.add(text, &rates) {
+                refused.push(Refused { pattern, reason });
             }
         }
-        refused.sort_by_key(|refused| refused.pattern);
-        let patterns = Patterns { matchers, apart, slow, slow_hirs };
-        (Self { finders: patterns.finders(&rates), patterns: Arc::new(patterns) }, refused)
+        (Self { finders: OnceLock::new(), patterns: Arc::new(compiled) }, refused)
     }
 
     /// The same search, quicker on the text that this is a sample of.
     pub(crate) fn tuned(&self, sample: &[u8]) -> Self {
-        Self { finders: self.patterns.finders(&Rates::of_sample(sample)), patterns: Arc::clone(&self.patterns) }
+        Self { finders: self.patterns.finders(&Rates::of_sample(sample)).into(), patterns: Arc::clone(&self.patterns) }
+    }
+
+    fn finders(&self) -> &[Finder] {
+        self.finders.get_or_init(|| self.patterns.finders(&Rates::new()))
     }
 
     /// The patterns without a literal of 3 bytes, for which every byte has to be looked at closely.
@@ -121,7 +108,7 @@ impl Search {
 
     /// Calls back for each line that may match, with the patterns that may match it.
     fn lines(&self, buffer: &[u8], mut each: impl FnMut(Range<usize>, &Candidates)) {
-        let mut cursors: Vec<Cursor<'_>> = self.finders.iter().map(|finder| Cursor::new(finder, buffer)).collect();
+        let mut cursors: Vec<Cursor<'_>> = self.finders().iter().map(|finder| Cursor::new(finder, buffer)).collect();
         let mut candidates = Candidates::new(self.patterns.matchers.len());
         while let Some(at) = cursors.iter().filter_map(Cursor::at).min() {
             let line = around(buffer, at);
@@ -135,6 +122,23 @@ impl Search {
 }
 
 impl Patterns {
+    fn add(&mut self, text: &str, rates: &Rates) -> Result<(), String> {
+        let number = self.matchers.len();
+        self.matchers.push(None);
+        let Compiled { matcher, hir } = pattern::compile(text)?;
+        let branches = literals::branches(&hir, rates);
+        if factors::can_be_found(&branches) {
+            self.apart.push((number, branches));
+        } else if let Matcher::Fancy(_) = matcher {
+            return Err("it needs look-around or back-references, and has no literal of 3 bytes that says where to try it".to_owned());
+        } else {
+            self.slow.push(number);
+            self.slow_hirs.push(hir);
+        }
+        self.matchers[number] = Some(matcher);
+        Ok(())
+    }
+
     fn finders(&self, rates: &Rates) -> Vec<Finder> {
         let mut finders = finder::for_factors(factors::choose(&self.apart, rates), rates);
         if !self.slow.is_empty() {

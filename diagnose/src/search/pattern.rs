@@ -6,10 +6,10 @@
 use std::ops::Range;
 
 use fancy_regex::BytesMode;
+use memchr::memmem;
 use regex_automata::meta;
-use regex_automata::util::syntax;
 use regex_syntax::ast;
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Hir, HirKind};
 
 use super::fancy;
 
@@ -24,6 +24,8 @@ const TURNS: usize = 100_000;
 
 #[derive(Debug)]
 pub(crate) enum Matcher {
+    /// Nothing but a string.
+    Literal(memmem::Finder<'static>),
     Plain(meta::Regex),
     Fancy(fancy_regex::Regex),
 }
@@ -44,7 +46,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Compiled, String> {
     }
     let pattern = translated(pattern);
     match parse(&pattern) {
-        Ok(hir) => Ok(Compiled { matcher: Matcher::Plain(plain(&hir)?), hir }),
+        Ok(hir) => Ok(Compiled { matcher: plain(&hir)?, hir }),
         Err(e) if is_for_backtracking(&pattern, &e) => backtracking(&pattern),
         Err(e) => Err(reason(&e)),
     }
@@ -55,7 +57,10 @@ pub(crate) fn parse(pattern: &str) -> Result<Hir, Box<regex_syntax::Error>> {
     regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern).map_err(Box::new)
 }
 
-fn plain(hir: &Hir) -> Result<meta::Regex, String> {
+fn plain(hir: &Hir) -> Result<Matcher, String> {
+    if let HirKind::Literal(literal) = hir.kind() {
+        return Ok(Matcher::Literal(memmem::Finder::new(&literal.0).into_owned()));
+    }
     // Only lines with the right literals are matched, so that looking for those once more is time lost, and much of it while compiling.
     let config = meta::Config::new()
         .utf8_empty(false)
@@ -64,7 +69,8 @@ fn plain(hir: &Hir) -> Result<meta::Regex, String> {
         .dfa(false)
         .nfa_size_limit(Some(LARGEST))
         .hybrid_cache_capacity(STATES);
-    meta::Builder::new().configure(config).syntax(syntax::Config::new().utf8(false)).build_from_hir(hir).map_err(|e| match e.size_limit() {
+    let built = meta::Builder::new().configure(config).build_from_hir(hir);
+    built.map(Matcher::Plain).map_err(|e| match e.size_limit() {
         Some(limit) => format!("it is too large: more than {} MiB when compiled", limit >> 20),
         None => format!("it cannot be compiled: {e}"),
     })
@@ -113,6 +119,7 @@ fn translated(pattern: &str) -> String {
 impl Matcher {
     pub(crate) fn is_match(&self, line: &[u8]) -> bool {
         match self {
+            Self::Literal(literal) => literal.find(line).is_some(),
             Self::Plain(regex) => regex.is_match(line),
             // One that turns back too often is given up.
             Self::Fancy(regex) => regex.is_match(line).unwrap_or(false),
@@ -122,6 +129,10 @@ impl Matcher {
     /// The groups of its first match.
     pub(crate) fn captures(&self, line: &[u8]) -> Option<Vec<Group<'_>>> {
         match self {
+            Self::Literal(literal) => {
+                let at = literal.find(line)?;
+                Some(vec![(None, Some(at..at + literal.needle().len()))])
+            }
             Self::Plain(regex) => {
                 let mut captures = regex.create_captures();
                 regex.captures(line, &mut captures);

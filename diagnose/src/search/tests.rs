@@ -113,6 +113,7 @@ proptest! {
         prop_assert!(refused.is_empty(), "{refused:?}");
         let expected = naive(&patterns, &buffer);
         prop_assert_eq!(&hits(&search, &buffer), &expected);
+        prop_assert_eq!(&hits(&search.tuned(&buffer), &buffer), &expected);
         for hit in expected {
             let line = &buffer[hit.line];
             let ours = search.captures(hit.pattern, line).unwrap();
