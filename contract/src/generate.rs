@@ -29,8 +29,9 @@ pub(crate) fn asked<A: CommandFactory>(tool: &'static str) -> Option<anyhow::Res
 fn pages<A: CommandFactory>(tool: &'static str, folder: &Path) -> anyhow::Result<()> {
     let mut command = command::<A>(tool);
     command.build();
-    let all = std::iter::once(&command).chain(command.get_subcommands());
-    for command in all {
+    let mut all = vec![&command];
+    while let Some(command) = all.pop() {
+        all.extend(command.get_subcommands());
         let page = folder.join(Man::new(command.clone()).get_filename());
         let whole = File::create(&page).and_then(|mut file| file.write_all(&manual(command)?));
         whole.with_context(|| format!("cannot write manual pages into {}", shown(folder)))?;

@@ -280,8 +280,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_taken(text: String) {
-            secrets(&text);
-            quoted(&text);
+            let _ = secrets(&text);
+            let _ = quoted(&text);
         }
 
         #[test]

@@ -11,7 +11,7 @@ Examples:
   npm ci 2>&1 | diagnose --log -               the same, while it runs
   venv-probe ~ | diagnose                      what is wrong, each cause once
   venv-probe ~ | diagnose - --log mcp.log      both together: what explains what
-  diagnose --log build.log | jq -r 'select(.type==\"diagnosis\").data | \"\\(.class) \\(.text)\"' | head -1
+  diagnose --log build.log | jq -r 'select(.type==\"diagnosis\").data.class' | head -1
   diagnose --log deploy.log --check || echo 'something is wrong'";
 
 const LIST: &str = "\
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 #[derive(Args)]
 pub(crate) struct Run {
     /// `-` reads records on stdin, which is the default without --log
-    #[arg(value_name = "-", value_parser = ["-"])]
+    #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
     pub(crate) records: Option<String>,
     /// A log to read; `-` is stdin; may be given again
     #[arg(long, value_name = "FILE", num_args = 1..)]
