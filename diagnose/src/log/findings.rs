@@ -134,17 +134,20 @@ impl Finding {
             explains: Vec::new(),
             consequences: Vec::new(),
             auto: entry.remedy.is_some(),
-            remedy: entry.remedy.clone().map(|name| Remedy { name, args: self.args() }),
+            remedy: entry.remedy.clone().map(|name| Remedy { args: self.args(&name), name }),
             manual: entry.manual.as_deref().map(|text| filled(text, &self.captures)),
         }
     }
 
-    /// What was captured, and where the traceback ends unless the message says so itself.
-    fn args(&self) -> BTreeMap<String, serde_json::Value> {
+    /// What was captured, and where in the project's own files the traceback ends unless the message says so itself.
+    fn args(&self, remedy: &str) -> BTreeMap<String, serde_json::Value> {
         let mut args: BTreeMap<String, serde_json::Value> =
             self.captures.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-        let innermost = self.places.iter().find_map(|place| place.frames.last());
-        if let Some(frame) = innermost.filter(|_| !args.contains_key("file")) {
+        // What raised it in a library is not what is to be mended.
+        let own = |frame: &&Frame| !["/lib/python", "site-packages/", "<frozen"].iter().any(|part| frame.file.contains(part));
+        let innermost = self.places.iter().find_map(|place| place.frames.iter().rev().find(own));
+        // Of a text that was read, the traceback does not tell the file.
+        if let Some(frame) = innermost.filter(|_| !args.contains_key("file") && remedy != "repair-json") {
             args.insert("file".to_owned(), frame.file.as_str().into());
             args.entry("line".to_owned()).or_insert_with(|| frame.line.to_string().into());
         }
