@@ -142,6 +142,11 @@ fn real_failures_are_told_apart_in_the_middle_of_ordinary_output() {
 fn ordinary_output_is_no_failure() {
     let sandbox = Sandbox::new();
     assert_eq!(of_log(&sandbox, &ordinary(5_000).join("\n")), Vec::<Value>::new());
+    let well = "GET /api/items/P1003 200 OK\nNOTICE:  relation \"users\" already exists, skipping\nmanifest unknown fields ignored\n\
+                test handles_eaddrinuse: Address already in use ... ok\n  ✓ throws ECONNREFUSED 127.0.0.1:5432 when db is down\n\
+                PASS src/errors/EMFILE.test.ts\nok 12 - returns 401 Unauthorized without a token\nERROR:root:Traceback (most recent call last):\n\
+                INFO database connection timed out handler registered\nLOG:  the database system is starting up\n";
+    assert_eq!(codes(&of_log(&sandbox, well)), Vec::<&str>::new());
 }
 
 #[test]
@@ -311,24 +316,30 @@ fn the_users_patterns_are_used_each_by_itself() {
         "Strange": {"pattern": "abcdef", "solution": "reboot_the_moon", "description": ""},
         "Ahead": {"pattern": "quark(?= soup)", "solution": "manual", "description": "a quark"},
         "Without": {"solution": "none"},
+        "Every": {"pattern": "x*", "solution": "none", "description": ""},
+        "ImportError": {"pattern": "x{1000}{1000}", "solution": "fix_import", "description": ""},
     });
     file(&sandbox.work("config/autoheal_patterns.json"), list.to_string());
     let log = sandbox.work("a.log");
-    file(&log, "shard 7 is gone\nModuleNotFoundError: No module named 'x'\nquark soup\nquark salad\n");
+    file(
+        &log,
+        "shard 7 is gone\nModuleNotFoundError: No module named 'x'\nquark soup\nquark salad\nImportError: cannot import name 'a' from 'b'\n",
+    );
     // Those that cannot be used are told, and the others work.
     let ran = run(&sandbox, 2, &["--log", "a.log"]);
     let mut found: Vec<String> = ran.of("diagnosis").iter().map(|one| one["data"]["code"].as_str().unwrap().to_owned()).collect();
     found.sort();
-    assert_eq!(found, ["Ahead", "ModuleNotFoundError", "Shard"]);
+    // What cannot be used takes the place of nothing.
+    assert_eq!(found, ["Ahead", "ModuleNotFoundError", "Shard", "python.name-missing"]);
     let module = ran.of("diagnosis").into_iter().find(|one| one["data"]["code"] == "ModuleNotFoundError").unwrap();
     assert_eq!(module["data"]["remedy"], json!({"name": "install-module", "args": {"module": "x"}}));
-    for wrong in ["Torn: ", "`reboot_the_moon` is no known strategy", "Without: it is no entry"] {
+    for wrong in ["Torn: ", "Every: it matches every line", "`reboot_the_moon` is no known strategy", "Without: it is no entry"] {
         assert!(ran.stderr.contains(wrong), "{wrong}: {}", ran.stderr);
     }
     let linted = run(&sandbox, 1, &["patterns", "lint"]);
-    assert!(linted.text().contains("Strange") && linted.text().contains("3 entries can be used, 3 cannot"), "{}", linted.text());
+    assert!(linted.text().contains("Strange") && linted.text().contains("3 entries can be used, 5 cannot"), "{}", linted.text());
     let test = run(&sandbox, 0, &["patterns", "test", "a.log"]);
-    assert!(test.text().lines().any(|line| line.trim() == "1  Shard") && test.text().ends_with("3  in all\n"), "{}", test.text());
+    assert!(test.text().lines().any(|line| line.trim() == "1  Shard") && test.text().ends_with("4  in all\n"), "{}", test.text());
     assert!(run(&sandbox, 0, &["patterns", "show", "Shard"]).text().contains("restart-service"));
     run(&sandbox, 2, &["--patterns", "nowhere.json", "--log", "a.log"]).ok();
 }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::Entry;
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
+    ("runtimes.toml", include_str!("builtin/runtimes.toml")),
     ("python.toml", include_str!("builtin/python.toml")),
     ("pip.toml", include_str!("builtin/pip.toml")),
     ("node.toml", include_str!("builtin/node.toml")),

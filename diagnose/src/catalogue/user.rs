@@ -11,6 +11,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Entry, Level};
+use crate::search::Search;
 
 /// The names that strategies have there, and the remedies that these are here.
 const STRATEGIES: [(&str, &str); 17] = [
@@ -95,10 +96,21 @@ pub(super) fn read(path: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Complaint>)> 
                 let known: Vec<&str> = STRATEGIES.iter().map(|(name, _)| *name).collect();
                 complain(&name, format!("`{solution}` is no known strategy; known are {}", known.join(", ")));
             }
-            Some(remedy) => entries.push(entry(path, name, given, remedy)),
+            // One that cannot be searched for takes the place of none.
+            Some(remedy) => match unusable(&given.pattern) {
+                Some(reason) => complain(&name, reason),
+                None => entries.push(entry(path, name, given, remedy)),
+            },
         }
     }
     Ok((entries, complaints))
+}
+
+/// Why a pattern cannot be searched for, or says nothing.
+fn unusable(pattern: &str) -> Option<String> {
+    let (search, refused) = Search::new([pattern]);
+    let refused = refused.into_iter().next().map(|refused| refused.reason);
+    refused.or_else(|| search.captures(0, b"").map(|_| "it matches every line".to_owned()))
 }
 
 /// The remedy of a strategy, by either name; the empty one means that a person is to look.
@@ -126,7 +138,7 @@ fn entry(path: &Path, name: String, given: Given, remedy: &str) -> Entry {
 
 /// Puts a user's entry in the place of the one that it names, or behind the surest ones.
 pub(super) fn insert(entries: &mut Vec<Entry>, mut new: Entry) {
-    let is_it = |old: &Entry| old.seed.as_deref() == Some(&*new.code) || old.code == new.code;
+    let is_it = |old: &Entry| (old.seed.as_deref() == Some(&*new.code) || old.code == new.code) && old.level < Level::Note;
     match entries.iter_mut().find(|old| is_it(old)) {
         Some(old) => {
             (new.seed, new.level, new.class) = (old.seed.clone(), old.level, old.class.clone());

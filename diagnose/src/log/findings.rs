@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use contract::path::Subject;
+use contract::redact::GONE;
 
 use super::trace::Place;
 use crate::catalogue::{Catalogue, Entry, Level};
@@ -133,10 +134,16 @@ impl Finding {
             evidence: self.places.clone(),
             explains: Vec::new(),
             consequences: Vec::new(),
-            auto: entry.remedy.is_some(),
+            auto: entry.remedy.as_deref().is_some_and(|remedy| self.can_be_acted_on(remedy)),
             remedy: entry.remedy.clone().map(|name| Remedy { args: self.args(&name), name }),
             manual: entry.manual.as_deref().map(|text| filled(text, &self.captures)),
         }
+    }
+
+    /// Whether what a remedy is to act on is told as it is, and not masked or escaped.
+    fn can_be_acted_on(&self, remedy: &str) -> bool {
+        let is_whole = |value: &String| !value.contains(GONE) && !value.contains("\\u{");
+        ["redeploy", "lockfile-update"].contains(&remedy) || self.captures.values().all(is_whole)
     }
 
     /// What was captured, and where in the project's own files the traceback ends unless the message says so itself.

@@ -32,6 +32,15 @@ pub(crate) fn bare(line: &str) -> &str {
     rest.trim_end()
 }
 
+/// Whether a line is one of a test that passed, whose name says what it tests; or the head of a traceback, whose last line says what it is.
+pub(crate) fn says_that_it_passed(line: &str) -> bool {
+    let bare = bare(line);
+    let begins = bare.starts_with(['✓', '√', '✔'])
+        || bare.starts_with("PASS ")
+        || bare.strip_prefix("ok ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    begins || bare.ends_with("... ok") || bare.ends_with("Traceback (most recent call last):")
+}
+
 /// A text without the sequences that move the cursor and change its colours (ECMA-48), and without what was overwritten after a lone `\r`.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if !text.contains(['\u{1b}', '\r']) {
