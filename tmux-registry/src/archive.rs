@@ -22,10 +22,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::document::{self, Edits, Fields, Members, Raw, span, text};
-use crate::judge::There;
 use crate::registry;
 use crate::repair::Shop;
 use crate::status;
+use crate::tasks::There;
 use crate::times;
 
 const VERB: &str = "compact";

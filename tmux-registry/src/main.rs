@@ -14,6 +14,7 @@ mod reap;
 mod registry;
 mod repair;
 mod status;
+mod tasks;
 mod times;
 mod tmux;
 

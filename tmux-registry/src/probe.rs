@@ -15,8 +15,9 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::{Court, PREFIX};
 use crate::arguments::Rules;
-use crate::judge::{self, Fault, Judgement, Patience, Shape, Tasks};
+use crate::judge::{self, Fault, Judgement, Shape};
 use crate::registry::{self, Corrupt};
+use crate::tasks::{Patience, Tasks};
 use crate::tmux::{self, Sight};
 
 /// The type of the record of one registry.

@@ -16,8 +16,9 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::Court;
 use crate::arguments::{Act, Rules};
-use crate::judge::{self, Judgement, Patience, Shape, Tasks};
+use crate::judge::{self, Judgement, Shape};
 use crate::registry::{self, Changed, Held};
+use crate::tasks::{Patience, Tasks};
 use crate::tmux::{self, Servers, Sight};
 use crate::{places, probe};
 
