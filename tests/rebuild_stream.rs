@@ -20,7 +20,7 @@ fn verdict(sandbox: &Sandbox, venv: &Path) -> Value {
 
 fn diagnosis(venv: &Path, remedy: &str) -> Value {
     json!({"v": 1, "type": "diagnosis", "id": "d.7", "cause": ["p.1"], "tool": "diagnose", "host": "h", "ts": "2026-08-23T10:11:12.345Z",
-        "subject": venv, "data": {"code": "venv.base-interpreter-gone", "severity": "broken", "confidence": 0.98, "text": "gone",
+        "subject": venv, "data": {"code": "venv.base-interpreter-gone", "severity": "broken", "text": "gone", "evidence": [],
         "explains": ["p.1"], "remedy": {"name": remedy, "args": {}}, "auto": true}})
 }
 
