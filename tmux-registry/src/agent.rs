@@ -101,9 +101,9 @@ impl Agent {
     }
 
     /// The names of all sessions that may be its.
-    pub(crate) fn claims(&self) -> Vec<String> {
+    pub(crate) fn claims(&self) -> impl Iterator<Item = String> {
         let named = self.session.iter().flat_map(|name| targets(name)).map(str::to_owned);
-        named.chain([format!("{PREFIX}{}", self.id)]).collect()
+        named.chain([format!("{PREFIX}{}", self.id)])
     }
 
     /// When it was last heard of.

@@ -78,7 +78,7 @@ pub(crate) struct Judgement {
     pub(crate) changes: Vec<Change>,
     pub(crate) counts: Vec<Count>,
     pub(crate) edits: Edits,
-    /// The names of all sessions that may be its agents'.
+    /// The names of its agents' sessions, of those that could be there.
     pub(crate) sessions: Vec<String>,
     /// How each agent is here.
     pub(crate) statuses: HashMap<String, There>,
@@ -192,7 +192,7 @@ impl Judgement {
                 format!("agent {} of the list cannot be read: {why}", self.tally.agents),
             );
         };
-        self.sessions.extend(agent.claims());
+        self.sessions.extend(agent.claims().filter(|name| case.court.sight.has_like(name)));
         if self.statuses.contains_key(&agent.id) {
             self.fault("duplicate-id", Status::Degraded, Some(&agent), format!("{} is there more than once", agent.id));
         }

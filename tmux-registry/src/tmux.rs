@@ -1,6 +1,6 @@
 //! What tmux really runs: one question to each server (tmux(1), "list-panes"), and what an answer that is none means.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -90,6 +90,8 @@ pub(crate) struct Sight {
     pub(crate) asked: Vec<u32>,
     /// The living sessions by their loose names.
     alike: HashMap<String, String>,
+    /// The loose names of all sessions.
+    loose: HashSet<String>,
     /// Names that tmux could not show as they are.
     escaped: Vec<String>,
 }
@@ -109,6 +111,7 @@ impl Sight {
     pub(crate) fn of(all: Vec<Session>, unseen: Vec<String>) -> Self {
         let mut sight = Self { unseen, asked: vec![rustix::process::getuid().as_raw()], ..Self::default() };
         for session in all {
+            sight.loose.insert(loose(&session.name));
             if session.lives() {
                 sight.alike.insert(loose(&session.name), session.name.clone());
                 sight.escaped.extend(session.name.contains('\\').then(|| session.name.clone()));
@@ -116,6 +119,11 @@ impl Sight {
             sight.sessions.entry(session.name.clone()).or_default().push(session);
         }
         sight
+    }
+
+    /// Whether any session could have that name.
+    pub(crate) fn has_like(&self, name: &str) -> bool {
+        !self.loose.is_empty() && self.loose.contains(&loose(name))
     }
 
     /// A living session that could have that name, written in another way: of letters that tmux does not know it makes octal numbers
