@@ -6,6 +6,7 @@
 pub mod action;
 pub mod audit;
 pub mod child;
+pub mod diagnosis;
 pub mod duration;
 mod generate;
 pub mod input;

@@ -9,8 +9,7 @@ use contract::input::{self, Line};
 use contract::output::{self, Output};
 use contract::path::{Subject, absolute};
 use contract::record::{About, Record};
-use contract::{duration, state};
-use serde::Deserialize;
+use contract::{diagnosis, duration, state};
 
 use crate::agent::PREFIX;
 use crate::places;
@@ -329,26 +328,8 @@ fn piped(out: &mut Output, paths: &mut BTreeSet<PathBuf>) -> anyhow::Result<()> 
 
 /// The registries that a record is about: one that was judged, or those that a diagnosis would have repaired.
 fn concerns(record: &Record) -> Vec<PathBuf> {
-    #[derive(Deserialize)]
-    struct Diagnosis {
-        remedy: Remedy,
+    if !record.is(KIND) {
+        return diagnosis::paths(record, "registry-repair");
     }
-    #[derive(Deserialize)]
-    struct Remedy {
-        name: String,
-        #[serde(default)]
-        args: Args,
-    }
-    #[derive(Default, Deserialize)]
-    struct Args {
-        #[serde(default)]
-        paths: Vec<Subject>,
-    }
-    let remedy = if record.is("diagnosis") { record.read::<Diagnosis>().ok().map(|diagnosis| diagnosis.remedy) } else { None };
-    let paths = match remedy.filter(|remedy| remedy.name == "registry-repair") {
-        Some(remedy) if !remedy.args.paths.is_empty() => remedy.args.paths,
-        None if !record.is(KIND) => Vec::new(),
-        _ => Vec::from_iter(record.subject.clone()),
-    };
-    paths.iter().map(|path| path.as_path().to_owned()).filter(|path| path.is_absolute()).collect()
+    record.subject.iter().map(|subject| subject.as_path().to_owned()).filter(|path| path.is_absolute()).collect()
 }

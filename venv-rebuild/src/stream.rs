@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use anyhow::Context as _;
+use contract::diagnosis;
 use contract::input::{self, Line};
-use contract::path::{Subject, absolute};
+use contract::path::absolute;
 use contract::progress::Progress;
 use contract::record::{About, Fault, Record};
 use contract::run::Exit;
 use contract::signal;
 use contract::venv::KIND;
-use serde::Deserialize;
 
 use crate::mend;
 use crate::patient::{self, Patient};
@@ -23,27 +23,6 @@ const USAGE: &str = "pipe the records of venv-probe in, or name environments";
 /// Trees are gone through folder by folder, each within the last; a tree of thousands of levels must fail and not end everything. The
 /// system gives only what is used of it.
 const STACK: usize = 256 << 20;
-
-/// The part of a `diagnosis` that concerns us.
-#[derive(Deserialize)]
-struct Diagnosis {
-    #[serde(default)]
-    remedy: Option<Remedy>,
-}
-
-#[derive(Deserialize)]
-struct Remedy {
-    name: String,
-    #[serde(default)]
-    args: Args,
-}
-
-#[derive(Default, Deserialize)]
-struct Args {
-    /// The environments, where the diagnosis is about what several rest on.
-    #[serde(default)]
-    paths: Vec<Subject>,
-}
 
 /// Mends what the records on stdin, or the environments at or below `paths`, ask for.
 ///
@@ -125,10 +104,7 @@ impl<'a> Ward<'a, '_> {
                 Err(e) => self.unfit(record, &e).map(|()| Vec::new()),
             };
         }
-        let remedy = if record.is("diagnosis") { record.read::<Diagnosis>().ok().and_then(|diagnosis| diagnosis.remedy) } else { None };
-        let Some(remedy) = remedy.filter(|remedy| remedy.name == env!("CARGO_PKG_NAME")) else { return Ok(Vec::new()) };
-        let named = if remedy.args.paths.is_empty() { Vec::from_iter(record.subject.clone()) } else { remedy.args.paths };
-        let paths: Vec<PathBuf> = named.iter().map(|path| path.as_path().to_owned()).filter(|path| path.is_absolute()).collect();
+        let paths = diagnosis::paths(record, env!("CARGO_PKG_NAME"));
         if paths.is_empty() {
             return Ok(Vec::new());
         }

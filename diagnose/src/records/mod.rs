@@ -10,10 +10,44 @@ use contract::output::Output;
 use contract::path::{Subject, shown};
 use contract::record::{About, End, Record, Status};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use self::registries::Registries;
 use self::venvs::Venvs;
 use crate::diagnosis::{Diagnosis, Evidence};
+
+/// What a probe says, in so far as all of them say it in one way.
+#[derive(Deserialize)]
+struct Probe {
+    status: Status,
+    #[serde(default)]
+    faults: Vec<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    code: String,
+    text: String,
+    #[serde(default)]
+    repair: Option<String>,
+}
+
+/// A subject that is ill, with the verdict on it.
+struct Ill<P> {
+    id: String,
+    subject: Subject,
+    probe: P,
+}
+
+impl<P: DeserializeOwned> Ill<P> {
+    /// Reads a verdict; none where it is not one of illness.
+    fn of(record: &Record, status: impl Fn(&P) -> Status) -> anyhow::Result<Option<Self>> {
+        let probe: P = record.read()?;
+        let is_ill = matches!(status(&probe), Status::Broken | Status::Degraded);
+        let subject = record.subject.clone().filter(|_| is_ill);
+        Ok(subject.map(|subject| Self { id: record.id.clone(), subject, probe }))
+    }
+}
 
 /// All records of a stream that say that something is wrong.
 #[derive(Default)]
@@ -61,17 +95,6 @@ impl Records {
 
     /// A snapshot that cannot be restored whole is for a person.
     fn snapshot(&mut self, record: &Record) -> anyhow::Result<()> {
-        #[derive(Deserialize)]
-        struct Probe {
-            status: Status,
-            #[serde(default)]
-            faults: Vec<Fault>,
-        }
-        #[derive(Deserialize)]
-        struct Fault {
-            code: String,
-            text: String,
-        }
         let probe: Probe = record.read()?;
         let Some(subject) = record.subject.clone().filter(|_| probe.status == Status::Broken) else { return Ok(()) };
         let evidence = probe.faults.iter().map(|fault| seen(&subject, &fault.text)).collect();

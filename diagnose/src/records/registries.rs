@@ -5,7 +5,7 @@ use contract::record::{Record, Status};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{named, seen};
+use super::{Ill, Probe, named, seen};
 use crate::diagnosis::{Diagnosis, Remedy};
 
 const REMEDY: &str = "registry-repair";
@@ -13,30 +13,9 @@ const REMEDY: &str = "registry-repair";
 /// Those that were met.
 #[derive(Default)]
 pub(super) struct Registries {
-    ill: Vec<Ill>,
+    ill: Vec<Ill<Probe>>,
     /// Sessions of tmux, as the summary has them.
     sessions: Option<u64>,
-}
-
-struct Ill {
-    id: String,
-    subject: Subject,
-    probe: Probe,
-}
-
-#[derive(Deserialize)]
-struct Probe {
-    status: Status,
-    #[serde(default)]
-    faults: Vec<Fault>,
-}
-
-#[derive(Deserialize)]
-struct Fault {
-    code: String,
-    text: String,
-    #[serde(default)]
-    repair: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +23,7 @@ struct Summary {
     sessions: u64,
 }
 
-impl Ill {
+impl Ill<Probe> {
     fn has(&self, code: &str) -> bool {
         self.probe.faults.iter().any(|fault| fault.code == code)
     }
@@ -52,11 +31,7 @@ impl Ill {
 
 impl Registries {
     pub(super) fn take(&mut self, record: &Record) -> anyhow::Result<()> {
-        let probe: Probe = record.read()?;
-        let is_ill = matches!(probe.status, Status::Broken | Status::Degraded);
-        if let Some(subject) = record.subject.clone().filter(|_| is_ill) {
-            self.ill.push(Ill { id: record.id.clone(), subject, probe });
-        }
+        self.ill.extend(Ill::of(record, |probe: &Probe| probe.status)?);
         Ok(())
     }
 
@@ -69,7 +44,8 @@ impl Registries {
     /// One for each, but one for all whose agents went with tmux; `is_whole` says that all sessions were seen.
     pub(super) fn diagnoses(self, is_whole: bool) -> Vec<Diagnosis> {
         let is_tmux_gone = is_whole && self.sessions == Some(0);
-        let (with_it, others): (Vec<Ill>, Vec<Ill>) = self.ill.into_iter().partition(|one| is_tmux_gone && one.has("agent-gone"));
+        let (with_it, others): (Vec<Ill<Probe>>, Vec<Ill<Probe>>) =
+            self.ill.into_iter().partition(|one| is_tmux_gone && one.has("agent-gone"));
         let mut all: Vec<Diagnosis> = others.into_iter().map(|one| diagnosis(&[one])).collect();
         if !with_it.is_empty() {
             all.push(gone_with_tmux(&with_it));
@@ -78,7 +54,7 @@ impl Registries {
     }
 }
 
-fn gone_with_tmux(ill: &[Ill]) -> Diagnosis {
+fn gone_with_tmux(ill: &[Ill<Probe>]) -> Diagnosis {
     let subjects: Vec<Subject> = ill.iter().map(|one| one.subject.clone()).collect();
     Diagnosis {
         code: "tmux.server-gone".to_owned(),
@@ -87,7 +63,7 @@ fn gone_with_tmux(ill: &[Ill]) -> Diagnosis {
     }
 }
 
-fn diagnosis(ill: &[Ill]) -> Diagnosis {
+fn diagnosis(ill: &[Ill<Probe>]) -> Diagnosis {
     let subjects: Vec<Subject> = ill.iter().map(|one| one.subject.clone()).collect();
     let faults = || ill.iter().flat_map(|one| one.probe.faults.iter().map(move |fault| (&one.subject, fault)));
     let worst = faults().next().map(|(_, fault)| fault);

@@ -8,7 +8,7 @@ use contract::record::{Record, Status};
 use contract::venv::{Finding, Probe};
 use serde_json::{Value, json};
 
-use super::{named, seen};
+use super::{Ill, named, seen};
 use crate::diagnosis::{Diagnosis, Remedy};
 
 /// Faults whose evidence lies outside the environment, so that others may have them for the same reason.
@@ -17,22 +17,12 @@ const SHARED: [&str; 5] = ["interpreter-missing", "stdlib-missing", "interpreter
 /// Those that were met.
 #[derive(Default)]
 pub(super) struct Venvs {
-    ill: Vec<Ill>,
-}
-
-struct Ill {
-    id: String,
-    subject: Subject,
-    probe: Probe,
+    ill: Vec<Ill<Probe>>,
 }
 
 impl Venvs {
     pub(super) fn take(&mut self, record: &Record) -> anyhow::Result<()> {
-        let probe: Probe = record.read()?;
-        let is_ill = matches!(probe.status, Status::Broken | Status::Degraded);
-        if let Some(subject) = record.subject.clone().filter(|_| is_ill) {
-            self.ill.push(Ill { id: record.id.clone(), subject, probe });
-        }
+        self.ill.extend(Ill::of(record, |probe: &Probe| probe.status)?);
         Ok(())
     }
 
@@ -43,7 +33,7 @@ impl Venvs {
     }
 
     pub(super) fn diagnoses(self) -> Vec<Diagnosis> {
-        let mut causes: BTreeMap<(String, Option<Subject>), Vec<Ill>> = BTreeMap::new();
+        let mut causes: BTreeMap<(String, Option<Subject>), Vec<Ill<Probe>>> = BTreeMap::new();
         for one in self.ill {
             let Some(worst) = one.probe.faults.first() else { continue };
             let shared = worst.evidence.clone().filter(|_| SHARED.contains(&worst.code.as_str()));
@@ -55,7 +45,7 @@ impl Venvs {
     }
 }
 
-fn diagnosis(mut ill: Vec<Ill>) -> Diagnosis {
+fn diagnosis(mut ill: Vec<Ill<Probe>>) -> Diagnosis {
     // Probes come as they are done.
     ill.sort_by(|one, other| one.subject.cmp(&other.subject));
     let worst: Finding = ill[0].probe.faults[0].clone();
