@@ -62,7 +62,7 @@ enum Sink {
     Report(Child, ChildStdin),
     /// `report` has failed. The work goes on: a repair is not stopped by its drawing.
     Undrawn,
-    /// The reader is gone, and the work goes on all the same.
+    /// The reader is gone, or is none of ours, and the work goes on all the same.
     Unheard,
 }
 
@@ -115,6 +115,11 @@ impl Output {
     /// something, and half of that is worse than all of it.
     pub fn outlive_its_reader(&mut self) {
         self.outlives_its_reader = true;
+    }
+
+    /// Standard output belongs to a command that is run for somebody: none of our records goes there.
+    pub fn leave_stdout(&mut self) {
+        self.sink = Some(Sink::Unheard);
     }
 
     /// Renders a record of this run without writing it.

@@ -19,6 +19,8 @@ pub enum Exit {
     Bad,
     /// 75 (`EX_TEMPFAIL` of `sysexits.h`): somebody else holds the lock.
     Busy,
+    /// That of a command which was run for somebody, whatever we have to say ourselves.
+    Of(u8),
 }
 
 /// Usage, I/O or bad input.
@@ -77,6 +79,7 @@ fn conclude(tool: &str, mut out: Output, result: anyhow::Result<Exit>) -> ExitCo
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Bad) => ExitCode::from(1),
         Ok(Exit::Busy) => ExitCode::from(BUSY),
+        Ok(Exit::Of(status)) => ExitCode::from(status),
         Err(e) if e.is::<Closed>() => return ExitCode::SUCCESS,
         Err(e) => {
             let (name, code) = if e.is::<Held>() { ("lock.held", BUSY) } else { ("failed", TROUBLE) };

@@ -82,6 +82,16 @@ impl Hold {
         }
         i32::try_from(number).ok().filter(|number| *number != 0)
     }
+
+    /// Does what must be done whether or not a signal has come, such as taking a change back. One that came before counts again afterwards.
+    pub fn regardless<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = self.take_signal().and_then(|number| usize::try_from(number).ok());
+        let done = work();
+        if let Some((before, received)) = before.zip(RECEIVED.get()) {
+            received.store(before, Ordering::SeqCst);
+        }
+        done
+    }
 }
 
 /// Begins a change.

@@ -1,0 +1,152 @@
+//! What may be touched: what lies in the project, is no secret, and is not as git has it unless that is said.
+
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use contract::child::{self, Ended};
+use contract::path::{absolute, shown};
+
+/// git answers at once, or not at all.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The folder within which things are mended.
+pub(crate) struct Bounds {
+    root: PathBuf,
+    /// What relative paths are relative to.
+    base: PathBuf,
+    tracked: bool,
+}
+
+impl Bounds {
+    /// `root`, or the project around the current folder: the nearest folder with `.git`, else the current one.
+    ///
+    /// # Errors
+    /// There is no such folder.
+    pub(crate) fn of(root: Option<&Path>, tracked: bool) -> anyhow::Result<Self> {
+        let here = std::env::current_dir().context("there is no current folder")?;
+        let project = || here.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&here).to_owned();
+        let root = root.map_or_else(project, Path::to_owned);
+        let root = root.canonicalize().with_context(|| format!("cannot look at {}", shown(&root)))?;
+        anyhow::ensure!(root.is_dir(), "{} is no folder", shown(&root));
+        let base = here.canonicalize().ok().filter(|here| here.starts_with(&root)).unwrap_or_else(|| root.clone());
+        Ok(Self { root, base, tracked })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A path of a diagnosis. A relative one is as from the current folder, if that is in the project, else as from the root.
+    pub(crate) fn based(&self, path: &Path) -> PathBuf {
+        self.base.join(path)
+    }
+
+    /// Where a path of a diagnosis is.
+    ///
+    /// # Errors
+    /// It leads out of the root, or over what is not there.
+    pub(crate) fn place(&self, path: &Path) -> anyhow::Result<PathBuf> {
+        let path = absolute(&self.based(path))?;
+        anyhow::ensure!(!path.components().any(|part| part == Component::ParentDir), "{} goes up by `..`", shown(&path));
+        let (folder, name) = (path.parent().context("this is the root of all")?, path.file_name().context("it has no name")?);
+        // Links on the way are resolved as far as there is anything.
+        let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+        let real = there.canonicalize().with_context(|| format!("cannot look at {}", shown(there)))?;
+        let missing = folder.strip_prefix(there).unwrap_or(Path::new(""));
+        let real = if missing.as_os_str().is_empty() { real } else { real.join(missing) };
+        anyhow::ensure!(real.starts_with(&self.root), "{} is not below {}; --root names another folder", shown(&path), shown(&self.root));
+        anyhow::ensure!(!real.join(name).components().any(|part| part.as_os_str() == ".git"), "{} is git's own", shown(&path));
+        Ok(real.join(name))
+    }
+
+    /// Lets a file that is there be changed; where it really is.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn admit(&self, file: &Path) -> anyhow::Result<PathBuf> {
+        let file = self.place(file)?;
+        let meta = file.symlink_metadata().with_context(|| format!("cannot look at {}", shown(&file)))?;
+        anyhow::ensure!(meta.is_file(), "{} is no regular file, or a link; name what it leads to", shown(&file));
+        anyhow::ensure!(self.tracked || !is_clean(&file)?, "git has {} as it is; --tracked mends it all the same", shown(&file));
+        Ok(file)
+    }
+}
+
+/// Whether the names on the way to a file say that it holds what nobody else may see.
+pub(crate) fn is_secret(path: &Path) -> bool {
+    let names = path.iter().map(|name| name.to_string_lossy().to_lowercase());
+    names.into_iter().any(|name| {
+        let is_folder = [".ssh", ".gnupg", ".aws", ".kube", ".docker", ".password-store", "secrets"].contains(&&*name);
+        let is_file = [".netrc", ".pypirc", ".npmrc", ".pgpass", ".git-credentials", "kubeconfig", "id_rsa", "id_ed25519", "id_ecdsa"];
+        let ends = [".pem", ".key", ".p12", ".pfx", ".kdbx", ".age", ".gpg", ".asc", ".jks", ".keystore"];
+        let holds = ["secret", "credential", "token", "password", "passwd", "private_key", "apikey", "api_key"];
+        is_folder
+            || is_file.contains(&&*name)
+            || name == ".env"
+            || name.starts_with(".env.")
+            || ends.iter().any(|end| name.ends_with(end))
+            || holds.iter().any(|part| name.contains(part))
+    })
+}
+
+/// Whether git tracks a file and it is as it was committed; not where git does not know it, or is not there.
+fn is_clean(file: &Path) -> anyhow::Result<bool> {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let git = |words: &[&str]| {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(folder).args(["-c", "core.fsmonitor=false"]).args(words).arg(file);
+        git
+    };
+    if !succeeds(&mut git(&["ls-files", "--error-unmatch", "--"]))? {
+        return Ok(false);
+    }
+    succeeds(&mut git(&["diff", "--no-ext-diff", "--no-textconv", "--quiet", "HEAD", "--"]))
+}
+
+fn succeeds(git: &mut Command) -> anyhow::Result<bool> {
+    let finished = match child::run(git, PATIENCE, 1 << 16) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        finished => finished.context("cannot start git")?,
+    };
+    match finished.ended {
+        Ended::Exited(status) => Ok(status.success()),
+        Ended::TimedOut => anyhow::bail!("git did not answer within {} s", PATIENCE.as_secs()),
+        Ended::Interrupted => anyhow::bail!("interrupted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn no_way_leads_out_of_the_root() {
+        let top = tempfile::tempdir().unwrap();
+        let root = top.path().canonicalize().unwrap().join("project");
+        fs::create_dir_all(root.join("inside")).unwrap();
+        fs::create_dir(top.path().join("outside")).unwrap();
+        symlink("../outside", root.join("link")).unwrap();
+        symlink("inside", root.join("back")).unwrap();
+        let bounds = Bounds::of(Some(&root), true).unwrap();
+        assert_eq!(bounds.place(Path::new("a")).unwrap(), root.join("a"));
+        assert_eq!(bounds.place(Path::new("back/a")).unwrap(), root.join("inside/a"));
+        assert_eq!(bounds.place(Path::new("new/folder/a")).unwrap(), root.join("new/folder/a"));
+        for out in ["../outside/a", "inside/../../outside/a", "link/a", "link/new/a", "/etc/passwd", "/", "", ".git/config"] {
+            assert!(bounds.place(Path::new(out)).is_err(), "{out}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_names() {
+        for path in ["/a/.env", "/a/.env.local", "/home/a/.ssh/config", "/a/server.key", "/a/client_secret.json", "/a/gmail_token.json"] {
+            assert!(is_secret(Path::new(path)), "{path}");
+        }
+        for path in ["/a/run.sh", "/a/.envrc.d/x", "/a/keys.py", "/a/environment.json"] {
+            assert!(!is_secret(Path::new(path)), "{path}");
+        }
+    }
+}

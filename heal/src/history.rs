@@ -1,0 +1,224 @@
+//! What was done, from the audit log: all of it, and how often each remedy helped.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use anyhow::Context as _;
+use chrono::{DateTime, TimeDelta, Utc};
+use contract::action::{Action, KIND, Outcome};
+use contract::input::{Line, Lines};
+use contract::output::Output;
+use contract::path::{Subject, shown};
+use contract::record::{About, Record};
+use contract::run::Exit;
+use contract::state;
+use serde::Serialize;
+
+use crate::arguments;
+
+/// A success within which the same is wrong again was none.
+const RELAPSE: TimeDelta = TimeDelta::minutes(10);
+/// Of a normal distribution: one tail of 2.5 %.
+const Z: f64 = 1.96;
+/// The verb of what takes a repair back.
+pub(crate) const UNDO: &str = "undo";
+
+/// Our own actions in the audit log, oldest first.
+#[derive(Default)]
+pub(crate) struct History(Vec<Entry>);
+
+/// One action.
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    pub(crate) action: Action,
+    raw: String,
+    at: DateTime<Utc>,
+}
+
+/// How often a remedy helped against one thing, on one kind of target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Tally {
+    pub(crate) tried: u64,
+    /// The check passed, and nothing was wrong again within ten minutes.
+    pub(crate) helped: u64,
+    pub(crate) relapsed: u64,
+    pub(crate) undone: u64,
+    /// Neither: it could not be done.
+    pub(crate) failed: u64,
+    /// Too new to count.
+    pub(crate) pending: u64,
+}
+
+#[derive(Serialize)]
+struct Stats<'a> {
+    remedy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    kind: &'a str,
+    tried: u64,
+    helped: u64,
+    relapsed: u64,
+    undone: u64,
+    failed: u64,
+    pending: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_least: Option<f64>,
+}
+
+/// A remedy, what it is against, and on what.
+type Key = (String, Option<String>, String);
+
+impl History {
+    /// Reads the audit log of a state folder; there need not be one.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn read(state: &Path) -> anyhow::Result<Self> {
+        let path = state.join("audit.jsonl");
+        let bytes = match state::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            bytes => bytes.with_context(|| format!("cannot read the audit log {}", shown(&path)))?,
+        };
+        let mut entries = Vec::new();
+        for line in Lines::new(&bytes[..]) {
+            // A torn line is the last of a run that was killed.
+            let Line::Record(record, raw) = line? else { continue };
+            if record.tool != env!("CARGO_PKG_NAME") || !record.is(KIND) {
+                continue;
+            }
+            let (Ok(action), Ok(at)) = (record.read::<Action>(), DateTime::parse_from_rfc3339(&record.ts)) else { continue };
+            entries.push(Entry { record, action, raw, at: at.to_utc() });
+        }
+        Ok(Self(entries))
+    }
+
+    /// The repairs that stand: done, and not taken back.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = &Entry> {
+        let is_taken_back = |entry: &Entry| {
+            let undoes = |later: &&Entry| later.action.verb == UNDO && later.action.outcome == Outcome::Done;
+            self.0.iter().filter(undoes).any(|later| later.record.cause.contains(&entry.record.id))
+        };
+        let stands = move |entry: &&Entry| entry.action.outcome == Outcome::Done && entry.action.verb != UNDO && !is_taken_back(entry);
+        self.0.iter().filter(stands)
+    }
+
+    /// How often a remedy helped before; nothing where it was never tried.
+    pub(crate) fn tally(&self, remedy: &str, code: Option<&str>, kind: &str) -> Option<Tally> {
+        self.tallies(Utc::now()).remove(&(remedy.to_owned(), code.map(str::to_owned), kind.to_owned()))
+    }
+
+    /// When a remedy was last begun on a subject.
+    pub(crate) fn begun(&self, remedy: &str, subject: &Subject) -> impl Iterator<Item = DateTime<Utc>> {
+        let is_it = move |entry: &&Entry| entry.action.verb == remedy && entry.record.subject.as_ref() == Some(subject);
+        self.0.iter().filter(is_it).filter(|entry| entry.action.outcome == Outcome::Started).map(|entry| entry.at)
+    }
+
+    fn tallies(&self, now: DateTime<Utc>) -> BTreeMap<Key, Tally> {
+        let mut tallies: BTreeMap<Key, Tally> = BTreeMap::new();
+        for (index, entry) in self.0.iter().enumerate() {
+            let Some(key) = key(entry) else { continue };
+            let tally = tallies.entry(key).or_default();
+            match entry.action.outcome {
+                Outcome::Done if self.relapsed(index) => tally.relapsed += 1,
+                Outcome::Done if now - entry.at < RELAPSE => tally.pending += 1,
+                Outcome::Done => tally.helped += 1,
+                Outcome::Undone => tally.undone += 1,
+                Outcome::Failed => tally.failed += 1,
+                _ => continue,
+            }
+            tally.tried += 1;
+        }
+        tallies
+    }
+
+    /// Whether the same was begun again too soon after a success.
+    fn relapsed(&self, done: usize) -> bool {
+        let entry = &self.0[done];
+        let same = |later: &&Entry| later.action.verb == entry.action.verb && later.record.subject == entry.record.subject;
+        let later = self.0[done + 1..].iter().filter(same).filter(|later| later.action.outcome == Outcome::Started);
+        later.into_iter().any(|later| later.at - entry.at < RELAPSE)
+    }
+}
+
+impl Tally {
+    /// The lower bound of the rate of successes, by Wilson's interval at 95 %; none while there is nothing to count.
+    pub(crate) fn at_least(&self) -> Option<f64> {
+        let n = self.tried - self.pending;
+        if n == 0 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "nobody repairs that often")]
+        let (n, p) = (n as f64, self.helped as f64 / n as f64);
+        let centre = p + Z * Z / (2.0 * n);
+        let margin = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+        let bound = ((centre - margin) / (1.0 + Z * Z / n)).max(0.0);
+        Some((bound * 1000.0).round() / 1000.0)
+    }
+}
+
+fn key(entry: &Entry) -> Option<Key> {
+    let detail = entry.action.detail.as_ref()?;
+    let text = |name: &str| detail.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+    Some((entry.action.verb.clone(), text("code"), text("kind")?))
+}
+
+/// Shows what was done.
+///
+/// # Errors
+/// The audit log cannot be read, or nothing can be written.
+pub(crate) fn run(out: &mut Output, asked: &arguments::History, state: &state::Options) -> anyhow::Result<Exit> {
+    let history = History::read(&state.folder()?)?;
+    if asked.stats {
+        for ((remedy, code, kind), tally) in &history.tallies(Utc::now()) {
+            let Tally { tried, helped, relapsed, undone, failed, pending } = *tally;
+            let (code, at_least) = (code.as_deref(), tally.at_least());
+            let stats = Stats { remedy, code, kind, tried, helped, relapsed, undone, failed, pending, at_least };
+            out.emit("heal.stats", About { subject: Some(&Subject::from(remedy.as_str())), ..About::default() }, &stats)?;
+        }
+        return Ok(Exit::Done);
+    }
+    for entry in &history.0 {
+        out.pass(&entry.raw)?;
+    }
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(minute: u32, outcome: &str) -> String {
+        format!(
+            r#"{{"v":1,"type":"action","id":"1.{minute}{outcome}","tool":"heal","host":"h","ts":"2026-08-23T10:{minute:02}:00.000Z","subject":"/a.py","data":{{"verb":"fix-syntax","outcome":"{outcome}","changed":true,"verified":true,"detail":{{"code":"python.syntax","kind":"py"}}}}}}"#
+        )
+    }
+
+    fn tally(lines: &[(u32, &str)], now: u32) -> Tally {
+        let state = tempfile::tempdir().unwrap();
+        let text: Vec<String> = lines.iter().map(|(minute, outcome)| line(*minute, outcome)).collect();
+        std::fs::write(state.path().join("audit.jsonl"), text.join("\n") + "\n{\"torn").unwrap();
+        let now = format!("2026-08-23T10:{now:02}:00.000Z").parse().unwrap();
+        let all = History::read(state.path()).unwrap().tallies(now);
+        assert_eq!(all.len(), 1);
+        all.into_values().next().unwrap()
+    }
+
+    #[test]
+    fn a_success_counts_once_nothing_relapsed() {
+        let done = [(0, "started"), (0, "done")];
+        assert_eq!(tally(&done, 5), Tally { tried: 1, pending: 1, ..Tally::default() });
+        assert_eq!(tally(&done, 11), Tally { tried: 1, helped: 1, ..Tally::default() });
+        let again = [(0, "started"), (0, "done"), (9, "started"), (9, "undone")];
+        assert_eq!(tally(&again, 30), Tally { tried: 2, relapsed: 1, undone: 1, ..Tally::default() });
+    }
+
+    #[test]
+    fn few_successes_promise_little() {
+        let of = |helped, tried| Tally { tried, helped, ..Tally::default() }.at_least();
+        assert_eq!(of(0, 0), None);
+        assert_eq!(of(1, 1), Some(0.207));
+        assert_eq!(of(10, 10), Some(0.722));
+        assert_eq!(of(0, 10), Some(0.0));
+    }
+}

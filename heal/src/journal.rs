@@ -1,0 +1,114 @@
+//! The journal of the change in hand: what it is, and the snapshot that takes it back. A run that finds one ends what another began.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::path::{Subject, shown};
+use contract::{replace, state};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::asked::Asked;
+use crate::remedies::Step;
+
+const VERSION: u64 = 1;
+
+/// A change that was begun.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Journal {
+    v: u64,
+    pub(crate) asked: Asked,
+    pub(crate) target: Subject,
+    /// The id of the snapshot.
+    pub(crate) snapshot: Subject,
+    /// The store that has it, where it is not the usual one.
+    #[serde(default)]
+    pub(crate) store: Option<Subject>,
+    /// The root of that run.
+    pub(crate) root: Subject,
+    pub(crate) writes: Vec<Write>,
+}
+
+/// A file that gets another text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Write {
+    pub(crate) file: Subject,
+    /// SHA-256 in hexadecimal digits; none where there is no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<String>,
+    pub(crate) after: String,
+}
+
+impl Journal {
+    pub(crate) fn new(asked: &Asked, target: Subject, snapshot: Subject, store: Option<&Path>, root: &Path, writes: Vec<Write>) -> Self {
+        let (store, root) = (store.map(Subject::from), Subject::from(root));
+        Self { v: VERSION, asked: asked.clone(), target, snapshot, store, root, writes }
+    }
+
+    /// The change that was begun and not ended.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(crate) fn read(state: &Path) -> anyhow::Result<Option<Self>> {
+        let path = path(state);
+        let bytes = match state::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes.with_context(|| format!("cannot read {}", shown(&path)))?,
+        };
+        let journal: Self = serde_json::from_slice(&bytes).with_context(|| format!("{} is no journal of ours", shown(&path)))?;
+        anyhow::ensure!(journal.v <= VERSION, "{} was written by a newer heal, which must end it", shown(&path));
+        Ok(Some(journal))
+    }
+
+    /// Puts it on the disk, before the first change.
+    ///
+    /// # Errors
+    /// It cannot be written: the change must not begin.
+    pub(crate) fn begin(&self, state: &Path) -> anyhow::Result<()> {
+        replace::write(&path(state), &serde_json::to_vec(self).context("cannot render the journal")?)
+    }
+
+    /// Whether each of its files is as it was before, or as the change left it, so that nobody else's work is in it.
+    pub(crate) fn is_ours_alone(&self) -> bool {
+        self.writes.iter().all(|write| {
+            let now = hash_of(write.file.as_path());
+            now == write.before || now.as_deref() == Some(&write.after)
+        })
+    }
+}
+
+/// Takes the journal away: the change is ended.
+///
+/// # Errors
+/// It cannot be removed.
+pub(crate) fn end(state: &Path) -> anyhow::Result<()> {
+    let path = path(state);
+    fs::remove_file(&path).with_context(|| format!("cannot remove {}", shown(&path)))?;
+    replace::sync_folder(state)
+}
+
+/// What is written by some steps.
+pub(crate) fn writes(steps: &[Step]) -> Vec<Write> {
+    let of = |step: &Step| match step {
+        Step::Write { file, before, text } => {
+            Some(Write { file: Subject::from(&**file), before: before.as_deref().map(hash), after: hash(text) })
+        }
+        _ => None,
+    };
+    steps.iter().filter_map(of).collect()
+}
+
+/// Whether a file has that hash.
+pub(crate) fn hash_of(file: &Path) -> Option<String> {
+    fs::read(file).ok().map(|bytes| hash(&bytes))
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn path(state: &Path) -> PathBuf {
+    state.join("heal.journal")
+}

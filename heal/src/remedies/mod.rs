@@ -1,0 +1,127 @@
+//! The table of remedies. Nothing that is not in it is ever done, whatever a record says.
+
+mod json;
+mod path;
+mod permissions;
+pub(crate) mod sibling;
+mod syntax;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use contract::path::shown;
+use contract::replace;
+use serde_json::Value;
+
+use crate::arguments::{Mend, Name};
+use crate::asked::Asked;
+use crate::bounds::Bounds;
+
+/// The largest file that is mended, in bytes.
+const LARGEST: u64 = 256 << 20;
+
+/// What there is to say of one thing that is to be mended. It is the check as well: what is made is judged by what had failed.
+pub(crate) enum Plan {
+    /// Nothing is wrong, or not any more.
+    Passes,
+    Declined(Declined),
+    Change(Change),
+}
+
+/// Why nothing is done.
+#[derive(Debug)]
+pub(crate) struct Declined {
+    /// For a person.
+    pub(crate) why: String,
+    /// For a program.
+    pub(crate) detail: Value,
+}
+
+/// What would be done.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// What the action is about.
+    pub(crate) target: PathBuf,
+    /// For a person: what it is that is done.
+    pub(crate) words: String,
+    /// For a program: edits, bits, argument vectors.
+    pub(crate) detail: Value,
+    /// One after the other.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One thing that is done. Whatever it touches was kept before.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Gives a file a new text, if it still has the old one; where there is none, nothing may be there.
+    Write { file: PathBuf, before: Option<Vec<u8>>, text: Vec<u8> },
+    /// Gives a file another mode, if it still has the old one.
+    Mode { file: PathBuf, before: u32, mode: u32 },
+    /// Makes a folder and those above it.
+    Folder(PathBuf),
+}
+
+/// Judges one thing that is to be mended.
+///
+/// # Errors
+/// It cannot be judged, or is out of bounds.
+pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Result<Plan> {
+    match name {
+        Name::RepairJson => json::plan(asked, bounds, options),
+        Name::FixSyntax => syntax::plan(asked, bounds, options),
+        Name::FixPermissions => permissions::plan(asked, bounds),
+        Name::CreatePath => path::plan(asked, bounds),
+        Name::InstallModule | Name::FixImport | Name::RestartService => declined("this remedy is not there yet"),
+        Name::VenvRebuild | Name::RegistryRepair => anyhow::bail!("a sibling does this"),
+    }
+}
+
+impl Step {
+    /// The topmost path that it changes or makes.
+    pub(crate) fn touches(&self) -> PathBuf {
+        match self {
+            Self::Write { file, .. } | Self::Mode { file, .. } => file.clone(),
+            Self::Folder(folder) => topmost_missing(folder),
+        }
+    }
+
+    /// # Errors
+    /// It could not be done; the caller puts back what there was.
+    pub(crate) fn apply(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Write { file, before, text } => {
+                let now = fs::read(file).ok();
+                anyhow::ensure!(now == *before, "somebody wrote to {} meanwhile; try again", shown(file));
+                replace::write(file, text)
+            }
+            Self::Mode { file, before, mode } => {
+                let meta = file.symlink_metadata().with_context(|| format!("cannot look at {}", shown(file)))?;
+                let is_same = meta.is_file() && meta.permissions().mode() & 0o7777 == *before;
+                anyhow::ensure!(is_same, "somebody changed {} meanwhile; try again", shown(file));
+                fs::set_permissions(file, fs::Permissions::from_mode(*mode))
+                    .with_context(|| format!("cannot change the mode of {}", shown(file)))
+            }
+            Self::Folder(folder) => fs::create_dir_all(folder).with_context(|| format!("cannot make {}", shown(folder))),
+        }
+    }
+}
+
+/// The highest of the folders on the way that is not there.
+fn topmost_missing(folder: &Path) -> PathBuf {
+    folder.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).last().unwrap_or(folder).to_owned()
+}
+
+pub(crate) fn declined(why: impl Into<String>) -> anyhow::Result<Plan> {
+    Ok(Plan::Declined(Declined { why: why.into(), detail: Value::Null }))
+}
+
+/// The text of a file that may be changed, and where that is.
+fn text_of(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Result<(PathBuf, Vec<u8>), Plan>> {
+    let Some(file) = asked.path("file") else { return declined("which file it is about is not told; name it").map(Err) };
+    let file = bounds.admit(&file)?;
+    anyhow::ensure!(file.metadata()?.len() <= LARGEST, "{} is larger than {} MiB", shown(&file), LARGEST >> 20);
+    let text = fs::read(&file).with_context(|| format!("cannot read {}", shown(&file)))?;
+    Ok(Ok((file, text)))
+}

@@ -1,0 +1,50 @@
+//! `fix-syntax`: edits in a Python source that its interpreter does not take, of the kinds that cannot be meant otherwise.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Change, Declined, Plan, Step, declined, text_of};
+use crate::arguments::Mend;
+use crate::asked::Asked;
+use crate::bounds::Bounds;
+use crate::python;
+use crate::syntax::{self, Verdict};
+
+pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Result<Plan> {
+    let (file, before) = match text_of(asked, bounds)? {
+        Ok(found) => found,
+        Err(plan) => return Ok(plan),
+    };
+    if is_installed(&file) {
+        return declined("it is part of an installed package: look whether another interpreter should run it, or install it again");
+    }
+    let judge = syntax::judge(&python::interpreter(options.python.as_deref(), &file, bounds)?)?;
+    Ok(match syntax::fix(&before, &judge, &[])? {
+        Verdict::Valid => Plan::Passes,
+        Verdict::Fixed { edits, text } => {
+            let first = edits.first().map_or(0, |edit| edit.line);
+            let words = if edits.len() == 1 {
+                format!("one edit at line {first}")
+            } else {
+                format!("{} edits, the first at line {first}", edits.len())
+            };
+            let detail = json!({ "count": edits.len(), "edits": edits });
+            Plan::Change(Change { target: file.clone(), words, detail, steps: vec![Step::Write { file, before: Some(before), text }] })
+        }
+        other => Plan::Declined(Declined { why: why(&other), detail: serde_json::to_value(&other).unwrap_or(Value::Null) }),
+    })
+}
+
+fn why(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Suggested { .. } => "it may be meant in more than one way; the record has what would make it compile".to_owned(),
+        Verdict::Mismatch { needs, why, .. } => format!("it is written for another version of Python ({needs}): {why}"),
+        Verdict::Refused { why, .. } => (*why).to_owned(),
+        Verdict::Valid | Verdict::Fixed { .. } => String::new(),
+    }
+}
+
+fn is_installed(file: &Path) -> bool {
+    file.iter().any(|name| name == "site-packages" || name == "dist-packages" || name == "node_modules")
+}

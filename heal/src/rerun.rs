@@ -1,0 +1,137 @@
+//! `run`: runs a command; where it fails, mends what its output says, and runs it again. That it passes then is the proof.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use contract::output::Output;
+use contract::run::Exit;
+use contract::signal::{self, Hold};
+use contract::{sibling, state};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::arguments;
+use crate::asked::Asked;
+use crate::mend::Mender;
+
+/// So much of the end of what a command writes is diagnosed, in bytes.
+const KEPT: usize = 16 << 20;
+/// A log of that size takes well under a second.
+const PATIENCE: Duration = Duration::from_mins(2);
+const TICK: Duration = Duration::from_millis(20);
+/// What a shell adds to the number of the signal by which a command died.
+const SIGNALLED: i32 = 128;
+
+/// How a command ended.
+struct Ran {
+    status: ExitStatus,
+    output: Vec<u8>,
+    /// Somebody ended it: it did not fail.
+    stopped: bool,
+}
+
+/// Runs a command until it passes, or nothing more can be done.
+///
+/// # Errors
+/// It cannot be started, or state cannot be opened.
+pub(crate) fn run(out: &mut Output, asked: arguments::Run, state: &state::Options) -> anyhow::Result<Exit> {
+    out.leave_stdout();
+    let force = asked.mend.force;
+    let mut mender = Mender::open(out, asked.mend, state)?;
+    for turn in 1.. {
+        let ran = once(&asked.command)?;
+        let status = status(ran.status);
+        if ran.status.success() || ran.stopped {
+            return Ok(Exit::Of(status));
+        }
+        let before = mender.acted();
+        out.hint(&format!("the command ended with {status}"));
+        heal(out, &mut mender, &ran.output)?;
+        if !force || mender.acted() == before || turn >= asked.max {
+            return Ok(Exit::Of(status));
+        }
+        out.hint(&format!("running it again ({} of at most {})", turn + 1, asked.max));
+    }
+    unreachable!("it returns from within")
+}
+
+/// Mends what the output of a command says.
+fn heal(out: &mut Output, mender: &mut Mender, output: &[u8]) -> anyhow::Result<()> {
+    let mut log = tempfile::NamedTempFile::new().context("cannot keep what the command wrote")?;
+    log.write_all(output).context("cannot keep what the command wrote")?;
+    let answer = sibling::ask("diagnose", &[OsString::from("--log"), log.path().into()], PATIENCE)?;
+    let mut found = false;
+    for record in &answer.records {
+        if let Some(asked) = Asked::by(out, record)? {
+            found = true;
+            mender.attend(out, &asked)?;
+        }
+    }
+    if !found {
+        out.hint("nothing in what it wrote has a remedy");
+    }
+    Ok(())
+}
+
+/// Runs it once. What it writes goes where ours goes, byte for byte, and is kept as well.
+fn once(command: &[OsString]) -> anyhow::Result<Ran> {
+    let (program, args) = command.split_first().context("there is no command")?;
+    let hold = signal::hold()?;
+    let mut child = Command::new(program)
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let kept = Mutex::new(VecDeque::new());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (status, stopped) = thread::scope(|scope| {
+        scope.spawn(|| stdout.map(|from| copy(from, io::stdout(), &kept)));
+        scope.spawn(|| stderr.map(|from| copy(from, io::stderr(), &kept)));
+        wait(&mut child, &hold)
+    })?;
+    let output = kept.into_inner().unwrap_or_else(PoisonError::into_inner).into();
+    Ok(Ran { status, output, stopped: stopped || status.signal().is_some() })
+}
+
+fn wait(child: &mut Child, hold: &Hold) -> io::Result<(ExitStatus, bool)> {
+    let mut stopped = false;
+    loop {
+        let signal = hold.take_signal();
+        stopped |= signal.is_some();
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, stopped));
+        }
+        // Ctrl-C it has had from the terminal.
+        let signal = [Signal::TERM, Signal::HUP].into_iter().find(|known| Some(known.as_raw()) == signal);
+        if let Some((signal, pid)) = signal.zip(i32::try_from(child.id()).ok().and_then(Pid::from_raw)) {
+            // It may be over by now.
+            let _ = kill_process(pid, signal);
+        }
+        thread::sleep(TICK);
+    }
+}
+
+fn copy(mut from: impl Read, mut to: impl Write, kept: &Mutex<VecDeque<u8>>) {
+    let mut buffer = vec![0; 64 << 10];
+    let mut is_read = true;
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        // A reader of ours that is gone does not stop the command.
+        is_read = is_read && to.write_all(&buffer[..n]).and_then(|()| to.flush()).is_ok();
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(&buffer[..n]);
+        let excess = kept.len().saturating_sub(KEPT);
+        kept.drain(..excess);
+    }
+}
+
+fn status(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| SIGNALLED + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}

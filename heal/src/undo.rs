@@ -1,0 +1,84 @@
+//! `undo`: what a repair touched is as it was before.
+
+use contract::action::{Action, KIND, Outcome};
+use contract::audit::Audit;
+use contract::lock;
+use contract::output::Output;
+use contract::path::{Subject, absolute};
+use contract::record::About;
+use contract::run::Exit;
+use contract::{signal, state};
+use serde_json::{Value, json};
+
+use crate::arguments;
+use crate::history::{Entry, History, UNDO};
+use crate::journal;
+use crate::snapshot::Store;
+
+/// Takes one repair back, or says what that would be.
+///
+/// # Errors
+/// There is no such repair, another run holds the lock, or state cannot be read.
+pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Options) -> anyhow::Result<Exit> {
+    let folder = if asked.force { state.open()? } else { state.folder()? };
+    let _only_one = if asked.force { Some(lock::take(&folder.join("heal.lock"))?) } else { None };
+    let history = History::read(&folder)?;
+    let Some(entry) = chosen(&history, asked.action.as_deref())? else {
+        out.hint("there is nothing to take back");
+        return Ok(Exit::Done);
+    };
+    let (cause, subject) = (vec![entry.record.id.clone()], entry.record.subject.clone().unwrap_or_else(|| Subject::from("-")));
+    let about = About { subject: Some(&subject), cause: &cause };
+    let action = |outcome, text: &str| Action {
+        verb: UNDO.to_owned(),
+        outcome,
+        text: text.to_owned(),
+        detail: Some(json!({ "of": entry.action.verb })),
+        ..Action::default()
+    };
+    let Some(snapshot) = &entry.action.undo else {
+        return out.emit(KIND, about, &action(Outcome::Skipped, "it kept nothing that could be put back")).map(|_| Exit::Done);
+    };
+    if !asked.changed
+        && let Some(file) = changed_since(entry)
+    {
+        let text = format!("{file} was changed since; --changed takes it back all the same, and a snapshot keeps it as it is now");
+        return out.emit(KIND, about, &action(Outcome::Skipped, &text)).map(|_| if asked.force { Exit::Bad } else { Exit::Done });
+    }
+    if !asked.force {
+        let text = format!("as it was before {}: {}", entry.action.verb, entry.action.text);
+        return out.emit(KIND, about, &action(Outcome::Planned, &text)).map(|_| Exit::Done);
+    }
+    out.outlive_its_reader();
+    let hold = signal::hold()?;
+    let mut audit = Audit::open(&folder)?;
+    audit.append(&out.render(KIND, about, &action(Outcome::Started, ""))?.line)?;
+    let store = Store { state: folder, folder: asked.places.backup_dir.as_deref().map(absolute).transpose()? };
+    let ended = match store.put_back(snapshot) {
+        Ok(()) => Action { changed: true, verified: true, ..action(Outcome::Done, &format!("as it was before {}", entry.action.verb)) },
+        Err(e) => action(Outcome::Failed, &format!("{e:#}")),
+    };
+    let rendered = out.render(KIND, about, &ended)?;
+    audit.append(&rendered.line)?;
+    out.write(&rendered)?;
+    drop(hold);
+    Ok(if ended.outcome == Outcome::Done { Exit::Done } else { Exit::Bad })
+}
+
+fn chosen<'h>(history: &'h History, id: Option<&str>) -> anyhow::Result<Option<&'h Entry>> {
+    let Some(id) = id else { return Ok(history.standing().filter(|entry| entry.action.undo.is_some()).last()) };
+    let found = history.standing().find(|entry| entry.record.id == id);
+    anyhow::ensure!(found.is_some(), "no repair that stands has the id {id}; `heal history` shows them");
+    Ok(found)
+}
+
+/// A file that is not as the repair left it.
+fn changed_since(entry: &Entry) -> Option<String> {
+    let writes = entry.action.detail.as_ref()?.get("writes")?.as_array()?;
+    let text = |write: &Value, name: &str| write.get(name).and_then(Value::as_str).map(str::to_owned);
+    let is_other = |write: &&Value| {
+        let file: Option<Subject> = write.get("file").and_then(|file| serde_json::from_value(file.clone()).ok());
+        file.is_none_or(|file| journal::hash_of(file.as_path()) != text(write, "after"))
+    };
+    writes.iter().find(is_other).map(|write| text(write, "file").unwrap_or_else(|| "a file".to_owned()))
+}
