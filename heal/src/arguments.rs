@@ -63,6 +63,7 @@ pub(crate) enum Command {
 
 /// How to mend.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Mend {
     /// Act; without it nothing is touched
     #[arg(long, visible_alias = "yes")]

@@ -101,6 +101,15 @@ impl Asked {
         self.text(name).map(PathBuf::from)
     }
 
+    /// The path that it is about, as far as the diagnosis tells.
+    pub(crate) fn target(&self) -> Option<PathBuf> {
+        match self.name()? {
+            Name::FixPermissions | Name::CreatePath => self.path("path"),
+            Name::RepairJson | Name::FixSyntax | Name::FixImport => self.path("file"),
+            Name::InstallModule | Name::RestartService | Name::VenvRebuild | Name::RegistryRepair => None,
+        }
+    }
+
     /// An argument that is a number of a line.
     pub(crate) fn line(&self) -> Option<usize> {
         self.text("line").and_then(|line| line.parse().ok())

@@ -1,6 +1,7 @@
 //! What was done, from the audit log: all of it, and how often each remedy helped.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::action::{Action, KIND, Outcome};
 use contract::input::{Line, Lines};
 use contract::output::Output;
-use contract::path::{Subject, shown};
+use contract::path::{Subject, plain, shown};
 use contract::record::{About, Record};
 use contract::run::Exit;
 use contract::state;
@@ -108,12 +109,6 @@ impl History {
         self.tallies(Utc::now()).remove(&(remedy.to_owned(), code.map(str::to_owned), kind.to_owned()))
     }
 
-    /// When a remedy was last begun on a subject.
-    pub(crate) fn begun(&self, remedy: &str, subject: &Subject) -> impl Iterator<Item = DateTime<Utc>> {
-        let is_it = move |entry: &&Entry| entry.action.verb == remedy && entry.record.subject.as_ref() == Some(subject);
-        self.0.iter().filter(is_it).filter(|entry| entry.action.outcome == Outcome::Started).map(|entry| entry.at)
-    }
-
     fn tallies(&self, now: DateTime<Utc>) -> BTreeMap<Key, Tally> {
         let mut tallies: BTreeMap<Key, Tally> = BTreeMap::new();
         for (index, entry) in self.0.iter().enumerate() {
@@ -169,19 +164,56 @@ fn key(entry: &Entry) -> Option<Key> {
 /// The audit log cannot be read, or nothing can be written.
 pub(crate) fn run(out: &mut Output, asked: &arguments::History, state: &state::Options) -> anyhow::Result<Exit> {
     let history = History::read(&state.folder()?)?;
-    if asked.stats {
-        for ((remedy, code, kind), tally) in &history.tallies(Utc::now()) {
-            let Tally { tried, helped, relapsed, undone, failed, pending } = *tally;
-            let (code, at_least) = (code.as_deref(), tally.at_least());
-            let stats = Stats { remedy, code, kind, tried, helped, relapsed, undone, failed, pending, at_least };
-            out.emit("heal.stats", About { subject: Some(&Subject::from(remedy.as_str())), ..About::default() }, &stats)?;
-        }
-        return Ok(Exit::Done);
-    }
-    for entry in &history.0 {
-        out.pass(&entry.raw)?;
+    match (asked.stats, out.draws()) {
+        (true, false) => history.tallies(Utc::now()).iter().try_for_each(|(key, tally)| emit(out, key, tally))?,
+        (true, true) => out.prose(&history.rates())?,
+        (false, true) => out.prose(&history.words())?,
+        // As they are: what the audit log says is what happened.
+        (false, false) => history.0.iter().try_for_each(|entry| out.pass(&entry.raw))?,
     }
     Ok(Exit::Done)
+}
+
+fn emit(out: &mut Output, (remedy, code, kind): &Key, tally: &Tally) -> anyhow::Result<()> {
+    let Tally { tried, helped, relapsed, undone, failed, pending } = *tally;
+    let (code, at_least) = (code.as_deref(), tally.at_least());
+    let rate = Stats { remedy, code, kind, tried, helped, relapsed, undone, failed, pending, at_least };
+    out.emit("heal.stats", About { subject: Some(&Subject::from(remedy.as_str())), ..About::default() }, &rate).map(drop)
+}
+
+impl History {
+    /// Each outcome in a line, and what it was about below.
+    fn words(&self) -> String {
+        let mut text = String::new();
+        for Entry { record, action, .. } in self.0.iter().filter(|entry| entry.action.outcome != Outcome::Started) {
+            let at = record.ts.get(..19).unwrap_or(&record.ts).replace('T', " ");
+            let outcome = word(action.outcome);
+            let subject = record.subject.as_ref().map_or_else(String::new, Subject::to_string);
+            let _ = writeln!(text, "{at}  {outcome:9}  {:15}  {}\n    {subject}\n    {}", action.verb, record.id, plain(&action.text));
+        }
+        if text.is_empty() { "nothing was done yet\n".to_owned() } else { text }
+    }
+
+    fn rates(&self) -> String {
+        let mut text = format!("{:15}  {:24}  {:6}  tried  helped  relapsed  undone  failed  at least\n", "remedy", "against", "on");
+        for ((remedy, code, kind), tally) in &self.tallies(Utc::now()) {
+            let Tally { tried, helped, relapsed, undone, failed, .. } = tally;
+            let rate = tally.at_least().map_or_else(|| "-".to_owned(), |rate| format!("{:.0} %", rate * 100.0));
+            let against = plain(code.as_deref().unwrap_or("-")).into_owned();
+            let _ = writeln!(
+                text,
+                "{remedy:15}  {against:24}  {:6}  {tried:5}  {helped:6}  {relapsed:8}  {undone:6}  {failed:6}  {rate:>8}",
+                plain(kind)
+            );
+        }
+        text
+    }
+}
+
+/// An outcome as it is in records.
+pub(crate) fn word(outcome: Outcome) -> String {
+    let value = serde_json::to_value(outcome).ok();
+    value.as_ref().and_then(serde_json::Value::as_str).unwrap_or("other").to_owned()
 }
 
 #[cfg(test)]
@@ -197,7 +229,8 @@ mod tests {
     fn tally(lines: &[(u32, &str)], now: u32) -> Tally {
         let state = tempfile::tempdir().unwrap();
         let text: Vec<String> = lines.iter().map(|(minute, outcome)| line(*minute, outcome)).collect();
-        std::fs::write(state.path().join("audit.jsonl"), text.join("\n") + "\n{\"torn").unwrap();
+        let text = text.join("\n") + "\n{\"torn";
+        contract::replace::write(&state.path().join("audit.jsonl"), text.as_bytes()).unwrap();
         let now = format!("2026-08-23T10:{now:02}:00.000Z").parse().unwrap();
         let all = History::read(state.path()).unwrap().tallies(now);
         assert_eq!(all.len(), 1);

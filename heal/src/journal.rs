@@ -1,5 +1,6 @@
 //! The journal of the change in hand: what it is, and the snapshot that takes it back. A run that finds one ends what another began.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,8 +22,9 @@ pub(crate) struct Journal {
     v: u64,
     pub(crate) asked: Asked,
     pub(crate) target: Subject,
-    /// The id of the snapshot.
-    pub(crate) snapshot: Subject,
+    /// The id of the snapshot, where the change touches anything that could be put back.
+    #[serde(default)]
+    pub(crate) snapshot: Option<Subject>,
     /// The store that has it, where it is not the usual one.
     #[serde(default)]
     pub(crate) store: Option<Subject>,
@@ -42,7 +44,14 @@ pub(crate) struct Write {
 }
 
 impl Journal {
-    pub(crate) fn new(asked: &Asked, target: Subject, snapshot: Subject, store: Option<&Path>, root: &Path, writes: Vec<Write>) -> Self {
+    pub(crate) fn new(
+        asked: &Asked,
+        target: Subject,
+        snapshot: Option<Subject>,
+        store: Option<&Path>,
+        root: &Path,
+        writes: Vec<Write>,
+    ) -> Self {
         let (store, root) = (store.map(Subject::from), Subject::from(root));
         Self { v: VERSION, asked: asked.clone(), target, snapshot, store, root, writes }
     }
@@ -79,14 +88,16 @@ impl Journal {
     }
 }
 
-/// Takes the journal away: the change is ended.
+/// Takes the journal away, if there is one: the change is ended.
 ///
 /// # Errors
 /// It cannot be removed.
 pub(crate) fn end(state: &Path) -> anyhow::Result<()> {
     let path = path(state);
-    fs::remove_file(&path).with_context(|| format!("cannot remove {}", shown(&path)))?;
-    replace::sync_folder(state)
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.with_context(|| format!("cannot remove {}", shown(&path))).and_then(|()| replace::sync_folder(state)),
+    }
 }
 
 /// What is written by some steps.
@@ -106,7 +117,10 @@ pub(crate) fn hash_of(file: &Path) -> Option<String> {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn path(state: &Path) -> PathBuf {

@@ -3,6 +3,7 @@
 mod arguments;
 mod asked;
 mod bounds;
+mod change;
 mod history;
 mod journal;
 mod json;
@@ -14,12 +15,12 @@ mod snapshot;
 mod syntax;
 mod undo;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use contract::input::{self, Line};
 use contract::output::Output;
-use contract::path::{Subject, absolute};
+use contract::path::{absolute, shown};
 use contract::record::About;
 use contract::run::{self, Exit};
 use contract::signal;
@@ -46,7 +47,7 @@ fn mend(out: &mut Output, args: Arguments) -> anyhow::Result<Exit> {
     if args.paths.is_empty() {
         stream(out, &mut mender)?;
     } else {
-        args.paths.into_iter().try_for_each(|path| named(out, path, &mut mender))?;
+        args.paths.iter().try_for_each(|path| named(out, path, &mut mender))?;
     }
     Ok(mender.exit())
 }
@@ -68,13 +69,11 @@ fn stream(out: &mut Output, mender: &mut Mender) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn named(out: &mut Output, path: PathBuf, mender: &mut Mender) -> anyhow::Result<()> {
-    let path = absolute(&path)?;
-    match Asked::for_file(&path) {
-        Some(asked) => mender.attend(out, &asked),
-        None => {
-            let text = format!("{}: of files that are named, only *.json and *.py can be mended", Subject::from(&path));
-            out.error("file.unknown", About::default(), None, &text)
-        }
+fn named(out: &mut Output, path: &Path, mender: &mut Mender) -> anyhow::Result<()> {
+    let path = absolute(path)?;
+    if let Some(asked) = Asked::for_file(&path) {
+        return mender.attend(out, &asked);
     }
+    let text = format!("{}: of files that are named, only *.json and *.py can be mended", shown(&path));
+    out.error("file.unknown", About::default(), None, &text)
 }

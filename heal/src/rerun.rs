@@ -44,6 +44,7 @@ pub(crate) fn run(out: &mut Output, asked: arguments::Run, state: &state::Option
     out.leave_stdout();
     let force = asked.mend.force;
     let mut mender = Mender::open(out, asked.mend, state)?;
+    mender.speak();
     for turn in 1.. {
         let ran = once(&asked.command)?;
         let status = status(ran.status);

@@ -3,6 +3,7 @@
 mod json;
 mod path;
 mod permissions;
+mod service;
 pub(crate) mod sibling;
 mod syntax;
 
@@ -61,35 +62,39 @@ pub(crate) enum Step {
     Mode { file: PathBuf, before: u32, mode: u32 },
     /// Makes a folder and those above it.
     Folder(PathBuf),
+    /// Starts a service again.
+    Restart(service::Restart),
 }
 
 /// Judges one thing that is to be mended.
 ///
 /// # Errors
 /// It cannot be judged, or is out of bounds.
-pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Result<Plan> {
+pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend, state: &Path) -> anyhow::Result<Plan> {
     match name {
         Name::RepairJson => json::plan(asked, bounds, options),
         Name::FixSyntax => syntax::plan(asked, bounds, options),
         Name::FixPermissions => permissions::plan(asked, bounds),
         Name::CreatePath => path::plan(asked, bounds),
-        Name::InstallModule | Name::FixImport | Name::RestartService => declined("this remedy is not there yet"),
+        Name::RestartService => service::plan(asked, bounds, state),
+        Name::InstallModule | Name::FixImport => declined("this remedy is not there yet"),
         Name::VenvRebuild | Name::RegistryRepair => anyhow::bail!("a sibling does this"),
     }
 }
 
 impl Step {
-    /// The topmost path that it changes or makes.
-    pub(crate) fn touches(&self) -> PathBuf {
+    /// The topmost paths that it changes or makes.
+    pub(crate) fn touches(&self) -> Vec<PathBuf> {
         match self {
-            Self::Write { file, .. } | Self::Mode { file, .. } => file.clone(),
-            Self::Folder(folder) => topmost_missing(folder),
+            Self::Write { file, .. } | Self::Mode { file, .. } => vec![file.clone()],
+            Self::Folder(folder) => vec![topmost_missing(folder)],
+            Self::Restart(_) => Vec::new(),
         }
     }
 
     /// # Errors
     /// It could not be done; the caller puts back what there was.
-    pub(crate) fn apply(&self) -> anyhow::Result<()> {
+    pub(crate) fn apply(&self, state: &Path) -> anyhow::Result<()> {
         match self {
             Self::Write { file, before, text } => {
                 let now = fs::read(file).ok();
@@ -104,6 +109,7 @@ impl Step {
                     .with_context(|| format!("cannot change the mode of {}", shown(file)))
             }
             Self::Folder(folder) => fs::create_dir_all(folder).with_context(|| format!("cannot make {}", shown(folder))),
+            Self::Restart(restart) => restart.apply(state),
         }
     }
 }
@@ -113,6 +119,7 @@ fn topmost_missing(folder: &Path) -> PathBuf {
     folder.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).last().unwrap_or(folder).to_owned()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what each remedy returns")]
 pub(crate) fn declined(why: impl Into<String>) -> anyhow::Result<Plan> {
     Ok(Plan::Declined(Declined { why: why.into(), detail: Value::Null }))
 }

@@ -1,0 +1,133 @@
+//! One change: keep what there is, do it, run the check again that had failed, and put everything back where it did not help. What is in hand
+//! stands in the journal, so that a run that is killed is ended by the next.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use contract::action::{Action, KIND, Outcome};
+use contract::output::Output;
+use contract::path::Subject;
+use contract::record::About;
+use contract::signal::{self, Hold};
+use serde_json::json;
+
+use crate::arguments::Name;
+use crate::asked::Asked;
+use crate::bounds::Bounds;
+use crate::journal::{self, Journal};
+use crate::mend::Mender;
+use crate::remedies::{self, Change, Plan, Step};
+use crate::snapshot::Store;
+
+impl Mender {
+    /// Makes a change, proves it or takes it back, and tells.
+    ///
+    /// # Errors
+    /// Nothing can be written.
+    pub(crate) fn change(&mut self, out: &mut Output, name: Name, asked: &Asked, change: &Change) -> anyhow::Result<()> {
+        let (start, subject) = (Instant::now(), Subject::from(&*change.target));
+        let hold = signal::hold()?;
+        let started = self.action(asked, Outcome::Started, &change.words, change);
+        let ended = match self.prepared(out, asked, change, &started)? {
+            Ok(journal) => self.carried_out(&hold, name, asked, change, &journal, &started),
+            Err(why) => Action { outcome: Outcome::Failed, text: why, ..started },
+        };
+        self.failed |= ended.outcome != Outcome::Done;
+        self.acted += usize::from(ended.outcome == Outcome::Done);
+        let is_over = is_over(&ended);
+        self.tell(out, asked, &subject, &Action { took_ms: u64::try_from(start.elapsed().as_millis()).ok(), ..ended })?;
+        // Only now: a run that is killed before is ended by the next.
+        if is_over { journal::end(&self.state) } else { Ok(()) }
+    }
+
+    /// Everything that has to be on the disk before the first change; or why there is none.
+    fn prepared(&mut self, out: &mut Output, asked: &Asked, change: &Change, started: &Action) -> anyhow::Result<Result<Journal, String>> {
+        let Some(tools) = &mut self.tools else { anyhow::bail!("a dry run changes nothing") };
+        let touched: Vec<PathBuf> = change.steps.iter().flat_map(Step::touches).collect();
+        let snapshot = if touched.is_empty() { None } else { Some(tools.store.keep(&touched)) }.transpose();
+        let snapshot = match snapshot {
+            Ok(snapshot) => snapshot,
+            Err(e) => return Ok(Err(format!("nothing was changed, since it could not be put back: {e:#}"))),
+        };
+        let subject = Subject::from(&*change.target);
+        let writes = journal::writes(&change.steps);
+        let journal = Journal::new(asked, subject.clone(), snapshot, tools.store.folder.as_deref(), self.bounds.root(), writes);
+        journal.begin(&self.state)?;
+        tools.audit.append(&out.render(KIND, About { subject: Some(&subject), cause: &asked.cause }, started)?.line)?;
+        Ok(Ok(journal))
+    }
+
+    fn carried_out(&self, hold: &Hold, name: Name, asked: &Asked, change: &Change, journal: &Journal, started: &Action) -> Action {
+        let applied = change.steps.iter().try_for_each(|step| step.apply(&self.state));
+        match applied.and_then(|()| self.proof(name, asked)) {
+            Ok(()) => Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.snapshot.clone(), ..started.clone() },
+            Err(why) => {
+                let (interrupted, why) = (signal::interrupted(), format!("{why:#}"));
+                let back = hold.regardless(|| self.taken_back(journal, &why, started));
+                let is_cancelled = interrupted && back.outcome == Outcome::Undone;
+                if is_cancelled { Action { outcome: Outcome::Cancelled, ..back } } else { back }
+            }
+        }
+    }
+
+    /// Runs the check again that had failed.
+    fn proof(&self, name: Name, asked: &Asked) -> anyhow::Result<()> {
+        match remedies::plan(name, asked, &self.bounds, &self.options, &self.state)? {
+            Plan::Passes => Ok(()),
+            Plan::Declined(declined) => anyhow::bail!("the check still fails: {}", declined.why),
+            Plan::Change(_) => anyhow::bail!("the check still fails"),
+        }
+    }
+
+    fn taken_back(&self, journal: &Journal, why: &str, started: &Action) -> Action {
+        let Some(snapshot) = &journal.snapshot else {
+            return Action { outcome: Outcome::Failed, text: why.to_owned(), ..started.clone() };
+        };
+        let folder = journal.store.as_ref().map(|folder| folder.as_path().to_owned());
+        match (Store { state: self.state.clone(), folder }).put_back(snapshot) {
+            Ok(()) => Action { outcome: Outcome::Undone, verified: true, text: format!("{why}; all is as it was"), ..started.clone() },
+            Err(e) => {
+                let (undo, text) = (Some(snapshot.clone()), format!("{why}; and {e:#}"));
+                Action { outcome: Outcome::Failed, changed: true, undo, text, ..started.clone() }
+            }
+        }
+    }
+
+    /// Ends what a run began that did not come to its end: it stands if its check passes, else everything goes back.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or nothing can be written.
+    pub(crate) fn recover(&mut self, out: &mut Output) -> anyhow::Result<()> {
+        let Some(journal) = Journal::read(&self.state)? else { return Ok(()) };
+        let _in_hand = signal::hold()?;
+        let ended = self.recovered(&journal);
+        self.failed |= ended.outcome == Outcome::Failed;
+        self.tell(out, &journal.asked, &journal.target, &ended)?;
+        if is_over(&ended) { journal::end(&self.state) } else { Ok(()) }
+    }
+
+    fn recovered(&self, journal: &Journal) -> Action {
+        let asked = &journal.asked;
+        let began = "an interrupted run had begun it";
+        let detail = Some(json!({ "code": asked.code, "recovered": true }));
+        let started = Action { verb: asked.remedy.clone(), text: began.to_owned(), detail, ..Action::default() };
+        if !journal.is_ours_alone() {
+            let kept = journal.snapshot.as_ref().map_or_else(String::new, |id| format!("; snapshot {id} has what was before"));
+            let text = format!("{began}, and it was written to since{kept}");
+            return Action { outcome: Outcome::Failed, undo: journal.snapshot.clone(), text, ..started };
+        }
+        let plan = |name| {
+            let bounds = Bounds::of(Some(journal.root.as_path()), true)?;
+            remedies::plan(name, asked, &bounds, &self.options, &self.state)
+        };
+        if matches!(asked.name().map(plan), Some(Ok(Plan::Passes))) {
+            return Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.snapshot.clone(), ..started };
+        }
+        self.taken_back(journal, began, &started)
+    }
+}
+
+/// Whether nothing is left that another run would have to put back.
+fn is_over(ended: &Action) -> bool {
+    !(ended.outcome == Outcome::Failed && ended.changed)
+}

@@ -1,0 +1,65 @@
+//! A process, and that it is still that one: its number alone passes on to others.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::{Deserialize, Serialize};
+
+/// Between asking a process to end and ending it.
+const GRACE: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_millis(50);
+
+/// A process that we started, as the leader of its own group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pid: i32,
+    /// When it began, in ticks since the machine did (proc_pid_stat(5), field 22).
+    start: String,
+    /// Which run of the machine that was.
+    boot: String,
+}
+
+impl Identity {
+    /// None where it is over already, or where there is no /proc.
+    pub(super) fn of(pid: u32) -> Option<Self> {
+        let pid = i32::try_from(pid).ok()?;
+        Some(Self { pid, start: start(pid)?, boot: boot()? })
+    }
+
+    /// Whether it still runs.
+    pub(super) fn is_alive(&self) -> bool {
+        boot().as_ref() == Some(&self.boot) && start(self.pid).as_ref() == Some(&self.start)
+    }
+
+    /// Ends it and its group: asks, waits, and insists.
+    pub(super) fn end(&self) {
+        for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, Duration::from_secs(1))] {
+            if !self.is_alive() {
+                return;
+            }
+            if let Some(group) = Pid::from_raw(self.pid) {
+                // It may be over by now.
+                let _ = kill_process_group(group, signal);
+            }
+            let deadline = Instant::now() + patience;
+            while self.is_alive() && Instant::now() < deadline {
+                thread::sleep(TICK);
+            }
+        }
+    }
+}
+
+/// When a process that is no zombie began.
+fn start(pid: i32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program may hold blanks and brackets.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    let is_over = matches!(fields.next()?, "Z" | "X");
+    fields.nth(18).filter(|_| !is_over).map(str::to_owned)
+}
+
+fn boot() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+}
