@@ -10,6 +10,8 @@ mod corpus;
 mod day;
 mod diagnose;
 mod drawing;
+mod heal;
+mod heal_crash;
 mod manners;
 mod mutation;
 mod night;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every tool of the workspace, and the ways to call it that stand for all others. A new one is tested for its manners the day it stands here.
-pub const TOOLS: [Tool; 6] = [
+pub const TOOLS: [Tool; 7] = [
     Tool { name: "venv-probe", ways: &[Way { args: &["-"], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool { name: "venv-rebuild", ways: &[Way { args: &[], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool {
@@ -34,6 +34,14 @@ pub const TOOLS: [Tool; 6] = [
         ],
     },
     Tool { name: "diagnose", ways: &[Way { args: &[], stdin: Stdin::Filtered }] },
+    Tool {
+        name: "heal",
+        ways: &[
+            Way { args: &[], stdin: Stdin::Filtered },
+            Way { args: &["undo"], stdin: Stdin::Unread },
+            Way { args: &["history"], stdin: Stdin::Unread },
+        ],
+    },
     Tool { name: "report", ways: &[Way { args: &[], stdin: Stdin::Drawn }] },
 ];
 

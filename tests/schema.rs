@@ -23,7 +23,7 @@ struct Header {
 }
 
 /// Required and optional keys of each payload.
-const PAYLOADS: [(&str, &[&str], &[&str]); 15] = [
+const PAYLOADS: [(&str, &[&str], &[&str]); 16] = [
     (
         "venv.probe",
         &["status", "layout", "level", "proof", "faults", "took_ms"],
@@ -61,6 +61,7 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 15] = [
     ("tmux.session", &["alive", "attached", "panes"], &["agent_id", "created", "socket"]),
     ("snapshot.probe", &["status", "contents"], &["faults", "asked"]),
     ("diagnosis", &["code", "severity", "text", "evidence", "auto"], &["class", "count", "explains", "consequences", "remedy", "manual"]),
+    ("heal.stats", &["remedy", "kind", "tried", "helped", "relapsed", "undone", "failed", "pending"], &["code", "at_least"]),
     ("log.summary", &["bytes", "lines", "unknown"], &[]),
     ("action", &["verb", "outcome", "changed", "verified"], &["text", "undo", "partial", "log", "detail", "took_ms"]),
     ("error", &["code", "text"], &["line"]),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use rustix::fs::{Gid, Uid, fchown};
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 use crate::path::shown;
 
@@ -17,8 +17,21 @@ use crate::path::shown;
 /// # Errors
 /// `path` is a symlink or not a regular file (it could lead anywhere), or any step fails; then nothing has changed.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    through(path, bytes, Builder::new().prefix(".mendline-"))
+}
+
+/// The same through a file of a name that the caller chooses, in the same folder, so that it can be told and removed after a crash. Nothing may
+/// be there.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_through(path: &Path, bytes: &[u8], name: &str) -> anyhow::Result<()> {
+    through(path, bytes, Builder::new().prefix(name).rand_bytes(0))
+}
+
+fn through(path: &Path, bytes: &[u8], aside: &Builder<'_, '_>) -> anyhow::Result<()> {
     let old = existing(path).with_context(|| format!("cannot replace {}", shown(path)))?;
-    replace(path, bytes, old.as_ref()).with_context(|| format!("cannot replace {}", shown(path)))
+    replace(path, bytes, old.as_ref(), aside).with_context(|| format!("cannot replace {}", shown(path)))
 }
 
 fn existing(path: &Path) -> io::Result<Option<Metadata>> {
@@ -30,9 +43,9 @@ fn existing(path: &Path) -> io::Result<Option<Metadata>> {
     }
 }
 
-fn replace(path: &Path, bytes: &[u8], old: Option<&Metadata>) -> anyhow::Result<()> {
+fn replace(path: &Path, bytes: &[u8], old: Option<&Metadata>, aside: &Builder<'_, '_>) -> anyhow::Result<()> {
     let folder = path.parent().context("it has no parent folder")?;
-    let mut new = NamedTempFile::with_prefix_in(".mendline-", folder)?;
+    let mut new = aside.tempfile_in(folder)?;
     new.write_all(bytes)?;
     if let Some(old) = old {
         let now = new.as_file().metadata()?;

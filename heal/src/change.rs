@@ -29,7 +29,7 @@ impl Mender {
         let hold = signal::hold()?;
         let started = self.action(asked, Outcome::Started, &change.words, change);
         let ended = match self.prepared(out, asked, change, &started)? {
-            Ok(journal) => self.carried_out(&hold, name, asked, change, &journal, &started),
+            Ok(journal) => self.carried_out(&hold, name, change, &journal, &started),
             Err(why) => Action { outcome: Outcome::Failed, text: why, ..started },
         };
         self.failed |= ended.outcome != Outcome::Done;
@@ -50,17 +50,23 @@ impl Mender {
             Err(e) => return Ok(Err(format!("nothing was changed, since it could not be put back: {e:#}"))),
         };
         let subject = Subject::from(&*change.target);
-        let writes = journal::writes(&change.steps);
-        let journal = Journal::new(asked, subject.clone(), snapshot, tools.store.folder.as_deref(), self.bounds.root(), writes);
+        let journal = Journal::new(
+            change.check.as_ref().unwrap_or(asked),
+            subject.clone(),
+            snapshot,
+            tools.store.folder.as_deref(),
+            self.bounds.root(),
+            &change.steps,
+        );
         journal.begin(&self.state)?;
         tools.audit.append(&out.render(KIND, About { subject: Some(&subject), cause: &asked.cause }, started)?.line)?;
         Ok(Ok(journal))
     }
 
-    fn carried_out(&self, hold: &Hold, name: Name, asked: &Asked, change: &Change, journal: &Journal, started: &Action) -> Action {
+    fn carried_out(&self, hold: &Hold, name: Name, change: &Change, journal: &Journal, started: &Action) -> Action {
         let applied = change.steps.iter().try_for_each(|step| step.apply(&self.state));
-        match applied.and_then(|()| self.proof(name, asked)) {
-            Ok(()) => Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.snapshot.clone(), ..started.clone() },
+        match applied.and_then(|()| self.proof(name, &journal.asked)) {
+            Ok(()) => Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.undo(), ..started.clone() },
             Err(why) => {
                 let (interrupted, why) = (signal::interrupted(), format!("{why:#}"));
                 let back = hold.regardless(|| self.taken_back(journal, &why, started));
@@ -80,14 +86,16 @@ impl Mender {
     }
 
     fn taken_back(&self, journal: &Journal, why: &str, started: &Action) -> Action {
-        let Some(snapshot) = &journal.snapshot else {
+        if journal.snapshot.is_none() && journal.modes.is_empty() {
             return Action { outcome: Outcome::Failed, text: why.to_owned(), ..started.clone() };
-        };
+        }
         let folder = journal.store.as_ref().map(|folder| folder.as_path().to_owned());
-        match (Store { state: self.state.clone(), folder }).put_back(snapshot) {
+        let store = Store { state: self.state.clone(), folder };
+        let back = journal::set_back(&journal.modes).and_then(|()| journal.snapshot.as_ref().map_or(Ok(()), |id| store.put_back(id)));
+        match back {
             Ok(()) => Action { outcome: Outcome::Undone, verified: true, text: format!("{why}; all is as it was"), ..started.clone() },
             Err(e) => {
-                let (undo, text) = (Some(snapshot.clone()), format!("{why}; and {e:#}"));
+                let (undo, text) = (journal.undo(), format!("{why}; and {e:#}"));
                 Action { outcome: Outcome::Failed, changed: true, undo, text, ..started.clone() }
             }
         }
@@ -100,6 +108,7 @@ impl Mender {
     pub(crate) fn recover(&mut self, out: &mut Output) -> anyhow::Result<()> {
         let Some(journal) = Journal::read(&self.state)? else { return Ok(()) };
         let _in_hand = signal::hold()?;
+        journal.tidy()?;
         let ended = self.recovered(&journal);
         self.failed |= ended.outcome == Outcome::Failed;
         self.tell(out, &journal.asked, &journal.target, &ended)?;
@@ -114,14 +123,14 @@ impl Mender {
         if !journal.is_ours_alone() {
             let kept = journal.snapshot.as_ref().map_or_else(String::new, |id| format!("; snapshot {id} has what was before"));
             let text = format!("{began}, and it was written to since{kept}");
-            return Action { outcome: Outcome::Failed, undo: journal.snapshot.clone(), text, ..started };
+            return Action { outcome: Outcome::Failed, undo: journal.undo(), text, ..started };
         }
         let plan = |name| {
             let bounds = Bounds::of(Some(journal.root.as_path()), true)?;
             remedies::plan(name, asked, &bounds, &self.options, &self.state)
         };
         if matches!(asked.name().map(plan), Some(Ok(Plan::Passes))) {
-            return Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.snapshot.clone(), ..started };
+            return Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.undo(), ..started };
         }
         self.taken_back(journal, began, &started)
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::asked::Asked;
-use crate::remedies::Step;
+use crate::remedies::{Step, aside};
 
 const VERSION: u64 = 1;
 
@@ -30,7 +31,20 @@ pub(crate) struct Journal {
     pub(crate) store: Option<Subject>,
     /// The root of that run.
     pub(crate) root: Subject,
+    /// Its process, which is gone by now.
+    pid: u32,
     pub(crate) writes: Vec<Write>,
+    /// A snapshot would have to read the file, which may be what is not allowed.
+    #[serde(default)]
+    pub(crate) modes: Vec<Mode>,
+}
+
+/// A file that gets another mode.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Mode {
+    pub(crate) file: Subject,
+    pub(crate) before: u32,
+    pub(crate) after: u32,
 }
 
 /// A file that gets another text.
@@ -50,10 +64,20 @@ impl Journal {
         snapshot: Option<Subject>,
         store: Option<&Path>,
         root: &Path,
-        writes: Vec<Write>,
+        steps: &[Step],
     ) -> Self {
         let (store, root) = (store.map(Subject::from), Subject::from(root));
-        Self { v: VERSION, asked: asked.clone(), target, snapshot, store, root, writes }
+        Self {
+            v: VERSION,
+            asked: asked.clone(),
+            target,
+            snapshot,
+            store,
+            root,
+            pid: std::process::id(),
+            writes: writes(steps),
+            modes: modes(steps),
+        }
     }
 
     /// The change that was begun and not ended.
@@ -77,6 +101,29 @@ impl Journal {
     /// It cannot be written: the change must not begin.
     pub(crate) fn begin(&self, state: &Path) -> anyhow::Result<()> {
         replace::write(&path(state), &serde_json::to_vec(self).context("cannot render the journal")?)
+    }
+
+    /// What takes the change back: the id of a snapshot, or the mode that was.
+    pub(crate) fn undo(&self) -> Option<Subject> {
+        let mode = || self.modes.first().map(|mode| Subject::from(format!("mode {:04o}", mode.before).as_str()));
+        self.snapshot.clone().or_else(mode)
+    }
+
+    /// Removes the new texts that have not come to their place.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub(crate) fn tidy(&self) -> anyhow::Result<()> {
+        for write in &self.writes {
+            let aside = write.file.as_path().with_file_name(aside(self.pid));
+            match fs::remove_file(&aside) {
+                Err(e) if ![io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&e.kind()) => {
+                    return Err(e).with_context(|| format!("cannot remove {}", shown(&aside)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether each of its files is as it was before, or as the change left it, so that nobody else's work is in it.
@@ -111,7 +158,36 @@ pub(crate) fn writes(steps: &[Step]) -> Vec<Write> {
     steps.iter().filter_map(of).collect()
 }
 
-/// Whether a file has that hash.
+/// What modes are changed by some steps.
+pub(crate) fn modes(steps: &[Step]) -> Vec<Mode> {
+    let of = |step: &Step| match step {
+        Step::Mode { file, before, mode } => Some(Mode { file: Subject::from(&**file), before: *before, after: *mode }),
+        _ => None,
+    };
+    steps.iter().filter_map(of).collect()
+}
+
+/// Gives files the modes that they had.
+///
+/// # Errors
+/// One has yet another by now, or cannot be changed.
+pub(crate) fn set_back(modes: &[Mode]) -> anyhow::Result<()> {
+    for Mode { file, before, after } in modes {
+        let file = file.as_path();
+        let meta = file.symlink_metadata().with_context(|| format!("cannot look at {}", shown(file)))?;
+        let now = meta.permissions().mode() & 0o7777;
+        anyhow::ensure!(
+            meta.is_file() && [*before, *after].contains(&now),
+            "{} has mode {now:04o} by now; it had {before:04o}",
+            shown(file)
+        );
+        fs::set_permissions(file, fs::Permissions::from_mode(*before))
+            .with_context(|| format!("cannot change the mode of {}", shown(file)))?;
+    }
+    Ok(())
+}
+
+/// The SHA-256 of a file, in hexadecimal digits; none where it cannot be read.
 pub(crate) fn hash_of(file: &Path) -> Option<String> {
     fs::read(file).ok().map(|bytes| hash(&bytes))
 }

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::{Mend, Name};
 use crate::asked::Asked;
 use crate::bounds::Bounds;
-use crate::history::History;
+use crate::history::{History, word};
 use crate::journal::{self, Journal};
 use crate::remedies::{self, Change, Plan, sibling};
 use crate::snapshot::Store;
@@ -135,9 +135,7 @@ impl Mender {
 
     fn say(&self, out: &Output, subject: &Subject, action: &Action) {
         if self.speaks {
-            let outcome =
-                serde_json::to_value(action.outcome).ok().and_then(|outcome| outcome.as_str().map(str::to_owned)).unwrap_or_default();
-            out.hint(&format!("{} {subject}: {outcome}: {}", action.verb, plain(&action.text)));
+            out.hint(&format!("{} {subject}: {}: {}", action.verb, word(action.outcome), plain(&action.text)));
         }
     }
 
@@ -154,6 +152,10 @@ impl Mender {
         let writes = journal::writes(&change.steps);
         if !writes.is_empty() {
             detail.insert("writes".to_owned(), json!(writes));
+        }
+        let modes = journal::modes(&change.steps);
+        if !modes.is_empty() {
+            detail.insert("modes".to_owned(), json!(modes));
         }
         if let Some(tally) = self.history.tally(&asked.remedy, asked.code.as_deref(), &kind) {
             detail.insert("history".to_owned(), json!({ "tried": tally.tried, "helped": tally.helped, "at_least": tally.at_least() }));

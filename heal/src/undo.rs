@@ -8,11 +8,12 @@ use contract::path::{Subject, absolute};
 use contract::record::About;
 use contract::run::Exit;
 use contract::{signal, state};
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::arguments;
 use crate::history::{Entry, History, UNDO};
-use crate::journal;
+use crate::journal::{self, Mode, Write};
 use crate::snapshot::Store;
 
 /// Takes one repair back, or says what that would be.
@@ -36,7 +37,7 @@ pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Opti
         detail: Some(json!({ "of": entry.action.verb })),
         ..Action::default()
     };
-    let Some(snapshot) = &entry.action.undo else {
+    let Some(undo) = &entry.action.undo else {
         return out.emit(KIND, about, &action(Outcome::Skipped, "it kept nothing that could be put back")).map(|_| Exit::Done);
     };
     if !asked.changed
@@ -54,7 +55,9 @@ pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Opti
     let mut audit = Audit::open(&folder)?;
     audit.append(&out.render(KIND, about, &action(Outcome::Started, ""))?.line)?;
     let store = Store { state: folder, folder: asked.places.backup_dir.as_deref().map(absolute).transpose()? };
-    let ended = match store.put_back(snapshot) {
+    let modes: Vec<Mode> = list(entry, "modes");
+    let back = if modes.is_empty() { store.put_back(undo) } else { journal::set_back(&modes) };
+    let ended = match back {
         Ok(()) => Action { changed: true, verified: true, ..action(Outcome::Done, &format!("as it was before {}", entry.action.verb)) },
         Err(e) => action(Outcome::Failed, &format!("{e:#}")),
     };
@@ -74,11 +77,12 @@ fn chosen<'h>(history: &'h History, id: Option<&str>) -> anyhow::Result<Option<&
 
 /// A file that is not as the repair left it.
 fn changed_since(entry: &Entry) -> Option<String> {
-    let writes = entry.action.detail.as_ref()?.get("writes")?.as_array()?;
-    let text = |write: &Value, name: &str| write.get(name).and_then(Value::as_str).map(str::to_owned);
-    let is_other = |write: &&Value| {
-        let file: Option<Subject> = write.get("file").and_then(|file| serde_json::from_value(file.clone()).ok());
-        file.is_none_or(|file| journal::hash_of(file.as_path()) != text(write, "after"))
-    };
-    writes.iter().find(is_other).map(|write| text(write, "file").unwrap_or_else(|| "a file".to_owned()))
+    let writes: Vec<Write> = list(entry, "writes");
+    writes.iter().find(|write| journal::hash_of(write.file.as_path()).as_ref() != Some(&write.after)).map(|write| write.file.to_string())
+}
+
+/// A list in the detail of an action; an empty one where it has none.
+fn list<T: DeserializeOwned>(entry: &Entry, name: &str) -> Vec<T> {
+    let list = entry.action.detail.as_ref().and_then(|detail| detail.get(name));
+    list.and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default()
 }

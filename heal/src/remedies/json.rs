@@ -28,7 +28,13 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
             };
             let told: Vec<_> = edits.iter().take(TOLD).collect();
             let detail = json!({ "count": edits.len(), "edits": told });
-            Plan::Change(Change { target: file.clone(), words, detail, steps: vec![Step::Write { file, before: Some(before), text }] })
+            Plan::Change(Change {
+                target: file.clone(),
+                words,
+                detail,
+                steps: vec![Step::Write { file, before: Some(before), text }],
+                check: None,
+            })
         }
         Verdict::Refused(refusal) => {
             let lossy = if refusal.would.is_empty() { "" } else { "; --allow-lossy mends it all the same" };

@@ -51,6 +51,8 @@ pub(crate) struct Change {
     pub(crate) detail: Value,
     /// One after the other.
     pub(crate) steps: Vec<Step>,
+    /// What the check is asked when it is run again, where only the plan knew what had failed.
+    pub(crate) check: Option<Asked>,
 }
 
 /// One thing that is done. Whatever it touches was kept before.
@@ -83,12 +85,12 @@ pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend, s
 }
 
 impl Step {
-    /// The topmost paths that it changes or makes.
+    /// The topmost paths whose content it changes or makes.
     pub(crate) fn touches(&self) -> Vec<PathBuf> {
         match self {
-            Self::Write { file, .. } | Self::Mode { file, .. } => vec![file.clone()],
+            Self::Write { file, .. } => vec![file.clone()],
             Self::Folder(folder) => vec![topmost_missing(folder)],
-            Self::Restart(_) => Vec::new(),
+            Self::Mode { .. } | Self::Restart(_) => Vec::new(),
         }
     }
 
@@ -99,7 +101,7 @@ impl Step {
             Self::Write { file, before, text } => {
                 let now = fs::read(file).ok();
                 anyhow::ensure!(now == *before, "somebody wrote to {} meanwhile; try again", shown(file));
-                replace::write(file, text)
+                replace::write_through(file, text, &aside(std::process::id()))
             }
             Self::Mode { file, before, mode } => {
                 let meta = file.symlink_metadata().with_context(|| format!("cannot look at {}", shown(file)))?;
@@ -112,6 +114,11 @@ impl Step {
             Self::Restart(restart) => restart.apply(state),
         }
     }
+}
+
+/// What a new text is called until it takes the place of the old one.
+pub(crate) fn aside(pid: u32) -> String {
+    format!(".mendline-heal-{pid}")
 }
 
 /// The highest of the folders on the way that is not there.

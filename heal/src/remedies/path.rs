@@ -42,7 +42,7 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Plan> {
 
 fn folder(target: &Path, folder: &Path) -> Plan {
     let (words, detail) = (format!("make the folder {}", shown(folder)), json!({ "folder": folder.to_string_lossy() }));
-    Plan::Change(Change { target: target.to_owned(), words, detail, steps: vec![Step::Folder(folder.to_owned())] })
+    Plan::Change(Change { target: target.to_owned(), words, detail, steps: vec![Step::Folder(folder.to_owned())], check: None })
 }
 
 fn file(path: &Path, parent: &Path) -> anyhow::Result<Plan> {
@@ -54,7 +54,7 @@ fn file(path: &Path, parent: &Path) -> anyhow::Result<Plan> {
         let words = format!("copy its template {}", shown(&template));
         let detail = json!({ "template": template.to_string_lossy() });
         let write = Step::Write { file: path.to_owned(), before: None, text };
-        return Ok(Plan::Change(Change { target: path.to_owned(), words, detail, steps: vec![write] }));
+        return Ok(Plan::Change(Change { target: path.to_owned(), words, detail, steps: vec![write], check: None }));
     }
     if !may_be_empty(path) {
         return declined("it has no template beside it, and an empty stand-in would only hide that it is missing");
@@ -67,6 +67,7 @@ fn file(path: &Path, parent: &Path) -> anyhow::Result<Plan> {
         words,
         detail: json!({ "empty": true }),
         steps: make_folder.into_iter().chain([write]).collect(),
+        check: None,
     }))
 }
 

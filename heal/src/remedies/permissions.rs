@@ -13,6 +13,8 @@ use super::{Change, Declined, Plan, Step};
 use crate::asked::Asked;
 use crate::bounds::{Bounds, is_secret};
 
+/// What was denied: from the plan to its check, since a message does not tell.
+const DENIED: &str = "denied";
 const READ: u32 = 0o400;
 const EXECUTE: u32 = 0o100;
 
@@ -28,21 +30,26 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Plan> {
         _ => (READ, "read", Access::READ_OK),
     };
     if is_granted(&file, access) {
-        return Ok(match access {
-            Access::EXEC_OK => Plan::Passes,
-            _ if !is_granted(&file, Access::WRITE_OK) => explained(&file, "it may be read, and not be written to, which is not given"),
-            _ => Plan::Passes,
-        });
+        let was_written = access == Access::READ_OK && asked.text(DENIED) != Some(word) && !is_granted(&file, Access::WRITE_OK);
+        return Ok(if was_written { explained(&file, "it may be read, and not be written to, which is not given") } else { Plan::Passes });
     }
     if let Some(why) = unfit(&file, &meta, access) {
         return Ok(explained(&file, why));
     }
     // What git records of a mode is the execute bit.
     let file = if access == Access::EXEC_OK { bounds.admit(&file)? } else { file };
+    let mut check = asked.clone();
+    check.args.insert(DENIED.to_owned(), word.into());
     let before = meta.permissions().mode() & 0o7777;
     let words = format!("its owner may have it {word}: mode {before:04o} becomes {:04o}", before | bit);
     let detail = json!({ "mode": format!("{before:04o}"), "becomes": format!("{:04o}", before | bit) });
-    Ok(Plan::Change(Change { target: file.clone(), words, detail, steps: vec![Step::Mode { file, before, mode: before | bit }] }))
+    Ok(Plan::Change(Change {
+        target: file.clone(),
+        words,
+        detail,
+        steps: vec![Step::Mode { file, before, mode: before | bit }],
+        check: Some(check),
+    }))
 }
 
 /// Why the bit is not given.

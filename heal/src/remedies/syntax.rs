@@ -30,7 +30,13 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
                 format!("{} edits, the first at line {first}", edits.len())
             };
             let detail = json!({ "count": edits.len(), "edits": edits });
-            Plan::Change(Change { target: file.clone(), words, detail, steps: vec![Step::Write { file, before: Some(before), text }] })
+            Plan::Change(Change {
+                target: file.clone(),
+                words,
+                detail,
+                steps: vec![Step::Write { file, before: Some(before), text }],
+                check: None,
+            })
         }
         other => Plan::Declined(Declined { why: why(&other), detail: serde_json::to_value(&other).unwrap_or(Value::Null) }),
     })

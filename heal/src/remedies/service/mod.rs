@@ -47,7 +47,7 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, state: &Path) -> anyhow::Resu
     let words = format!("restart {} by {}", service.name, service.way.shown());
     let detail = json!({ "service": service.name, "argv": service.way.told(), "health": service.health.to_string() });
     let target = service.folder.clone();
-    Ok(Plan::Change(Change { target, words, detail, steps: vec![Step::Restart(Restart { service, ledger })] }))
+    Ok(Plan::Change(Change { target, words, detail, steps: vec![Step::Restart(Restart { service, ledger })], check: None }))
 }
 
 /// The service that answers at an address; without one the only one that does not answer.
