@@ -12,6 +12,8 @@ mod diagnose;
 mod drawing;
 mod heal;
 mod heal_crash;
+mod heal_run;
+mod heal_service;
 mod manners;
 mod mutation;
 mod night;

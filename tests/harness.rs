@@ -39,7 +39,7 @@ pub const TOOLS: [Tool; 7] = [
         ways: &[
             Way { args: &[], stdin: Stdin::Filtered },
             Way { args: &["undo"], stdin: Stdin::Unread },
-            Way { args: &["history"], stdin: Stdin::Unread },
+            Way { args: &["history"], stdin: Stdin::Told },
         ],
     },
     Tool { name: "report", ways: &[Way { args: &[], stdin: Stdin::Drawn }] },

@@ -1,7 +1,8 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use contract::{output, state};
 
@@ -12,7 +13,7 @@ Examples:
   diagnose --log app.log | heal                 what can be done about what a log says
   venv-probe ~ | diagnose | heal --force        environments, each cause once
   diagnose --log app.log | heal --only fix-syntax --force
-  heal run --force -- python app.py             run it; where it fails, mend what it says and run it again
+  heal run --force -- python app.py             run it, mend what its failure says, run it again
   heal undo --force                             take the last repair back
   heal history --stats                          which remedies help here";
 
@@ -42,6 +43,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Files to mend, by their names: *.json, *.py
+    #[arg(value_parser = PathBufValueParser::new().try_map(no_command))]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) mend: Mend,
@@ -167,4 +169,10 @@ pub(crate) struct History {
     /// How often each remedy helped, instead of each action
     #[arg(long)]
     pub(crate) stats: bool,
+}
+
+/// Behind an option clap takes the name of a command for a path.
+fn no_command(path: PathBuf) -> Result<PathBuf, String> {
+    let name = ["run", "undo", "history"].into_iter().find(|name| path == Path::new(name));
+    name.map_or(Ok(path), |name| Err(format!("the command comes first, as in `heal {name} …`; a file of that name is ./{name}")))
 }
