@@ -17,6 +17,7 @@ pub(crate) fn heal<S: AsRef<std::ffi::OsStr>>(sandbox: &Sandbox, words: impl Int
 }
 
 /// A record that names a remedy.
+#[expect(clippy::needless_pass_by_value, reason = "its caller makes it on the spot")]
 pub(crate) fn diagnosis(code: &str, remedy: &str, args: Value) -> String {
     let data = json!({
         "code": code, "severity": "broken", "text": "…", "evidence": [], "auto": true, "remedy": { "name": remedy, "args": args }
@@ -206,7 +207,7 @@ fn two_runs_do_not_act_at_once() {
     let sandbox = Sandbox::new();
     file(&sandbox.work("c.json"), BROKEN_JSON);
     let mut first = heal(&sandbox, ["--force"]).start();
-    let held = sandbox.root().join("state/mendline/heal.lock");
+    let held = sandbox.root().join("state/mendline/locks/heal.lock");
     while !held.exists() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }

@@ -1,9 +1,11 @@
 //! Running another tool of the family: found beside our own executable, else on PATH, and asked for records.
 
 use std::ffi::OsStr;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,6 +22,8 @@ const KEEP: usize = 64 << 20;
 pub struct Answer {
     /// Its records but for `end`, in order.
     pub records: Vec<Record>,
+    /// All of them as they were read, `end` included.
+    pub lines: Vec<String>,
     /// Whether its stream was whole, so that absence from it means something.
     pub whole: bool,
 }
@@ -47,20 +51,39 @@ fn is_executable(path: &Path) -> bool {
 /// # Errors
 /// It is missing, hangs, is interrupted, or writes what is no record.
 pub fn ask<S: AsRef<OsStr>>(name: &str, args: &[S], timeout: Duration) -> anyhow::Result<Answer> {
+    ask_about(name, args, "", timeout)
+}
+
+/// Runs a tool on a line of records, and reads its own; what it passes on is among them.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_about<S: AsRef<OsStr>>(name: &str, args: &[S], input: &str, timeout: Duration) -> anyhow::Result<Answer> {
     let mut command = Command::new(locate(name)?);
     command.args(args).args(["--format", "json"]);
-    let finished = child::run(&mut command, timeout, KEEP).with_context(|| format!("cannot start {name}"))?;
+    let (reader, mut writer) = io::pipe().context("cannot make a pipe")?;
+    let finished = thread::scope(|scope| {
+        // A tool that does not read its input closes it; that is its right.
+        scope.spawn(move || writer.write_all(input.as_bytes()));
+        child::run_fed(&mut command, reader.into(), timeout, KEEP)
+    });
+    let finished = finished.with_context(|| format!("cannot start {name}"))?;
     match finished.ended {
         Ended::Exited(_) => {}
         Ended::TimedOut => anyhow::bail!("{name} did not finish within {} s", timeout.as_secs()),
         Ended::Interrupted => anyhow::bail!("interrupted while {name} ran"),
     }
-    let mut answer = Answer { records: Vec::new(), whole: false };
+    let mut answer = Answer { records: Vec::new(), lines: Vec::new(), whole: false };
     for line in Lines::new(&finished.stdout[..]) {
-        match line? {
-            Line::Record(record, _) if record.is("end") => answer.whole = record.read::<End>()?.ok,
-            Line::Record(record, _) => answer.records.push(record),
+        let (record, line) = match line? {
+            Line::Record(record, line) => (record, line),
             Line::Other { number, why, .. } => anyhow::bail!("line {number} of {name} is no record: {why}"),
+        };
+        answer.lines.push(line);
+        if record.is("end") {
+            answer.whole = record.read::<End>()?.ok;
+        } else {
+            answer.records.push(record);
         }
     }
     Ok(answer)

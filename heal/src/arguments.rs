@@ -11,7 +11,7 @@ Examples:
   heal config.json                              what would be mended in a file
   heal config.json --force                      mend it, and prove it
   diagnose --log app.log | heal                 what can be done about what a log says
-  venv-probe ~ | diagnose | heal --force        environments, each cause once
+  venv-probe . | diagnose | heal --force        environments, each cause once
   diagnose --log app.log | heal --only fix-syntax --force
   heal run --force -- python app.py             run it, mend what its failure says, run it again
   heal undo --force                             take the last repair back
@@ -82,9 +82,9 @@ pub(crate) struct Mend {
     /// Not these
     #[arg(long, value_name = "REMEDY")]
     pub(crate) except: Vec<Name>,
-    /// Nothing outside of this folder is touched [default: the project around the current folder]
+    /// Nothing outside of this folder is touched; may be given again [default: the project around the current folder]
     #[arg(long, value_name = "DIR", env = "MENDLINE_ROOT")]
-    pub(crate) root: Option<PathBuf>,
+    pub(crate) root: Vec<PathBuf>,
     /// Also what git tracks and has without changes
     #[arg(long)]
     pub(crate) tracked: bool,

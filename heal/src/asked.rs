@@ -27,9 +27,12 @@ pub(crate) struct Asked {
     /// The id of the diagnosis.
     #[serde(default)]
     pub(crate) cause: Vec<String>,
-    /// What a sibling is to mend.
-    #[serde(default)]
-    pub(crate) paths: Vec<Subject>,
+    /// What a sibling would mend.
+    #[serde(skip)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The record, for a sibling that reads it itself.
+    #[serde(skip)]
+    pub(crate) raw: String,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +55,7 @@ impl Asked {
     ///
     /// # Errors
     /// Nothing can be written.
-    pub(crate) fn by(out: &mut Output, record: &Record) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn by(out: &mut Output, record: &Record, raw: &str) -> anyhow::Result<Option<Self>> {
         if !record.is("diagnosis") {
             return Ok(None);
         }
@@ -65,8 +68,9 @@ impl Asked {
             }
         };
         let Some(Remedy { name, args }) = diagnosis.remedy else { return Ok(None) };
-        let paths = diagnosis::paths(record, &name).iter().map(|path| Subject::from(&**path)).collect();
-        let asked = Self { remedy: name, args, subject: record.subject.clone(), code: diagnosis.code, cause, paths };
+        let paths = diagnosis::paths(record, &name);
+        let (subject, raw) = (record.subject.clone(), raw.to_owned());
+        let asked = Self { remedy: name, args, subject, code: diagnosis.code, cause, paths, raw };
         Ok(Some(asked).filter(|asked| asked.name().is_some()))
     }
 

@@ -11,31 +11,48 @@ use contract::path::{absolute, shown};
 /// git answers at once, or not at all.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The folder within which things are mended.
+/// The folders within which things are mended.
 pub(crate) struct Bounds {
-    root: PathBuf,
+    /// The project, and whatever else was named.
+    roots: Vec<PathBuf>,
     /// What relative paths are relative to.
     base: PathBuf,
     tracked: bool,
 }
 
 impl Bounds {
-    /// `root`, or the project around the current folder: the nearest folder with `.git`, else the current one.
+    /// Some folders, or the project around the current one: the nearest folder with `.git`, else the current one itself.
     ///
     /// # Errors
-    /// There is no such folder.
-    pub(crate) fn of(root: Option<&Path>, tracked: bool) -> anyhow::Result<Self> {
+    /// One is not there.
+    pub(crate) fn of(roots: &[PathBuf], tracked: bool) -> anyhow::Result<Self> {
         let here = std::env::current_dir().context("there is no current folder")?;
         let project = || here.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&here).to_owned();
-        let root = root.map_or_else(project, Path::to_owned);
-        let root = root.canonicalize().with_context(|| format!("cannot look at {}", shown(&root)))?;
-        anyhow::ensure!(root.is_dir(), "{} is no folder", shown(&root));
-        let base = here.canonicalize().ok().filter(|here| here.starts_with(&root)).unwrap_or_else(|| root.clone());
-        Ok(Self { root, base, tracked })
+        let named = if roots.is_empty() { vec![project()] } else { roots.to_vec() };
+        let real = |root: &PathBuf| {
+            let real = root.canonicalize().with_context(|| format!("cannot look at {}", shown(root)))?;
+            anyhow::ensure!(real.is_dir(), "{} is no folder", shown(root));
+            Ok(real)
+        };
+        let mut roots: Vec<PathBuf> = named.iter().map(real).collect::<anyhow::Result<_>>()?;
+        let here = here.canonicalize().unwrap_or(here);
+        // The project that the current folder is in comes first.
+        roots.sort_by_key(|root| !here.starts_with(root));
+        let base = if here.starts_with(&roots[0]) { here } else { roots[0].clone() };
+        Ok(Self { roots, base, tracked })
     }
 
+    /// The project.
     pub(crate) fn root(&self) -> &Path {
-        &self.root
+        &self.roots[0]
+    }
+
+    pub(crate) fn roots(&self) -> &[PathBuf] {
+        &self.roots
+    }
+
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        self.roots.iter().any(|root| path.starts_with(root))
     }
 
     /// A path of a diagnosis. A relative one is as from the current folder, if that is in the project, else as from the root.
@@ -56,7 +73,7 @@ impl Bounds {
         let real = there.canonicalize().with_context(|| format!("cannot look at {}", shown(there)))?;
         let missing = folder.strip_prefix(there).unwrap_or(Path::new(""));
         let real = if missing.as_os_str().is_empty() { real } else { real.join(missing) };
-        anyhow::ensure!(real.starts_with(&self.root), "{} is not below {}; --root names another folder", shown(&path), shown(&self.root));
+        anyhow::ensure!(self.holds(&real), "{} is not below {}; --root names another folder", shown(&path), shown(self.root()));
         anyhow::ensure!(!real.join(name).components().any(|part| part.as_os_str() == ".git"), "{} is git's own", shown(&path));
         Ok(real.join(name))
     }
@@ -131,7 +148,7 @@ mod tests {
         fs::create_dir(top.path().join("outside")).unwrap();
         symlink("../outside", root.join("link")).unwrap();
         symlink("inside", root.join("back")).unwrap();
-        let bounds = Bounds::of(Some(&root), true).unwrap();
+        let bounds = Bounds::of(std::slice::from_ref(&root), true).unwrap();
         assert_eq!(bounds.place(Path::new("a")).unwrap(), root.join("a"));
         assert_eq!(bounds.place(Path::new("back/a")).unwrap(), root.join("inside/a"));
         assert_eq!(bounds.place(Path::new("new/folder/a")).unwrap(), root.join("new/folder/a"));

@@ -51,11 +51,11 @@ impl Mender {
         };
         let subject = Subject::from(&*change.target);
         let journal = Journal::new(
-            change.check.as_ref().unwrap_or(asked),
+            change.check.as_deref().unwrap_or(asked),
             subject.clone(),
             snapshot,
             tools.store.folder.as_deref(),
-            self.bounds.root(),
+            self.bounds.roots(),
             &change.steps,
         );
         journal.begin(&self.state)?;
@@ -126,7 +126,8 @@ impl Mender {
             return Action { outcome: Outcome::Failed, undo: journal.undo(), text, ..started };
         }
         let plan = |name| {
-            let bounds = Bounds::of(Some(journal.root.as_path()), true)?;
+            let roots: Vec<PathBuf> = journal.roots.iter().map(|root| root.as_path().to_owned()).collect();
+            let bounds = Bounds::of(&roots, true)?;
             remedies::plan(name, asked, &bounds, &self.options, &self.state)
         };
         if matches!(asked.name().map(plan), Some(Ok(Plan::Passes))) {

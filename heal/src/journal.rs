@@ -29,8 +29,8 @@ pub(crate) struct Journal {
     /// The store that has it, where it is not the usual one.
     #[serde(default)]
     pub(crate) store: Option<Subject>,
-    /// The root of that run.
-    pub(crate) root: Subject,
+    /// The roots of that run.
+    pub(crate) roots: Vec<Subject>,
     /// Its process, which is gone by now.
     pid: u32,
     pub(crate) writes: Vec<Write>,
@@ -63,17 +63,17 @@ impl Journal {
         target: Subject,
         snapshot: Option<Subject>,
         store: Option<&Path>,
-        root: &Path,
+        roots: &[PathBuf],
         steps: &[Step],
     ) -> Self {
-        let (store, root) = (store.map(Subject::from), Subject::from(root));
+        let (store, roots) = (store.map(Subject::from), roots.iter().map(|root| Subject::from(&**root)).collect());
         Self {
             v: VERSION,
             asked: asked.clone(),
             target,
             snapshot,
             store,
-            root,
+            roots,
             pid: std::process::id(),
             writes: writes(steps),
             modes: modes(steps),

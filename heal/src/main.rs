@@ -59,7 +59,7 @@ fn stream(out: &mut Output, mender: &mut Mender) -> anyhow::Result<()> {
         match line? {
             Line::Record(record, raw) => {
                 out.pass(&raw)?;
-                if let Some(asked) = Asked::by(out, &record)? {
+                if let Some(asked) = Asked::by(out, &record, &raw)? {
                     mender.attend(out, &asked)?;
                 }
             }

@@ -52,7 +52,7 @@ impl Mender {
     /// # Errors
     /// Another run holds the lock, or state cannot be opened.
     pub(crate) fn open(out: &mut Output, options: Mend, state: &state::Options) -> anyhow::Result<Self> {
-        let bounds = Bounds::of(options.root.as_deref(), options.tracked)?;
+        let bounds = Bounds::of(&options.root, options.tracked)?;
         let folder = if options.force { state.open()? } else { state.folder()? };
         let tools = if options.force { Some(Tools::open(&options, &folder)?) } else { None };
         let history = History::read(&folder)?;
@@ -90,13 +90,7 @@ impl Mender {
             return self.skip(out, asked, "--max-actions is reached", Value::Null);
         }
         if let Some(command) = sibling::command(name) {
-            if asked.paths.is_empty() {
-                return self.skip(out, asked, "which one it is about is not told; name its path to the tool itself", Value::Null);
-            }
-            let passed = sibling::pass(out, command, asked, &self.state, self.options.force)?;
-            self.acted += usize::from(passed.changed);
-            self.failed |= passed.failed && self.options.force;
-            return Ok(());
+            return self.sibling(out, command, asked);
         }
         match remedies::plan(name, asked, &self.bounds, &self.options, &self.state) {
             Ok(Plan::Passes) => self.skip(out, asked, "the check passes: there is nothing to mend", Value::Null),
@@ -108,6 +102,23 @@ impl Mender {
             }
             Ok(Plan::Change(change)) => self.change(out, name, asked, &change),
         }
+    }
+
+    fn sibling(&mut self, out: &mut Output, command: (&str, &[&str]), asked: &Asked) -> anyhow::Result<()> {
+        if let Some(outside) = asked.paths.iter().find(|path| self.bounds.place(path).is_err()) {
+            let why = format!("{} is not below {}; --root names another folder", shown(outside), shown(self.bounds.root()));
+            return self.decline(out, asked, &why, Value::Null);
+        }
+        let passed = sibling::pass(out, command, &asked.raw, &self.state, self.options.force)?;
+        for (record, action) in &passed.actions {
+            self.say(out, record.subject.as_ref().unwrap_or(&Subject::from("-")), action);
+        }
+        if passed.actions.is_empty() {
+            self.skip(out, asked, &format!("{} found nothing in it to mend", command.0), Value::Null)?;
+        }
+        self.acted += usize::from(passed.changed);
+        self.failed |= passed.failed && self.options.force;
+        Ok(())
     }
 
     fn is_wanted(&self, name: Name) -> bool {
@@ -175,7 +186,7 @@ impl Mender {
 
 impl Tools {
     fn open(options: &Mend, state: &Path) -> anyhow::Result<Self> {
-        let only_one = lock::take(&state.join("heal.lock"))?;
+        let only_one = only_one(state)?;
         let folder = options.places.backup_dir.as_deref().map(absolute).transpose()?;
         let log = options.places.logs_dir.as_deref().map(log_in).transpose()?;
         Ok(Self { audit: Audit::open(state)?, store: Store { state: state.to_owned(), folder }, log, _only_one: only_one })
@@ -185,6 +196,16 @@ impl Tools {
         self.audit.append(line)?;
         self.log.as_mut().map_or(Ok(()), |log| log.write_all(line)).context("cannot write to the log")
     }
+}
+
+/// The lock that runs have which act; `undo` is one of them.
+///
+/// # Errors
+/// Another run has it.
+pub(crate) fn only_one(state: &Path) -> anyhow::Result<Lock> {
+    let locks = state.join("locks");
+    state::private_folder(&locks)?;
+    lock::take(&locks.join("heal.lock"))
 }
 
 /// A file of its own for the records of this run.

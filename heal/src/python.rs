@@ -20,7 +20,7 @@ const KEEP: usize = 256 << 10;
 
 /// The environment that is nearest to a path, at or below the root.
 pub(crate) fn environment(near: &Path, bounds: &Bounds) -> Option<PathBuf> {
-    let folders = near.ancestors().take_while(|folder| folder.starts_with(bounds.root()));
+    let folders = near.ancestors().take_while(|folder| bounds.holds(folder));
     let mut all = folders.flat_map(|folder| ENVIRONMENTS.map(|name| folder.join(name)));
     all.find(|venv| venv.join("pyvenv.cfg").is_file() && venv.join("bin/python").exists())
 }

@@ -68,8 +68,8 @@ fn heal(out: &mut Output, mender: &mut Mender, output: &[u8]) -> anyhow::Result<
     log.write_all(output).context("cannot keep what the command wrote")?;
     let answer = sibling::ask("diagnose", &[OsString::from("--log"), log.path().into()], PATIENCE)?;
     let mut found = false;
-    for record in &answer.records {
-        if let Some(asked) = Asked::by(out, record)? {
+    for (record, line) in answer.records.iter().zip(&answer.lines) {
+        if let Some(asked) = Asked::by(out, record, line)? {
             found = true;
             mender.attend(out, &asked)?;
         }

@@ -2,7 +2,6 @@
 
 use contract::action::{Action, KIND, Outcome};
 use contract::audit::Audit;
-use contract::lock;
 use contract::output::Output;
 use contract::path::{Subject, absolute};
 use contract::record::About;
@@ -14,6 +13,7 @@ use serde_json::json;
 use crate::arguments;
 use crate::history::{Entry, History, UNDO};
 use crate::journal::{self, Mode, Write};
+use crate::mend::only_one;
 use crate::snapshot::Store;
 
 /// Takes one repair back, or says what that would be.
@@ -22,7 +22,7 @@ use crate::snapshot::Store;
 /// There is no such repair, another run holds the lock, or state cannot be read.
 pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Options) -> anyhow::Result<Exit> {
     let folder = if asked.force { state.open()? } else { state.folder()? };
-    let _only_one = if asked.force { Some(lock::take(&folder.join("heal.lock"))?) } else { None };
+    let _only_one = if asked.force { Some(only_one(&folder)?) } else { None };
     let history = History::read(&folder)?;
     let Some(entry) = chosen(&history, asked.action.as_deref())? else {
         out.hint("there is nothing to take back");

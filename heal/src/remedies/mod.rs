@@ -52,7 +52,7 @@ pub(crate) struct Change {
     /// One after the other.
     pub(crate) steps: Vec<Step>,
     /// What the check is asked when it is run again, where only the plan knew what had failed.
-    pub(crate) check: Option<Asked>,
+    pub(crate) check: Option<Box<Asked>>,
 }
 
 /// One thing that is done. Whatever it touches was kept before.

@@ -48,7 +48,7 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Plan> {
         words,
         detail,
         steps: vec![Step::Mode { file, before, mode: before | bit }],
-        check: Some(check),
+        check: Some(Box::new(check)),
     }))
 }
 

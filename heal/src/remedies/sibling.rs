@@ -1,16 +1,15 @@
-//! Remedies that a sibling has: its binary is run, and its records are passed on.
+//! Remedies that a sibling has: its binary is run on the very record that names it, and what it says is passed on as it is.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use contract::action::{Action, KIND, Outcome};
 use contract::output::Output;
-use contract::path::Subject;
-use contract::record::About;
+use contract::record::Record;
 use contract::sibling;
 
 use crate::arguments::Name;
-use crate::asked::Asked;
 
 /// A rebuild of a large environment takes minutes.
 const PATIENCE: Duration = Duration::from_hours(1);
@@ -20,6 +19,7 @@ const PATIENCE: Duration = Duration::from_hours(1);
 pub(crate) struct Passed {
     pub(crate) changed: bool,
     pub(crate) failed: bool,
+    pub(crate) actions: Vec<(Record, Action)>,
 }
 
 /// The command of a remedy that a sibling has.
@@ -31,36 +31,24 @@ pub(crate) fn command(name: Name) -> Option<(&'static str, &'static [&'static st
     }
 }
 
-/// Runs a sibling on what a diagnosis names, and passes on what it did.
+/// Runs a sibling on a diagnosis, and passes on what it says.
 ///
 /// # Errors
 /// It cannot be run, or nothing can be written.
-pub(crate) fn pass(
-    out: &mut Output,
-    (tool, verb): (&str, &[&str]),
-    asked: &Asked,
-    state: &std::path::Path,
-    force: bool,
-) -> anyhow::Result<Passed> {
+pub(crate) fn pass(out: &mut Output, (tool, verb): (&str, &[&str]), diagnosis: &str, state: &Path, force: bool) -> anyhow::Result<Passed> {
     let mut words: Vec<OsString> = verb.iter().map(OsString::from).collect();
     words.extend(["--state-dir".into(), state.into()]);
     words.extend(force.then(|| "--force".into()));
-    words.extend(asked.paths.iter().map(|path| path.as_path().as_os_str().to_owned()));
-    let answer = sibling::ask(tool, &words, PATIENCE)?;
+    let answer = sibling::ask_about(tool, &words, &format!("{diagnosis}\n"), PATIENCE)?;
     let mut passed = Passed { failed: !answer.whole, ..Passed::default() };
-    for record in &answer.records {
-        let about = About { subject: record.subject.as_ref(), cause: &asked.cause };
-        if record.is("error") {
-            out.emit("error", about, &record.data)?;
-        }
-        if !record.is(KIND) {
-            continue;
-        }
+    for line in answer.lines.iter().filter(|line| *line != diagnosis) {
+        out.pass(line)?;
+    }
+    for record in answer.records.into_iter().filter(|record| record.is(KIND)) {
         let action: Action = record.read()?;
         passed.changed |= action.changed;
-        passed.failed |= matches!(action.outcome, Outcome::Failed | Outcome::Undone);
-        let subject = record.subject.clone().unwrap_or_else(|| Subject::from(tool));
-        out.emit(KIND, About { subject: Some(&subject), cause: &asked.cause }, &action)?;
+        passed.failed |= !matches!(action.outcome, Outcome::Done | Outcome::Planned | Outcome::Started);
+        passed.actions.push((record, action));
     }
     Ok(passed)
 }
