@@ -73,7 +73,7 @@ impl Bounds {
         let real = there.canonicalize().with_context(|| format!("cannot look at {}", shown(there)))?;
         let missing = folder.strip_prefix(there).unwrap_or(Path::new(""));
         let real = if missing.as_os_str().is_empty() { real } else { real.join(missing) };
-        anyhow::ensure!(self.holds(&real), "{} is not below {}; --root names another folder", shown(&path), shown(self.root()));
+        anyhow::ensure!(self.holds(&real.join(name)), "{} is not below {}; --root names another folder", shown(&path), shown(self.root()));
         anyhow::ensure!(!real.join(name).components().any(|part| part.as_os_str() == ".git"), "{} is git's own", shown(&path));
         Ok(real.join(name))
     }

@@ -50,6 +50,10 @@ struct Session {
 }
 
 impl Registries {
+    pub(crate) fn has(&self, place: &Place) -> bool {
+        self.judged.iter().any(|(judged, _)| judged == place)
+    }
+
     /// Takes a record in if it is of a type that is drawn here; says whether it was.
     pub(crate) fn take(&mut self, record: &Record, place: &Place) -> anyhow::Result<bool> {
         match record.kind.as_str() {

@@ -100,6 +100,9 @@ pub(crate) struct DiagnosisData {
     pub(crate) manual: Option<String>,
     #[serde(default)]
     pub(crate) evidence: Vec<Evidence>,
+    /// Ids of records; of more than two only that they are more.
+    #[serde(default)]
+    pub(crate) explains: Vec<String>,
 }
 
 /// Where a log says so.
@@ -193,6 +196,11 @@ impl Seen {
                 }
             }
         }
+    }
+
+    /// Whether a table has a row of what is wrong with this very thing.
+    pub(crate) fn has_a_row(&self, place: &Place) -> bool {
+        self.environments.contains_key(place) || self.registries.has(place)
     }
 
     fn take_record(&mut self, record: &Record) -> anyhow::Result<()> {
@@ -327,8 +335,10 @@ pub(crate) fn clipped_action(action: Action) -> Action {
 }
 
 fn clipped_diagnosis(data: DiagnosisData) -> DiagnosisData {
-    let DiagnosisData { code, severity, text, manual, evidence } = data;
+    let DiagnosisData { code, severity, text, manual, evidence, mut explains } = data;
+    explains.truncate(2);
     let evidence = evidence.into_iter().filter(|one| one.line.is_some()).take(1);
     let evidence = evidence.map(|one| Evidence { excerpt: clip::text(one.excerpt), ..one }).collect();
-    DiagnosisData { code: clip::text(code), severity, text: clip::text(text), manual: manual.map(clip::text), evidence }
+    let (code, text, manual) = (clip::text(code), clip::text(text), manual.map(clip::text));
+    DiagnosisData { code, severity, text, manual, evidence, explains: explains.into_iter().map(clip::text).collect() }
 }

@@ -24,16 +24,19 @@ pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     blocks
 }
 
+/// But for those that say of one environment or registry what its own row says.
 fn diagnoses(seen: &Seen) -> Vec<Block<'_>> {
-    if seen.diagnoses.is_empty() {
+    let is_drawn = |one: &&Diagnosis| one.data.explains.len() == 1 && one.place.as_ref().is_some_and(|place| seen.has_a_row(place));
+    let all: Vec<&Diagnosis> = seen.diagnoses.iter().filter(|one| !is_drawn(one)).collect();
+    if all.is_empty() {
         return Vec::new();
     }
     let several_hosts = seen.several_hosts();
     let table = Table {
         columns: &[Column::Mark("severity"), Column::Word("cause"), Column::Path("subject")],
         below: Some("why, and what helps"),
-        rows: seen.diagnoses.len(),
-        row: Box::new(move |i| diagnosis(&seen.diagnoses[i], several_hosts)),
+        rows: all.len(),
+        row: Box::new(move |i| diagnosis(all[i], several_hosts)),
     };
     vec![Block::Heading("Diagnoses".to_owned()), Block::Table(table)]
 }

@@ -108,7 +108,11 @@ impl<'a> Ward<'a, '_> {
         if paths.is_empty() {
             return Ok(Vec::new());
         }
-        let (mut patients, faults) = patient::judged(&paths, false)?;
+        let (mut patients, mut faults) = patient::judged(&paths, false)?;
+        // The probe that was diagnosed may have looked deeper.
+        if patients.iter().any(|patient| patient.probe.faults.is_empty()) {
+            (patients, faults) = patient::judged(&paths, true)?;
+        }
         self.report(&faults)?;
         for patient in &mut patients {
             patient.matter.cause.clone_from(&cause);
