@@ -1,5 +1,6 @@
 //! The table of remedies. Nothing that is not in it is ever done, whatever a record says.
 
+mod import;
 mod json;
 mod path;
 mod permissions;
@@ -73,7 +74,8 @@ pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend) -
         Name::FixSyntax => syntax::plan(asked, bounds, options),
         Name::FixPermissions => permissions::plan(asked, bounds),
         Name::CreatePath => path::plan(asked, bounds),
-        Name::InstallModule | Name::FixImport | Name::RestartService => declined("this remedy is not there yet"),
+        Name::FixImport => import::plan(asked, bounds, options),
+        Name::InstallModule | Name::RestartService => declined("this remedy is not there yet"),
         Name::VenvRebuild | Name::RegistryRepair => anyhow::bail!("a sibling does this"),
     }
 }
@@ -115,6 +117,11 @@ fn topmost_missing(folder: &Path) -> PathBuf {
 
 pub(crate) fn declined(why: impl Into<String>) -> anyhow::Result<Plan> {
     Ok(Plan::Declined(Declined { why: why.into(), detail: Value::Null }))
+}
+
+/// Whether a file is part of a package that somebody else made.
+fn is_installed(file: &Path) -> bool {
+    file.iter().any(|name| name == "site-packages" || name == "dist-packages" || name == "node_modules")
 }
 
 /// The text of a file that may be changed, and where that is.
