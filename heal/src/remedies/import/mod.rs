@@ -1,6 +1,7 @@
 //! `fix-import`: a name that is not where a source takes it from, where the project itself, or the table of what moved in the standard library,
 //! has exactly one answer. The interpreter that is to run the source proves it by importing what is taken.
 
+mod answer;
 mod attribute;
 mod edits;
 mod library;

@@ -123,19 +123,13 @@ fn aliases(source: &Source<'_>, tokens: Range<usize>) -> Option<Vec<Alias>> {
 }
 
 fn modules(source: &Source<'_>, tokens: Range<usize>) -> Vec<Plain> {
-    let mut all = Vec::new();
-    let mut first = tokens.start + 1;
-    for at in first..=tokens.end {
-        if at != tokens.end && !source.is(at, ",") {
-            continue;
-        }
-        if first < at && !(first..at).any(|at| source.is(at, "as")) {
-            let span = source.tokens[first].start..source.tokens[at - 1].end;
-            all.push(Plain { span, path: (first..at).map(|at| text(source, at)).collect() });
-        }
-        first = at + 1;
-    }
-    all
+    let all: Vec<usize> = (tokens.start + 1..tokens.end).collect();
+    let parts = all.split(|at| source.is(*at, ",")).filter(|part| !part.iter().any(|at| source.is(*at, "as")));
+    let plain = |part: &[usize]| {
+        let span = source.tokens[*part.first()?].start..source.tokens[*part.last()?].end;
+        Some(Plain { span, path: part.iter().map(|at| text(source, *at)).collect() })
+    };
+    parts.filter_map(plain).collect()
 }
 
 fn name(source: &Source<'_>, at: usize) -> Option<Range<usize>> {
