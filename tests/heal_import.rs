@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tests::{Ran, Sandbox, arg};
 
-use crate::vault::{chmod, file, inventory, same, skipped, touch};
+use crate::vault::{Inventory, chmod, file, inventory, same, skipped, touch};
 use crate::ward::{python, pythons};
 
 /// The interpreter of a version, if it is here.
@@ -65,11 +65,16 @@ fn mended(sandbox: &Sandbox, python: &Path, words: &[&str], says: &str) -> Value
 /// Insists that nothing is done, for this reason, and nothing changes.
 #[track_caller]
 fn left(sandbox: &Sandbox, python: &Path, words: &[&str], outcome: &str, why: &str) {
-    let before = inventory(&sandbox.work(""));
+    let before = files(&sandbox.work(""));
     let actions = heal(sandbox, python, i32::from(outcome == "undone"), words);
     assert_eq!((actions.len(), &actions[0]["outcome"]), (1, &json!(outcome)), "{actions:?}");
     assert!(actions[0]["text"].as_str().unwrap().contains(why), "{actions:?}");
-    same(&before, &inventory(&sandbox.work("")));
+    same(&before, &files(&sandbox.work("")));
+}
+
+/// All but folders, whose time tells that something came and went.
+fn files(top: &Path) -> Inventory {
+    inventory(top).into_iter().filter(|(_, what)| !what.starts_with("folder")).collect()
 }
 
 fn read(sandbox: &Sandbox, name: &str) -> String {
@@ -165,9 +170,9 @@ fn what_moved_in_the_standard_library_is_followed_by_each_version() {
     if let Some(python) = version("3.9", NAME) {
         let sandbox = project(&[("a.py", "from fractions import Fraction, gcd\nprint(gcd(4, 6), Fraction(1))\n")]);
         mended(&sandbox, python, &["a.py"], "2 1\n");
-        let sandbox = project(&[("a.py", "from xml.etree import cElementTree as ET\nprint(ET.Element('a').tag)\n")]);
-        mended(&sandbox, python, &["a.py"], "a\n");
-        assert!(read(&sandbox, "a.py").starts_with("from xml.etree import ElementTree as ET\n"));
+        let sandbox = project(&[("a.py", "from itertools import count, izip_longest as z\nprint(list(z([1], [2])))\n")]);
+        mended(&sandbox, python, &["a.py"], "[(1, 2)]\n");
+        assert!(read(&sandbox, "a.py").starts_with("from itertools import count, zip_longest as z\n"));
     }
     if let Some(python) = version("3.12", NAME) {
         let sandbox = project(&[("a.py", "from inspect import getargspec\n")]);

@@ -1,4 +1,4 @@
-# Tells of each MODULE:NAME of the standard library whether it is there: `library.py MODULE:NAME…`. Without NAME: whether the module is.
+# Tells of each MODULE:NAME of the standard library whether it is there: `library.py MODULE:NAME...`. Without NAME: whether the module is.
 import importlib
 import importlib.util
 import json

@@ -32,10 +32,9 @@ const CLASSES: [&str; 25] = [
     "ByteString",
 ];
 
-const MOVED: [Moved; 16] = [
+const MOVED: [Moved; 15] = [
     // 3.9, Removed.
     ("fractions", "gcd", "math", "gcd"),
-    ("xml.etree", "cElementTree", "xml.etree", "ElementTree"),
     // 3.8, API and Feature Removals.
     ("cgi", "parse_qs", "urllib.parse", "parse_qs"),
     ("cgi", "parse_qsl", "urllib.parse", "parse_qsl"),

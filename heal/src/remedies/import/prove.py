@@ -1,4 +1,4 @@
-# Imports MODULE:NAME as `from MODULE import NAME` does, and says MARK when all is there: `prove.py MARK MODULE:NAME…`.
+# Imports MODULE:NAME as `from MODULE import NAME` does, and says MARK when all is there: `prove.py MARK MODULE:NAME...`.
 import importlib
 import os
 import sys

@@ -1,4 +1,4 @@
-# Tells what modules bind at their top level, without running a line of them: `survey.py NAMES FILE…`, where NAMES are separated by commas.
+# Tells what modules bind at their top level, without running a line of them: `survey.py NAMES FILE...`, where NAMES are separated by commas.
 # Of each file one object, with those of its names that are one of NAMES but for the case. Runs on 3.6 and later.
 import ast
 import json
