@@ -116,6 +116,29 @@ fn a_relative_import_stays_relative_and_a_src_layout_is_one() {
 }
 
 #[test]
+fn modules_that_give_names_on_and_folders_without_a_file_are_understood() {
+    let sandbox = project(&[
+        ("src/app.py", "from pkg import X\nfrom pkg.sub import Y\nprint(X, Y)\n"),
+        ("src/pkg/one.py", "X = 1\n"),
+        ("src/pkg/sub.py", "from pkg.two import *\n"),
+        ("src/pkg/two.py", ""),
+        ("src/pkg/three.py", "Y = 3\n"),
+    ]);
+    let failed = script(&sandbox, python(), &["src/app.py"]);
+    assert!(failed.stderr.contains("(unknown location)"), "{}", failed.stderr);
+    assert_eq!(heal(&sandbox, python(), 0, &["src/app.py"])[0]["outcome"], "done");
+    mended(&sandbox, python(), &["src/app.py"], "1 3\n");
+    assert_eq!(read(&sandbox, "src/app.py"), "from pkg.one import X\nfrom pkg.three import Y\nprint(X, Y)\n");
+    // What is mended already is left as it is, whether it is known by a look or by a run.
+    let (failed, before) = (failed.stderr, inventory(&sandbox.work("")));
+    for words in [&[][..], &["--force"]] {
+        let actions = of_log(&sandbox, python(), 0, &failed, words);
+        assert_eq!(actions[0]["text"], "the check passes: there is nothing to mend");
+    }
+    same(&before, &inventory(&sandbox.work("")));
+}
+
+#[test]
 fn a_wrong_case_is_mended_where_it_is_imported() {
     let sandbox =
         project(&[("app.py", "from m import foo, bar\nprint(foo, bar)\n"), ("m.py", "class Foo:\n    pass\n\n\nbar = Foo = 1\n")]);
@@ -175,6 +198,11 @@ fn what_moved_in_the_standard_library_is_followed_by_each_version() {
         assert!(read(&sandbox, "a.py").starts_with("from itertools import count, zip_longest as z\n"));
     }
     if let Some(python) = version("3.12", NAME) {
+        let sandbox = project(&[("a.py", "import inspect\ninspect.getargspec(len)\n")]);
+        left(&sandbox, python, &["a.py"], "skipped", "inspect.getfullargspec");
+        // No file goes before a module that is built in.
+        let sandbox = project(&[("a.py", "from time import clock\n"), ("time.py", ""), ("b.py", "def clock(): pass\n")]);
+        left(&sandbox, python, &["a.py"], "skipped", "time.perf_counter");
         let sandbox = project(&[("a.py", "from inspect import getargspec\n")]);
         left(&sandbox, python, &["a.py"], "skipped", "inspect.getfullargspec");
     }
@@ -223,7 +251,9 @@ fn what_does_not_help_is_undone() {
 #[test]
 fn what_may_be_meant_otherwise_is_left_alone() {
     let app = ("app.py", "from m import X\n");
-    let cases: [(&[(&str, &str)], &str); 8] = [
+    let cases: [(&[(&str, &str)], &str); 10] = [
+        (&[app, ("m.py", ""), ("tests/fakes.py", "class X: pass\n")], "is there to be run, or to test others"),
+        (&[app, ("m.py", ""), ("pkg/__main__.py", "X = 1\n")], "is there to be run, or to test others"),
         (&[app, ("m.py", ""), ("a.py", "X = 1\n"), ("b.py", "def X(): pass\n")], "may be meant in more than one way"),
         (&[app, ("m.py", "x = 1\n"), ("a.py", "X = 1\n")], "may be meant in more than one way"),
         (&[app, ("m.py", ""), ("a.py", "X = 1\n"), ("b.py", "try:\n    X = 2\nfinally:\n    pass\n")], "may be meant in more than one way"),

@@ -48,6 +48,9 @@ impl Case<'_> {
         if survey.runs > 0 {
             return refused(format!("{place} defines {name}, and does more where it is imported: see its line {}", survey.runs));
         }
+        if project::is_apart(file, self.bounds) && !project::is_apart(self.file, self.bounds) {
+            return refused(format!("only {place} defines {name}, which is there to be run, or to test others"));
+        }
         let path = project::path_of(entry, file).filter(|_| project::is_own(file, self.bounds));
         match path.and_then(|path| written(entry, self.file, from, &path)) {
             Some(module) => Ok(Answer { at, module: Some(module), name: None }),

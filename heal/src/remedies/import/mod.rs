@@ -106,8 +106,11 @@ impl Case<'_> {
         if let Some(judged) = attribute::judged(self)? {
             return Ok(judged);
         }
-        let line = self.asked.line().map_or_else(|| "no line".to_owned(), |line| format!("line {line} does not"));
-        Judged::declined(format!("{line} of it take {} from a module: whatever fails is further in", self.name))
+        let place = self.asked.line().map_or_else(|| "nothing in it".to_owned(), |line| format!("nothing at line {line}"));
+        Judged::declined(match self.module().and_then(|module| Some((module, library::advice(module, self.name)?))) {
+            Some((module, advice)) => format!("{module} of this Python has no {}; {advice}", self.name),
+            None => format!("{place} takes {} from a module by an import that can be followed", self.name),
+        })
     }
 
     /// The module that was asked for, as the message tells it.

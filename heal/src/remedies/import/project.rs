@@ -22,10 +22,18 @@ pub(super) fn is_own(path: &Path, bounds: &Bounds) -> bool {
     let is_strange =
         |name: &str| name.starts_with('.') || ["node_modules", "site-packages", "dist-packages", "__pycache__"].contains(&name);
     let folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(bounds.root()));
-    let is_library = || path.to_string_lossy().contains("/lib/python");
+    let is_library = || Path::new("/").join(below).to_string_lossy().contains("/lib/python");
     !below.components().any(|part| matches!(part, Component::Normal(name) if is_strange(&name.to_string_lossy())))
         && !folders.into_iter().any(|folder| folder.join("pyvenv.cfg").exists())
         && !is_library()
+}
+
+/// Whether a file is there to be run, or to test others, so that nothing else takes names from it.
+pub(super) fn is_apart(file: &Path, bounds: &Bounds) -> bool {
+    let below = file.strip_prefix(bounds.root()).unwrap_or(file);
+    let is_test = |name: &str| ["test", "tests", "conftest"].contains(&name) || name.starts_with("test_") || name.ends_with("_test");
+    below.with_extension("").iter().any(|name| is_test(&name.to_string_lossy()))
+        || file.file_name().is_some_and(|name| name == "__main__.py" || name == "setup.py")
 }
 
 /// The file of a module, as it is found from a folder: a package goes before a module of its name.
@@ -63,7 +71,13 @@ pub(super) fn top(file: &Path) -> &Path {
 /// The folders that the way to modules may begin at, nearest first.
 pub(super) fn entries(case: &Case<'_>) -> Vec<PathBuf> {
     let folders = case.file.ancestors().skip(1).take_while(|folder| folder.starts_with(case.bounds.root()));
-    folders.flat_map(|folder| [folder.to_owned(), folder.join("src")]).filter(|folder| folder.is_dir()).collect()
+    let mut all: Vec<PathBuf> = Vec::new();
+    for folder in folders.flat_map(|folder| [folder.to_owned(), folder.join("src")]) {
+        if folder.is_dir() && !all.contains(&folder) {
+            all.push(folder);
+        }
+    }
+    all
 }
 
 /// The file of the module that was asked for, as the message tells it.
@@ -85,7 +99,6 @@ pub(super) fn entry(case: &Case<'_>, from: &From) -> Option<PathBuf> {
     };
     let mut all = entries(case);
     all.retain(|entry| is_module(entry, &path));
-    all.dedup();
     all.pop().filter(|_| all.is_empty())
 }
 

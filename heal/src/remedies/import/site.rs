@@ -63,14 +63,17 @@ impl Case<'_> {
     }
 
     fn place(&self, from: &From) -> Place {
-        if let Some(entry) = project::entry(self, from)
+        let module = from.path.join(".");
+        // Of those that are built in no file is told, and none goes before them.
+        let is_library = from.level == 0 && library::knows(&module);
+        if !(is_library && self.asked.text("provider").is_none())
+            && let Some(entry) = project::entry(self, from)
             && let Some(path) = absolute(&entry, self.file, from)
             && project::is_module(&entry, &path)
         {
             return Place::Project { entry, path };
         }
-        let module = from.path.join(".");
-        if from.level == 0 && library::knows(&module) { Place::Library(module) } else { Place::Foreign }
+        if is_library { Place::Library(module) } else { Place::Foreign }
     }
 
     fn in_library(&self, from: &From, module: &str) -> anyhow::Result<Judged> {
