@@ -246,6 +246,14 @@ fn what_does_not_help_is_undone() {
     left(&ends, python(), &["app.py"], "undone", "importing it ends the program");
     let circular = project(&[("app.py", "import a\n"), ("a.py", "from m import X\n"), ("m.py", ""), ("n.py", "import a\nX = 1\n")]);
     left(&circular, python(), &["app.py"], "undone", "circular import");
+    let package = project(&[
+        ("app.py", "from helpers import text\n"),
+        ("helpers/text.py", "raise RuntimeError('not today')\n"),
+        ("views/__init__.py", ""),
+        ("views/page.py", ""),
+    ]);
+    file(&package.root().join("outside/helpers/__init__.py"), "");
+    left(&package, python(), &["app.py"], "undone", "RuntimeError: not today");
 }
 
 #[test]
