@@ -12,6 +12,7 @@ mod diagnose;
 mod drawing;
 mod heal;
 mod heal_crash;
+mod heal_import;
 mod heal_run;
 mod heal_service;
 mod manners;

@@ -58,6 +58,19 @@ pub(crate) fn trusted(program: &Path) -> anyhow::Result<()> {
 /// It cannot be started.
 pub(crate) fn ask<S: AsRef<OsStr>>(python: &Path, folder: &Path, script: &str, args: &[S]) -> anyhow::Result<Finished> {
     let mut command = Command::new(python);
-    command.args(["-B", "-W", "ignore", "-c", script]).args(args).current_dir(folder);
-    child::run(&mut command, PATIENCE, KEEP).with_context(|| format!("cannot start {}", shown(python)))
+    run(command.current_dir(folder), script, args)
+}
+
+/// The same where nothing but the standard library is seen: no folder, no variable and no package has any say.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn ask_alone<S: AsRef<OsStr>>(python: &Path, script: &str, args: &[S]) -> anyhow::Result<Finished> {
+    let mut command = Command::new(python);
+    run(command.args(["-I", "-S"]), script, args)
+}
+
+fn run<S: AsRef<OsStr>>(command: &mut Command, script: &str, args: &[S]) -> anyhow::Result<Finished> {
+    command.args(["-B", "-W", "ignore", "-c", script]).args(args);
+    child::run(command, PATIENCE, KEEP).with_context(|| format!("cannot start {}", shown(Path::new(command.get_program()))))
 }

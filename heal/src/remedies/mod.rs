@@ -1,5 +1,6 @@
 //! The table of remedies. Nothing that is not in it is ever done, whatever a record says.
 
+mod import;
 mod json;
 mod path;
 mod permissions;
@@ -79,7 +80,8 @@ pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend, s
         Name::FixPermissions => permissions::plan(asked, bounds),
         Name::CreatePath => path::plan(asked, bounds),
         Name::RestartService => service::plan(asked, bounds, state),
-        Name::InstallModule | Name::FixImport => declined("this remedy is not there yet"),
+        Name::FixImport => import::plan(asked, bounds, options),
+        Name::InstallModule => declined("this remedy is not there yet"),
         Name::VenvRebuild | Name::RegistryRepair => anyhow::bail!("a sibling does this"),
     }
 }
@@ -129,6 +131,11 @@ fn topmost_missing(folder: &Path) -> PathBuf {
 #[expect(clippy::unnecessary_wraps, reason = "it is what each remedy returns")]
 pub(crate) fn declined(why: impl Into<String>) -> anyhow::Result<Plan> {
     Ok(Plan::Declined(Declined { why: why.into(), detail: Value::Null }))
+}
+
+/// Whether a file is part of a package that somebody else made.
+fn is_installed(file: &Path) -> bool {
+    file.iter().any(|name| name == "site-packages" || name == "dist-packages" || name == "node_modules")
 }
 
 /// The text of a file that may be changed, and where that is.

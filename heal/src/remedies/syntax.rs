@@ -1,10 +1,8 @@
 //! `fix-syntax`: edits in a Python source that its interpreter does not take, of the kinds that cannot be meant otherwise.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
-use super::{Change, Declined, Plan, Step, declined, text_of};
+use super::{Change, Declined, Plan, Step, declined, is_installed, text_of};
 use crate::arguments::Mend;
 use crate::asked::Asked;
 use crate::bounds::Bounds;
@@ -49,8 +47,4 @@ fn why(verdict: &Verdict) -> String {
         Verdict::Refused { why, .. } => (*why).to_owned(),
         Verdict::Valid | Verdict::Fixed { .. } => String::new(),
     }
-}
-
-fn is_installed(file: &Path) -> bool {
-    file.iter().any(|name| name == "site-packages" || name == "dist-packages" || name == "node_modules")
 }

@@ -4,18 +4,18 @@
 //! check holds ([`checks`]), and only if the whole file compiles in the end. Whatever else comes to mind is a suggestion.
 
 mod checks;
-mod edit;
-mod encoding;
+pub(crate) mod edit;
+pub(crate) mod encoding;
 mod features;
 mod judge;
 mod mismatch;
 mod python2;
 mod repair;
-mod rules;
+pub(crate) mod rules;
 mod statements;
 mod strings;
 mod suggest;
-mod tokens;
+pub(crate) mod tokens;
 
 #[cfg(test)]
 mod corpus;
@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use edit::Edit;
-use judge::{Error, Judge};
+use judge::Error;
+pub(crate) use judge::Judge;
 use rules::Class;
 
 /// Bytes of a source; nobody writes longer ones, and each candidate is a copy.
@@ -99,6 +100,14 @@ pub(crate) fn fix(source: &[u8], judge: &Judge, others: &[Judge]) -> anyhow::Res
         return refused("Python 2 is not mended");
     }
     repair::repair(source, encoding, error, judge)
+}
+
+/// Whether an interpreter takes a source as it is.
+///
+/// # Errors
+/// The interpreter does not answer.
+pub(crate) fn compiles(source: &[u8], judge: &Judge) -> anyhow::Result<bool> {
+    Ok(judge.one(source)? == judge::Ruling::Compiles)
 }
 
 /// The interpreter at a path, to judge with.

@@ -44,6 +44,8 @@ pub(crate) enum Class {
     Increment,
     ForeignOperator,
     KeywordTypo,
+    /// No slip: what is imported is elsewhere now.
+    Import,
 }
 
 impl Class {

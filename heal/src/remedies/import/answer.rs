@@ -1,0 +1,89 @@
+//! Where a name is that is not where it is taken from: one answer, or why there is none.
+
+use std::path::{Path, PathBuf};
+
+use contract::path::shown;
+use serde_json::{Value, json};
+
+use super::edits::Answer;
+use super::statement::From;
+use super::survey::{self, Survey};
+use super::{Case, Want, library, project};
+use crate::remedies::Declined;
+
+/// An answer, or why there is none.
+type Found = Result<Answer, Declined>;
+
+impl Case<'_> {
+    /// The one answer for a name that a module of the project has not.
+    pub(super) fn answer(&self, from: &From, entry: &Path, provider: Option<&Path>, survey: &Survey, at: usize) -> anyhow::Result<Found> {
+        let name = self.text(&from.aliases[at].name);
+        let mut files = project::mentioning(self.bounds, name)?;
+        files.retain(|file| file != self.file && Some(&**file) != provider);
+        let surveys = survey::files(self.judge.python(), &[name], &files)?;
+        let definers: Vec<(&PathBuf, &Survey)> = files.iter().zip(&surveys).filter(|(_, survey)| survey.may_define(name)).collect();
+        let alike = survey.alike(name);
+        Ok(match (&alike[..], &definers[..]) {
+            ([], []) => Err(refused(format!("no module of the project defines {name}"), &[])),
+            ([one], []) => Ok(Answer { at, module: None, name: Some((*one).to_owned()) }),
+            ([], [(file, survey)]) => self.moved(from, entry, file, survey, at),
+            _ => {
+                let places = definers.iter().map(|(file, _)| file.to_string_lossy().into_owned());
+                let candidates: Vec<String> = alike.iter().map(|one| (*one).to_owned()).chain(places).collect();
+                Err(refused(format!("{name} may be meant in more than one way: {}", candidates.join(", ")), &candidates))
+            }
+        })
+    }
+
+    /// A name that one other module of the project defines.
+    fn moved(&self, from: &From, entry: &Path, file: &Path, survey: &Survey, at: usize) -> Found {
+        let (name, place) = (self.text(&from.aliases[at].name), shown(file));
+        let refused = |why: String| Err(refused(why, &[file.to_string_lossy().into_owned()]));
+        if !survey.defines.iter().any(|one| one == name) {
+            return refused(match &survey.error {
+                Some(error) => format!("{place} mentions {name}, and does not compile: {error}"),
+                None => format!("{place} defines {name} under a condition only"),
+            });
+        }
+        if survey.runs > 0 {
+            return refused(format!("{place} defines {name}, and does more where it is imported: see its line {}", survey.runs));
+        }
+        if project::is_apart(file, self.bounds) && !project::is_apart(self.file, self.bounds) {
+            return refused(format!("only {place} defines {name}, which is there to be run, or to test others"));
+        }
+        let path = project::path_of(entry, file).filter(|_| project::is_own(file, self.bounds));
+        match path.and_then(|path| written(entry, self.file, from, &path)) {
+            Some(module) => Ok(Answer { at, module: Some(module), name: None }),
+            None => refused(format!("{place} defines {name}, and cannot be imported in the way in which this is")),
+        }
+    }
+}
+
+/// The one answer for a name that a module of the standard library has not.
+pub(super) fn in_library(case: &Case<'_>, module: &str, name: &str, at: usize) -> anyhow::Result<Found> {
+    let Some((to, now)) = library::moved(module, name) else {
+        let advice = library::advice(module, name).map(|advice| format!("; {advice}")).unwrap_or_default();
+        return Ok(Err(refused(format!("{module} of this Python has no {name}{advice}"), &[])));
+    };
+    let want = Want { module: to.to_owned(), name: now.to_owned() };
+    if survey::library(case.judge.python(), &[want])? != [true] {
+        return Ok(Err(refused(format!("this Python has {name} neither in {module} nor in {to}"), &[])));
+    }
+    let differs = |now: &str, old: &str| (now != old).then(|| now.to_owned());
+    Ok(Ok(Answer { at, module: differs(to, module), name: differs(now, name) }))
+}
+
+fn refused(why: String, candidates: &[String]) -> Declined {
+    let detail = if candidates.is_empty() { Value::Null } else { json!({ "candidates": candidates }) };
+    Declined { why, detail }
+}
+
+/// How a file names a module, in the style of the statement.
+fn written(entry: &Path, file: &Path, from: &From, path: &[String]) -> Option<String> {
+    if from.level == 0 {
+        return Some(path.join("."));
+    }
+    let package = project::package_of(entry, file)?;
+    let common = package.iter().zip(path).take_while(|(one, other)| one == other).count();
+    (common > 0).then(|| ".".repeat(package.len() - common + 1) + &path[common..].join("."))
+}
