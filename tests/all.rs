@@ -56,6 +56,7 @@ mod snapshot_sealed;
 mod snapshot_store;
 mod snapshot_trust;
 mod soak;
+mod toolchain;
 mod vault;
 mod verdicts;
 mod ward;
