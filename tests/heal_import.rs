@@ -66,7 +66,7 @@ fn mended(sandbox: &Sandbox, python: &Path, words: &[&str], says: &str) -> Value
 #[track_caller]
 fn left(sandbox: &Sandbox, python: &Path, words: &[&str], outcome: &str, why: &str) {
     let before = files(&sandbox.work(""));
-    let actions = heal(sandbox, python, i32::from(outcome == "undone"), words);
+    let actions = heal(sandbox, python, 1, words);
     assert_eq!((actions.len(), &actions[0]["outcome"]), (1, &json!(outcome)), "{actions:?}");
     assert!(actions[0]["text"].as_str().unwrap().contains(why), "{actions:?}");
     same(&before, &files(&sandbox.work("")));
@@ -297,7 +297,7 @@ fn nothing_outside_of_the_root_or_in_a_package_is_touched() {
         sandbox.work("").display()
     );
     let before = inventory(&sandbox.work(""));
-    let actions = of_log(&sandbox, python(), 0, &traced, &["--force"]);
+    let actions = of_log(&sandbox, python(), 1, &traced, &["--force"]);
     assert_eq!(actions[0]["outcome"], "skipped", "{actions:?}");
     same(&before, &inventory(&sandbox.work("")));
 }
