@@ -51,20 +51,20 @@ fn is_executable(path: &Path) -> bool {
 /// # Errors
 /// It is missing, hangs, is interrupted, or writes what is no record.
 pub fn ask<S: AsRef<OsStr>>(name: &str, args: &[S], timeout: Duration) -> anyhow::Result<Answer> {
-    ask_about(name, args, "", timeout)
+    ask_about(name, args, b"", timeout)
 }
 
-/// Runs a tool on a line of records, and reads its own; what it passes on is among them.
+/// Runs a tool on something that it reads, and reads its records; what it passes on is among them.
 ///
 /// # Errors
 /// As [`ask`].
-pub fn ask_about<S: AsRef<OsStr>>(name: &str, args: &[S], input: &str, timeout: Duration) -> anyhow::Result<Answer> {
+pub fn ask_about<S: AsRef<OsStr>>(name: &str, args: &[S], input: &[u8], timeout: Duration) -> anyhow::Result<Answer> {
     let mut command = Command::new(locate(name)?);
     command.args(args).args(["--format", "json"]);
     let (reader, mut writer) = io::pipe().context("cannot make a pipe")?;
     let finished = thread::scope(|scope| {
         // A tool that does not read its input closes it; that is its right.
-        scope.spawn(move || writer.write_all(input.as_bytes()));
+        scope.spawn(move || writer.write_all(input));
         child::run_fed(&mut command, reader.into(), timeout, KEEP)
     });
     let finished = finished.with_context(|| format!("cannot start {name}"))?;

@@ -100,6 +100,13 @@ impl Asked {
         self.args.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
+    /// The same with another argument.
+    pub(crate) fn with(&self, name: &str, path: &Path) -> Self {
+        let mut asked = self.clone();
+        asked.args.insert(name.to_owned(), path.to_string_lossy().into());
+        asked
+    }
+
     /// An argument that is a path.
     pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
         self.text(name).map(PathBuf::from)

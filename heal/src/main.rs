@@ -8,6 +8,7 @@ mod history;
 mod journal;
 mod json;
 mod mend;
+mod project;
 mod python;
 mod remedies;
 mod rerun;

@@ -64,9 +64,7 @@ pub(crate) fn run(out: &mut Output, asked: arguments::Run, state: &state::Option
 
 /// Mends what the output of a command says.
 fn heal(out: &mut Output, mender: &mut Mender, output: &[u8]) -> anyhow::Result<()> {
-    let mut log = tempfile::NamedTempFile::new().context("cannot keep what the command wrote")?;
-    log.write_all(output).context("cannot keep what the command wrote")?;
-    let answer = sibling::ask("diagnose", &[OsString::from("--log"), log.path().into()], PATIENCE)?;
+    let answer = sibling::ask_about("diagnose", &["--log", "-"], output, PATIENCE)?;
     let mut found = false;
     for (record, line) in answer.records.iter().zip(&answer.lines) {
         if let Some(asked) = Asked::by(out, record, line)? {

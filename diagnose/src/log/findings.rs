@@ -153,10 +153,11 @@ impl Finding {
         // What raised it in a library is not what is to be mended.
         let own = |frame: &&Frame| !["/lib/python", "site-packages/", "<frozen"].iter().any(|part| frame.file.contains(part));
         let innermost = self.places.iter().find_map(|place| place.frames.iter().rev().find(own));
-        // Of a text that was read, the traceback does not tell the file.
-        if let Some(frame) = innermost.filter(|_| !args.contains_key("file") && remedy != "repair-json") {
-            args.insert("file".to_owned(), frame.file.as_str().into());
-            args.entry("line".to_owned()).or_insert_with(|| frame.line.to_string().into());
+        // Of a text that was read, the traceback does not tell the file, only who read it.
+        let (file, line) = if remedy == "repair-json" { ("reader", "reader_line") } else { ("file", "line") };
+        if let Some(frame) = innermost.filter(|_| !args.contains_key("file")) {
+            args.insert(file.to_owned(), frame.file.as_str().into());
+            args.entry(line.to_owned()).or_insert_with(|| frame.line.to_string().into());
         }
         args
     }

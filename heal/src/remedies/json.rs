@@ -1,18 +1,29 @@
 //! `repair-json`: edits in a text that does not parse; what is not certain only where that is allowed.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
-use super::{Change, Declined, Plan, Step, declined, text_of};
+use super::{Change, Declined, LARGEST, Plan, declined, edited, text_of};
 use crate::arguments::Mend;
 use crate::asked::Asked;
 use crate::bounds::Bounds;
 use crate::json::{Consumer, Verdict, repair};
+use crate::project;
 
 /// As many edits are told in a record.
 const TOLD: usize = 100;
 
 pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Result<Plan> {
-    let (file, before) = match text_of(asked, bounds)? {
+    let named = match asked.path("file") {
+        Some(_) => asked.clone(),
+        None => match meant(asked, bounds)? {
+            Some(file) => asked.with("file", &file),
+            None => return declined("which file it is about is not told, and not just one of the project is broken at that line; name it"),
+        },
+    };
+    let (file, before) = match text_of(&named, bounds)? {
         Ok(found) => found,
         Err(plan) => return Ok(plan),
     };
@@ -20,21 +31,10 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
     Ok(match repair(&before, consumer, options.allow_lossy) {
         Verdict::Valid { .. } => Plan::Passes,
         Verdict::Repaired { edits, text, .. } => {
-            let first = edits.first().map_or(0, |edit| edit.line);
-            let words = if edits.len() == 1 {
-                format!("one edit at line {first}")
-            } else {
-                format!("{} edits, the first at line {first}", edits.len())
-            };
             let told: Vec<_> = edits.iter().take(TOLD).collect();
             let detail = json!({ "count": edits.len(), "edits": told });
-            Plan::Change(Change {
-                target: file.clone(),
-                words,
-                detail,
-                steps: vec![Step::Write { file, before: Some(before), text }],
-                check: None,
-            })
+            let words = edited(edits.len(), edits.first().map_or(0, |edit| edit.line as usize));
+            Plan::Change(Change { check: Some(Box::new(named)), ..Change::of_text(file, before, text, words, detail) })
         }
         Verdict::Refused(refusal) => {
             let lossy = if refusal.would.is_empty() { "" } else { "; --allow-lossy mends it all the same" };
@@ -42,4 +42,33 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
             Plan::Declined(Declined { why, detail: serde_json::to_value(&refusal).unwrap_or(Value::Null) })
         }
     })
+}
+
+/// The file that a message is about which names a line alone: the one that the line of the program names which read it, else the only one of the
+/// project that is broken there.
+fn meant(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Option<PathBuf>> {
+    let Some(line) = asked.line() else { return Ok(None) };
+    let is_broken = |file: &PathBuf| breaks_at(file) == u32::try_from(line).ok();
+    let named: Vec<PathBuf> = named_by_reader(asked, bounds).into_iter().filter(is_broken).collect();
+    let mut all = if named.is_empty() { project::files(bounds, "json")?.into_iter().filter(is_broken).collect() } else { named };
+    Ok(all.pop().filter(|_| all.is_empty()))
+}
+
+/// The line at which a file is no JSON any more.
+fn breaks_at(file: &Path) -> Option<u32> {
+    let text = fs::read(file).ok().filter(|text| text.len() as u64 <= LARGEST)?;
+    match repair(&text, Consumer::of(file)?, true) {
+        Verdict::Valid { .. } => None,
+        Verdict::Repaired { edits, .. } => edits.first().map(|edit| edit.line),
+        Verdict::Refused(refusal) => Some(refusal.line),
+    }
+}
+
+/// The files in quotes in the line that read the text.
+fn named_by_reader(asked: &Asked, bounds: &Bounds) -> Vec<PathBuf> {
+    let source = asked.path("reader").and_then(|file| bounds.place(&file).ok()).and_then(|file| fs::read_to_string(file).ok());
+    let number = asked.text("reader_line").and_then(|line| line.parse::<usize>().ok());
+    let line = source.as_deref().zip(number).and_then(|(source, number)| source.lines().nth(number.checked_sub(1)?));
+    let quoted = line.into_iter().flat_map(|line| line.split(['"', '\'']).skip(1).step_by(2));
+    quoted.filter(|name| name.ends_with(".json")).filter_map(|name| bounds.place(Path::new(name)).ok()).collect()
 }

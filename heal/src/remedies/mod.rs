@@ -86,6 +86,14 @@ pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend, s
     }
 }
 
+impl Change {
+    /// A file gets another text.
+    fn of_text(file: PathBuf, before: Vec<u8>, text: Vec<u8>, words: String, detail: Value) -> Self {
+        let steps = vec![Step::Write { file: file.clone(), before: Some(before), text }];
+        Self { target: file, words, detail, steps, check: None }
+    }
+}
+
 impl Step {
     /// The topmost paths whose content it changes or makes.
     pub(crate) fn touches(&self) -> Vec<PathBuf> {
@@ -136,6 +144,11 @@ pub(crate) fn declined(why: impl Into<String>) -> anyhow::Result<Plan> {
 /// Whether a file is part of a package that somebody else made.
 fn is_installed(file: &Path) -> bool {
     file.iter().any(|name| name == "site-packages" || name == "dist-packages" || name == "node_modules")
+}
+
+/// Some edits in words.
+fn edited(count: usize, first: usize) -> String {
+    if count == 1 { format!("one edit at line {first}") } else { format!("{count} edits, the first at line {first}") }
 }
 
 /// The text of a file that may be changed, and where that is.

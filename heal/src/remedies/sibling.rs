@@ -39,7 +39,7 @@ pub(crate) fn pass(out: &mut Output, (tool, verb): (&str, &[&str]), diagnosis: &
     let mut words: Vec<OsString> = verb.iter().map(OsString::from).collect();
     words.extend(["--state-dir".into(), state.into()]);
     words.extend(force.then(|| "--force".into()));
-    let answer = sibling::ask_about(tool, &words, &format!("{diagnosis}\n"), PATIENCE)?;
+    let answer = sibling::ask_about(tool, &words, format!("{diagnosis}\n").as_bytes(), PATIENCE)?;
     let mut passed = Passed { failed: !answer.whole, ..Passed::default() };
     for line in answer.lines.iter().filter(|line| *line != diagnosis) {
         out.pass(line)?;

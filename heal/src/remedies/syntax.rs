@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Change, Declined, Plan, Step, declined, is_installed, text_of};
+use super::{Change, Declined, Plan, declined, edited, is_installed, text_of};
 use crate::arguments::Mend;
 use crate::asked::Asked;
 use crate::bounds::Bounds;
@@ -21,20 +21,9 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
     Ok(match syntax::fix(&before, &judge, &[])? {
         Verdict::Valid => Plan::Passes,
         Verdict::Fixed { edits, text } => {
-            let first = edits.first().map_or(0, |edit| edit.line);
-            let words = if edits.len() == 1 {
-                format!("one edit at line {first}")
-            } else {
-                format!("{} edits, the first at line {first}", edits.len())
-            };
+            let words = edited(edits.len(), edits.first().map_or(0, |edit| edit.line));
             let detail = json!({ "count": edits.len(), "edits": edits });
-            Plan::Change(Change {
-                target: file.clone(),
-                words,
-                detail,
-                steps: vec![Step::Write { file, before: Some(before), text }],
-                check: None,
-            })
+            Plan::Change(Change::of_text(file, before, text, words, detail))
         }
         other => Plan::Declined(Declined { why: why(&other), detail: serde_json::to_value(&other).unwrap_or(Value::Null) }),
     })

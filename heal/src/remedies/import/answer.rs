@@ -51,7 +51,7 @@ impl Case<'_> {
         if project::is_apart(file, self.bounds) && !project::is_apart(self.file, self.bounds) {
             return refused(format!("only {place} defines {name}, which is there to be run, or to test others"));
         }
-        let path = project::path_of(entry, file).filter(|_| project::is_own(file, self.bounds));
+        let path = project::path_of(entry, file).filter(|_| crate::project::is_own(file, self.bounds));
         match path.and_then(|path| written(entry, self.file, from, &path)) {
             Some(module) => Ok(Answer { at, module: Some(module), name: None }),
             None => refused(format!("{place} defines {name}, and cannot be imported in the way in which this is")),

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Change, Plan, Step, declined, is_installed, text_of};
+use super::{Change, Plan, declined, is_installed, text_of};
 use crate::arguments::Mend;
 use crate::asked::Asked;
 use crate::bounds::Bounds;
@@ -125,9 +125,8 @@ impl Case<'_> {
         if !edit::are_apart(edits, before.len()) || !syntax::compiles(&text, self.judge)? {
             return Judged::declined("the statement is written in a way that cannot be edited");
         }
-        let steps = vec![Step::Write { file: self.file.to_owned(), before: Some(before), text }];
         let detail = json!({ "count": edits.len(), "edits": edits });
-        Ok(Judged::Plan(Plan::Change(Change { target: self.file.to_owned(), words, detail, steps, check: None })))
+        Ok(Judged::Plan(Plan::Change(Change::of_text(self.file.to_owned(), before, text, words, detail))))
     }
 }
 

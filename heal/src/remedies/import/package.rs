@@ -16,7 +16,7 @@ pub(super) fn judged(case: &Case<'_>, from: &From, names: &[&str]) -> anyhow::Re
     if from.level > 0 || case.asked.text("provider").is_none() {
         return Ok(None);
     }
-    if project::provider(case).is_some_and(|provider| project::is_own(&provider, case.bounds)) {
+    if project::provider(case).is_some_and(|provider| crate::project::is_own(&provider, case.bounds)) {
         return Ok(None);
     }
     let has_all = |entry: &PathBuf| names.iter().all(|name| project::is_module(entry, &submodule(&from.path, name)));
@@ -55,7 +55,8 @@ fn missing(case: &Case<'_>, from: &From, init: &Path) -> anyhow::Result<Judged> 
 /// The other folders beside one that have sources in them.
 fn siblings(folder: &Path, bounds: &Bounds) -> anyhow::Result<Vec<PathBuf>> {
     let beside = fs::read_dir(folder.parent().unwrap_or(folder))?.collect::<Result<Vec<_>, _>>()?;
-    let is_sibling = |path: &PathBuf| path != folder && path.is_dir() && project::is_own(&path.join("x"), bounds) && has_sources(path);
+    let is_sibling =
+        |path: &PathBuf| path != folder && path.is_dir() && crate::project::is_own(&path.join("x"), bounds) && has_sources(path);
     Ok(beside.iter().map(fs::DirEntry::path).filter(is_sibling).collect())
 }
 

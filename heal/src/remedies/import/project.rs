@@ -1,7 +1,7 @@
 //! The modules of the project: where the way to them begins, and which file is which.
 
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use contract::path::shown;
@@ -9,24 +9,12 @@ use contract::path::shown;
 use super::Case;
 use super::statement::From;
 use crate::bounds::Bounds;
+use crate::project;
 
 /// As much is looked at in search of a definition.
-const MOST_FILES: usize = 20_000;
 const MOST_BYTES: u64 = 256 << 20;
 /// As many files may mention a name.
 const MOST_MENTIONS: usize = 400;
-
-/// Whether a path below the root is the project's own: of no environment, no package that is installed, and nothing hidden.
-pub(super) fn is_own(path: &Path, bounds: &Bounds) -> bool {
-    let Ok(below) = path.strip_prefix(bounds.root()) else { return false };
-    let is_strange =
-        |name: &str| name.starts_with('.') || ["node_modules", "site-packages", "dist-packages", "__pycache__"].contains(&name);
-    let folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(bounds.root()));
-    let is_library = || Path::new("/").join(below).to_string_lossy().contains("/lib/python");
-    !below.components().any(|part| matches!(part, Component::Normal(name) if is_strange(&name.to_string_lossy())))
-        && !folders.into_iter().any(|folder| folder.join("pyvenv.cfg").exists())
-        && !is_library()
-}
 
 /// Whether a file is there to be run, or to test others, so that nothing else takes names from it.
 pub(super) fn is_apart(file: &Path, bounds: &Bounds) -> bool {
@@ -89,7 +77,7 @@ pub(super) fn provider(case: &Case<'_>) -> Option<PathBuf> {
 pub(super) fn entry(case: &Case<'_>, from: &From) -> Option<PathBuf> {
     let split = |module: &str| module.split('.').map(str::to_owned).collect::<Vec<_>>();
     if case.asked.text("provider").is_some() {
-        let provider = provider(case).filter(|provider| is_own(provider, case.bounds))?;
+        let provider = provider(case).filter(|provider| project::is_own(provider, case.bounds))?;
         return provider.ancestors().skip(1).find(|entry| path_of(entry, &provider) == case.module().map(split)).map(Path::to_owned);
     }
     let path = match case.module() {
@@ -107,24 +95,14 @@ pub(super) fn entry(case: &Case<'_>, from: &From) -> Option<PathBuf> {
 /// # Errors
 /// There are too many files to look at.
 pub(super) fn mentioning(bounds: &Bounds, name: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let (mut folders, mut found) = (vec![bounds.root().to_owned()], Vec::new());
-    let (mut files, mut bytes) = (0, 0);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("cannot look into {}", shown(&folder)))? {
-            let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
-            let kind = entry?;
-            if kind.is_dir() && is_own(&path.join("x"), bounds) {
-                folders.push(path);
-            } else if kind.is_file() && path.extension().is_some_and(|end| end == "py") {
-                let text = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
-                (files, bytes) = (files + 1, bytes + text.len() as u64);
-                ensure!(files <= MOST_FILES && bytes <= MOST_BYTES, "the project has too many sources to look for {name} in all of them");
-                found.extend(has_word(&text, name).then_some(path));
-            }
-        }
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for path in project::files(bounds, "py")? {
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
+        bytes += text.len() as u64;
+        ensure!(bytes <= MOST_BYTES, "the project has too many sources to look for {name} in all of them");
+        found.extend(has_word(&text, name).then_some(path));
     }
     ensure!(found.len() <= MOST_MENTIONS, "too many sources mention {name}");
-    found.sort();
     Ok(found)
 }
 
