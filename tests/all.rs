@@ -10,6 +10,7 @@ mod corpus;
 mod day;
 mod diagnose;
 mod drawing;
+mod heal_module;
 mod manners;
 mod mutation;
 mod night;

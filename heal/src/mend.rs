@@ -188,7 +188,9 @@ impl Mender {
             Action { verb: asked.remedy.clone(), detail: Some(json!({ "code": asked.code, "recovered": true })), ..Action::default() };
         let there = Bounds::of(Some(journal.root.as_path()), true);
         let plan = |name| there.and_then(|bounds| remedies::plan(name, asked, &bounds, &self.options));
-        let stands = matches!(asked.name().map(plan), Some(Ok(Plan::Passes)));
+        // What an installer has half written can be imported, too.
+        let is_one_write = asked.name() != Some(Name::InstallModule);
+        let stands = is_one_write && matches!(asked.name().map(plan), Some(Ok(Plan::Passes)));
         let text = "an interrupted run had begun it";
         let ended = if !journal.is_ours_alone() {
             let text = format!("{text}, and it was written to since; snapshot {} has what was before", journal.snapshot);

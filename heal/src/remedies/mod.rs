@@ -1,6 +1,7 @@
 //! The table of remedies. Nothing that is not in it is ever done, whatever a record says.
 
 mod json;
+mod module;
 mod path;
 mod permissions;
 pub(crate) mod sibling;
@@ -61,6 +62,8 @@ pub(crate) enum Step {
     Mode { file: PathBuf, before: u32, mode: u32 },
     /// Makes a folder and those above it.
     Folder(PathBuf),
+    /// Installs into an environment.
+    Install(module::Install),
 }
 
 /// Judges one thing that is to be mended.
@@ -73,7 +76,8 @@ pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend) -
         Name::FixSyntax => syntax::plan(asked, bounds, options),
         Name::FixPermissions => permissions::plan(asked, bounds),
         Name::CreatePath => path::plan(asked, bounds),
-        Name::InstallModule | Name::FixImport | Name::RestartService => declined("this remedy is not there yet"),
+        Name::InstallModule => Ok(module::plan(asked, bounds, options)),
+        Name::FixImport | Name::RestartService => declined("this remedy is not there yet"),
         Name::VenvRebuild | Name::RegistryRepair => anyhow::bail!("a sibling does this"),
     }
 }
@@ -84,6 +88,7 @@ impl Step {
         match self {
             Self::Write { file, .. } | Self::Mode { file, .. } => file.clone(),
             Self::Folder(folder) => topmost_missing(folder),
+            Self::Install(install) => install.touches(),
         }
     }
 
@@ -104,6 +109,7 @@ impl Step {
                     .with_context(|| format!("cannot change the mode of {}", shown(file)))
             }
             Self::Folder(folder) => fs::create_dir_all(folder).with_context(|| format!("cannot make {}", shown(folder))),
+            Self::Install(install) => install.apply(),
         }
     }
 }
