@@ -78,9 +78,9 @@ pub(super) fn read_text(path: &Path) -> Option<String> {
     Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// The number of the line that first has a word.
-pub(super) fn line_of(text: &str, word: &str) -> Option<usize> {
-    text.lines().position(|line| line.contains(word)).map(|at| at + 1)
+/// The number of the first such line, blanks around it aside.
+pub(super) fn line_of(text: &str, is_it: impl Fn(&str) -> bool) -> Option<usize> {
+    text.lines().position(|line| is_it(line.trim())).map(|at| at + 1)
 }
 
 /// Whether an address of an index can stand in a line of a requirements file.

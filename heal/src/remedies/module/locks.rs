@@ -47,7 +47,8 @@ pub(super) fn read(path: &Path, here: &MarkerEnvironment) -> Option<Source> {
 }
 
 fn declared(one: Locked, times: &HashMap<String, usize>, text: &str, path: &Path, here: &MarkerEnvironment) -> Declared {
-    let number = [format!("name = \"{}\"", one.name), format!("\"{}\": {{", one.name)].iter().find_map(|word| line_of(text, word));
+    let begins = [format!("name = \"{}\"", one.name), format!("\"{}\": {{", one.name)];
+    let number = line_of(text, |line| begins.iter().any(|begin| line.starts_with(begin)));
     let refuse = |refusal| Declared::refused(&one.name, path, number, refusal);
     if one.is_source {
         return refuse(Refusal::source());

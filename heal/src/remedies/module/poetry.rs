@@ -16,7 +16,11 @@ pub(super) fn read(table: &Table, text: &str, path: &Path, here: &MarkerEnvironm
     let groups = groups.filter_map(|group| group.get("dependencies").and_then(Value::as_table));
     let direct = [own(&["tool", "poetry", "dependencies"]), own(&["tool", "poetry", "dev-dependencies"])].into_iter().flatten();
     let all = direct.chain(groups).flatten().filter(|(name, _)| *name != "python");
-    all.map(|(name, wanted)| one(name, wanted, path, line_of(text, name), here)).collect()
+    all.map(|(name, wanted)| one(name, wanted, path, line_of(text, |line| is_key(line, name)), here)).collect()
+}
+
+fn is_key(line: &str, name: &str) -> bool {
+    line.split_once('=').is_some_and(|(key, _)| key.trim().trim_matches(['"', '\'']) == name)
 }
 
 fn one(name: &str, wanted: &Value, path: &Path, number: Option<usize>, here: &MarkerEnvironment) -> Declared {

@@ -15,7 +15,8 @@ pub(super) fn read(path: &Path, here: &MarkerEnvironment) -> Option<Source> {
     let text = read_text(path)?;
     let table: Table = toml::from_str(&text).ok()?;
     let mut source = Source::of(path);
-    let read = |line: &str| Declared::read(line, path, line_of(&text, line), here);
+    let is_there = |line: &str, wanted: &str| ['"', '\''].iter().any(|quote| line.contains(&format!("{quote}{wanted}{quote}")));
+    let read = |wanted: &str| Declared::read(wanted, path, line_of(&text, |line| is_there(line, wanted)), here);
     source.all = standard(&table).into_iter().filter_map(read).collect();
     source.all.extend(poetry::read(&table, &text, path, here));
     let own = own_name(&table);

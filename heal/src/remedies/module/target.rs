@@ -93,11 +93,13 @@ impl Target {
         self.venv.join("bin/python")
     }
 
-    /// A start of its interpreter, and an installer, run what lies in it.
+    /// A start of its interpreter, and an installer, run what lies in it. The lock that uv leaves in its root is anybody's, and is not run.
     fn is_ours(&self) -> Result<(), Declined> {
         let untrusted = |why: String| refused("untrusted", why);
         python::trusted(&self.python()).map_err(|e| untrusted(format!("{e:#}")))?;
-        let breach = Trust::default().breach_below(&self.venv, &[]);
+        let trust = Trust::default();
+        let below = || ["lib", "bin"].iter().find_map(|name| trust.breach_below(&self.venv.join(name), &[]));
+        let breach = trust.breach([&*self.venv, &self.venv.join("pyvenv.cfg")].into_iter()).or_else(below);
         breach.map_or(Ok(()), |why| Err(untrusted(format!("nothing is installed into {}: {why}", shown(&self.venv)))))
     }
 
