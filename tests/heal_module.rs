@@ -186,6 +186,68 @@ fn hashes_hold_for_everything_that_is_installed() {
 }
 
 #[test]
+fn a_lock_decides_versions_and_hashes_of_all_that_comes_along() {
+    let sandbox = Sandbox::new();
+    let wheels = [ward::wheel_that_needs(&sandbox, "gadget", "1.0", "gizmo"), ward::wheel(&sandbox, "gizmo", "1.0")];
+    ward::wheel_that_needs(&sandbox, "gadget", "2.0", "gizmo");
+    ward::wheel(&sandbox, "gizmo", "2.0");
+    let package = |name: &str, needs: &str, wheel: &PathBuf| {
+        let source = "source = { registry = \"https://pypi.org/simple\" }";
+        let hash = ward::hex(&<sha2::Sha256 as sha2::Digest>::digest(fs::read(wheel).unwrap()));
+        format!("[[package]]\nname = \"{name}\"\nversion = \"1.0\"\n{source}\n{needs}\nwheels = [{{ hash = \"sha256:{hash}\" }}]\n")
+    };
+    let lock = package("gadget", "dependencies = [{ name = \"gizmo\" }]", &wheels[0]) + &package("gizmo", "", &wheels[1]);
+    let project_file = "[project]\nname = 'shop'\nversion = '1'\ndependencies = ['gadget']\n";
+    let root = project(&sandbox, "import gadget\n", &[("pyproject.toml", project_file), ("uv.lock", &lock)]);
+    let done = healed(&sandbox, &root, &["--force"], 0);
+    is(&done, "done");
+    assert!(done["detail"]["declared_in"]["file"].as_str().unwrap().ends_with("/uv.lock"), "{done}");
+    let installed = ward::installed(&root.join(".venv"));
+    assert!(["gadget 1.0", "gizmo 1.0"].iter().all(|one| installed.contains(&(*one).to_owned())), "{installed:?}");
+}
+
+/// A project whose index takes calls and never answers, and a run of heal that waits for it.
+fn hanging(sandbox: &Sandbox) -> (PathBuf, std::net::TcpStream, Inventory, std::process::Child) {
+    let index = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let lines = format!("--index-url http://{}/simple\ngadget\n", index.local_addr().unwrap());
+    let root = project(sandbox, "import gadget\n", &[("requirements.txt", &lines)]);
+    let before = inventory(&root);
+    let failed = script(sandbox, &root).code(1);
+    let records = diagnosed(sandbox, &root, &failed.stderr);
+    let run = sandbox.tool("heal", ["--force"]).within(&root).env("PIP_RETRIES", "0").env("PIP_NO_CACHE_DIR", "1");
+    let mut child = run.start();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &records).unwrap();
+    let (call, _) = index.accept().unwrap();
+    (root, call, before, child)
+}
+
+#[test]
+fn whoever_interrupts_an_installation_finds_all_as_it_was() {
+    let sandbox = Sandbox::new();
+    let (root, call, before, child) = hanging(&sandbox);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("\"outcome\":\"cancelled\""), "{said}");
+    same(&before, &inventory(&root));
+    drop(call);
+}
+
+#[test]
+fn what_a_killed_run_left_half_installed_is_taken_back_although_it_can_be_imported() {
+    let sandbox = Sandbox::new();
+    let (root, call, before, mut child) = hanging(&sandbox);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    file(&ward::packages(&root.join(".venv")).join("gadget/__init__.py"), "half = True\n");
+    drop(call);
+    let ran = heal(&sandbox, &root, &["--force"], Vec::new()).run().code(0);
+    let undone = &ran.of("action")[0]["data"];
+    is(undone, "undone");
+    same(&before, &inventory(&root));
+}
+
+#[test]
 fn what_installing_does_not_help_is_told() {
     let sandbox = Sandbox::new();
     let root = project(&sandbox, "import requests\n", &[("requirements.txt", "requests\nhelper\n"), ("tools/helper.py", "x = 1\n")]);

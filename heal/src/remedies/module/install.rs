@@ -1,8 +1,6 @@
 //! Installing into one environment: the argument vector, what its installer reads, and whether anything conflicts that did not before.
 
 use std::collections::BTreeSet;
-use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +11,7 @@ use contract::child::{self, Ended, Finished};
 use contract::path::shown;
 use contract::{redact, sibling};
 
+use super::surroundings::scrub;
 use super::target::last_line;
 use crate::python;
 
@@ -22,30 +21,6 @@ const KEEP: usize = 256 << 10;
 /// The names of what an installer reads, in a folder of its own.
 const REQUIREMENTS: &str = "requirements.txt";
 const LIMITS: &str = "constraints.txt";
-
-/// Settings of the user's shell that would make an installer act on something else, or build.
-const ELSEWHERE: [&str; 20] = [
-    "VIRTUAL_ENV",
-    "CONDA_PREFIX",
-    "__PYVENV_LAUNCHER__",
-    "PIP_TARGET",
-    "PIP_PREFIX",
-    "PIP_ROOT",
-    "PIP_PYTHON",
-    "PIP_DRY_RUN",
-    "PIP_REQUIREMENT",
-    "PIP_EDITABLE",
-    "PIP_NO_DEPS",
-    "PIP_NO_BINARY",
-    "PIP_BREAK_SYSTEM_PACKAGES",
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
-    "UV_BREAK_SYSTEM_PACKAGES",
-    "UV_NO_BINARY",
-    "UV_NO_BINARY_PACKAGE",
-    "UV_PROJECT_ENVIRONMENT",
-    "UV_WORKING_DIR",
-];
 
 /// What installs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,15 +137,6 @@ fn run(argv: &[String], folder: &Path) -> anyhow::Result<Finished> {
         Ended::TimedOut => anyhow::bail!("{program} did not end within {} minutes", PATIENCE.as_secs() / 60),
         Ended::Interrupted => anyhow::bail!("interrupted"),
     }
-}
-
-/// Takes out what leads an installer elsewhere; PATH, HOME, proxies and the user's own index settings stay.
-fn scrub(command: &mut Command) {
-    let python = env::vars_os().map(|(name, _)| name).filter(|name| name.to_str().is_some_and(|name| name.starts_with("PYTHON")));
-    for name in python.chain(ELSEWHERE.map(OsString::from)) {
-        command.env_remove(name);
-    }
-    command.env("PIP_USER", "0").env("NO_COLOR", "1");
 }
 
 /// What an installer says went wrong: its errors, else its last line.

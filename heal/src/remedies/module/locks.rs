@@ -1,12 +1,16 @@
 //! Lock files of uv, poetry and pipenv: exact versions with their hashes, and what each needs here.
 
-use std::collections::{BTreeMap, HashMap};
+mod pipenv;
+mod poetry;
+mod uv;
+
+use std::collections::HashMap;
 use std::path::Path;
 
 use pep508_rs::MarkerEnvironment;
 use serde::Deserialize;
 
-use super::declared::{Source, is_index, line_of, read_text};
+use super::declared::{Source, line_of, read_text};
 use super::names::normalised;
 use super::requirement::{Declared, Refusal, holds};
 use super::requirements::is_hash;
@@ -32,9 +36,9 @@ struct Locked {
 pub(super) fn read(path: &Path, here: &MarkerEnvironment) -> Option<Source> {
     let text = read_text(path)?;
     let locked = match path.file_name()?.to_str()? {
-        "uv.lock" => uv(&text)?,
-        "poetry.lock" => poetry(&text)?,
-        _ => pipenv(&text)?,
+        "uv.lock" => uv::read(&text)?,
+        "poetry.lock" => poetry::read(&text)?,
+        _ => pipenv::read(&text)?,
     };
     let mut times: HashMap<String, usize> = HashMap::new();
     for one in &locked {
@@ -68,156 +72,11 @@ fn declared(one: Locked, times: &HashMap<String, usize>, text: &str, path: &Path
     Declared { hashes, index, needs: needs.map(|(name, _)| normalised(&name)).collect(), ..read }
 }
 
-#[derive(Deserialize)]
-struct Uv {
-    #[serde(default)]
-    package: Vec<UvPackage>,
-}
-
-#[derive(Deserialize)]
-struct UvPackage {
-    name: String,
-    #[serde(default)]
-    version: Option<String>,
-    #[serde(default)]
-    source: BTreeMap<String, toml::Value>,
-    #[serde(default)]
-    dependencies: Vec<UvNeed>,
-    #[serde(default)]
-    wheels: Vec<Archive>,
-}
-
-#[derive(Deserialize)]
-struct UvNeed {
-    name: String,
-    #[serde(default)]
-    marker: Option<String>,
-}
-
+/// A file that brings it.
 #[derive(Deserialize)]
 struct Archive {
     #[serde(default)]
     hash: Option<String>,
-}
-
-fn uv(text: &str) -> Option<Vec<Locked>> {
-    let lock: Uv = toml::from_str(text).ok()?;
-    let one = |package: UvPackage| {
-        let registry = package.source.get("registry").and_then(toml::Value::as_str).filter(|url| is_index(url));
-        Locked {
-            is_source: registry.is_none() || package.version.is_none(),
-            index: registry.map(str::to_owned),
-            name: package.name,
-            version: package.version.unwrap_or_default(),
-            hashes: package.wheels.into_iter().filter_map(|wheel| wheel.hash).collect(),
-            marker: None,
-            needs: package.dependencies.into_iter().map(|need| (need.name, need.marker)).collect(),
-        }
-    };
-    Some(lock.package.into_iter().map(one).collect())
-}
-
-#[derive(Deserialize)]
-struct Poetry {
-    #[serde(default)]
-    package: Vec<PoetryPackage>,
-}
-
-#[derive(Deserialize)]
-struct PoetryPackage {
-    name: String,
-    version: String,
-    #[serde(default)]
-    files: Vec<Archive>,
-    #[serde(default)]
-    dependencies: toml::Table,
-    #[serde(default)]
-    source: Option<PoetrySource>,
-}
-
-#[derive(Deserialize)]
-struct PoetrySource {
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(default)]
-    url: String,
-}
-
-fn poetry(text: &str) -> Option<Vec<Locked>> {
-    let lock: Poetry = toml::from_str(text).ok()?;
-    let one = |package: PoetryPackage| {
-        let index = package.source.as_ref().filter(|source| source.kind == "legacy" && is_index(&source.url));
-        let needed = |need: &toml::Value| need.get("optional").and_then(toml::Value::as_bool) != Some(true);
-        let marker = |need: &toml::Value| need.get("markers").and_then(toml::Value::as_str).map(str::to_owned);
-        Locked {
-            is_source: package.source.is_some() && index.is_none(),
-            index: index.map(|source| source.url.clone()),
-            hashes: package.files.into_iter().filter_map(|file| file.hash).collect(),
-            needs: package.dependencies.iter().filter(|(_, need)| needed(need)).map(|(name, need)| (name.clone(), marker(need))).collect(),
-            name: package.name,
-            version: package.version,
-            marker: None,
-        }
-    };
-    Some(lock.package.into_iter().map(one).collect())
-}
-
-#[derive(Deserialize)]
-struct Pipenv {
-    #[serde(rename = "_meta", default)]
-    meta: Meta,
-    #[serde(default)]
-    default: BTreeMap<String, Entry>,
-    #[serde(default)]
-    develop: BTreeMap<String, Entry>,
-}
-
-#[derive(Default, Deserialize)]
-struct Meta {
-    #[serde(default)]
-    sources: Vec<PipenvSource>,
-}
-
-#[derive(Deserialize)]
-struct PipenvSource {
-    name: String,
-    url: String,
-}
-
-#[derive(Clone, Deserialize)]
-struct Entry {
-    #[serde(default)]
-    version: Option<String>,
-    #[serde(default)]
-    hashes: Vec<String>,
-    #[serde(default)]
-    index: Option<String>,
-    #[serde(default)]
-    markers: Option<String>,
-}
-
-/// It does not say what needs what, so that all of a section goes together.
-fn pipenv(text: &str) -> Option<Vec<Locked>> {
-    let mut lock: Pipenv = serde_json::from_str(text).ok()?;
-    lock.develop.retain(|name, _| !lock.default.contains_key(name));
-    let first = lock.meta.sources.first().map(|source| source.name.clone());
-    let url = |name: Option<&String>| lock.meta.sources.iter().find(|source| Some(&source.name) == name).map(|source| source.url.clone());
-    let of = |section: &BTreeMap<String, Entry>, beside: &BTreeMap<String, Entry>| -> Vec<Locked> {
-        let needs: Vec<_> = section.keys().chain(beside.keys()).map(|name| (name.clone(), None)).collect();
-        let one = |(name, entry): (&String, &Entry)| Locked {
-            name: name.clone(),
-            version: entry.version.as_deref().unwrap_or_default().trim_start_matches("==").to_owned(),
-            hashes: entry.hashes.clone(),
-            index: url(entry.index.as_ref().or(first.as_ref())).filter(|url| is_index(url)),
-            is_source: entry.version.is_none(),
-            marker: entry.markers.clone(),
-            needs: needs.clone(),
-        };
-        section.iter().map(one).collect()
-    };
-    let mut all = of(&lock.default, &BTreeMap::new());
-    all.extend(of(&lock.develop, &lock.default));
-    Some(all)
 }
 
 #[cfg(test)]

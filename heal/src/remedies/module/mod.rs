@@ -15,6 +15,7 @@ mod pyproject;
 mod requirement;
 mod requirements;
 mod stdlib;
+mod surroundings;
 mod target;
 #[cfg(test)]
 mod tests;
