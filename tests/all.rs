@@ -13,6 +13,7 @@ mod drawing;
 mod heal;
 mod heal_crash;
 mod heal_import;
+mod heal_module;
 mod heal_run;
 mod heal_service;
 mod manners;

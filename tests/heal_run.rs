@@ -34,17 +34,21 @@ fn a_command_that_fails_is_mended_and_passes_then() {
 
 #[test]
 fn one_failure_after_the_other_is_mended_as_often_as_is_allowed() {
-    let three = || {
+    let four = || {
         let sandbox = Sandbox::new();
-        file(&sandbox.work("app.py"), "import helper\nopen('logs/app.log', 'w')\nprint(helper.f())\n");
+        file(
+            &sandbox.work("app.py"),
+            "import json\nimport helper\nopen('logs/app.log', 'w')\njson.load(open('a.json'))\nprint(helper.f())\n",
+        );
+        file(&sandbox.work("a.json"), "[1,\n 2,]\n");
         file(&sandbox.work("helper.py"), "def f()\n    return open('c.toml').read()\n");
         file(&sandbox.work("c.toml.example"), "x = 1\n");
         sandbox
     };
     let command = |sandbox: &Sandbox, code, max: &str| run(sandbox, code, &["--force", "--max", max], &[&python(), &"-B", &"app.py"]);
-    let ran = command(&three(), 0, "4");
+    let ran = command(&four(), 0, "5");
     assert_eq!(ran.text(), "x = 1\n\n", "{}", ran.stderr);
-    let stopped = command(&three(), 1, "2");
+    let stopped = command(&four(), 1, "2");
     assert_eq!(stopped.stderr.matches("running it again").count(), 1, "{}", stopped.stderr);
 }
 

@@ -70,5 +70,6 @@ fn named_by_reader(asked: &Asked, bounds: &Bounds) -> Vec<PathBuf> {
     let number = asked.text("reader_line").and_then(|line| line.parse::<usize>().ok());
     let line = source.as_deref().zip(number).and_then(|(source, number)| source.lines().nth(number.checked_sub(1)?));
     let quoted = line.into_iter().flat_map(|line| line.split(['"', '\'']).skip(1).step_by(2));
-    quoted.filter(|name| name.ends_with(".json")).filter_map(|name| bounds.place(Path::new(name)).ok()).collect()
+    let named = quoted.map(Path::new).filter(|name| name.extension().is_some_and(|end| end == "json"));
+    named.filter_map(|name| bounds.place(name).ok()).collect()
 }

@@ -2,6 +2,7 @@
 
 mod import;
 mod json;
+mod module;
 mod path;
 mod permissions;
 mod service;
@@ -67,6 +68,8 @@ pub(crate) enum Step {
     Folder(PathBuf),
     /// Starts a service again.
     Restart(service::Restart),
+    /// Installs into an environment.
+    Install(module::Install),
 }
 
 /// Judges one thing that is to be mended.
@@ -81,7 +84,7 @@ pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend, s
         Name::CreatePath => path::plan(asked, bounds),
         Name::RestartService => service::plan(asked, bounds, state),
         Name::FixImport => import::plan(asked, bounds, options),
-        Name::InstallModule => declined("this remedy is not there yet"),
+        Name::InstallModule => Ok(module::plan(asked, bounds, options)),
         Name::VenvRebuild | Name::RegistryRepair => anyhow::bail!("a sibling does this"),
     }
 }
@@ -100,6 +103,7 @@ impl Step {
         match self {
             Self::Write { file, .. } => vec![file.clone()],
             Self::Folder(folder) => vec![topmost_missing(folder)],
+            Self::Install(install) => vec![install.touches()],
             Self::Mode { .. } | Self::Restart(_) => Vec::new(),
         }
     }
@@ -122,6 +126,7 @@ impl Step {
             }
             Self::Folder(folder) => fs::create_dir_all(folder).with_context(|| format!("cannot make {}", shown(folder))),
             Self::Restart(restart) => restart.apply(state),
+            Self::Install(install) => install.apply(),
         }
     }
 }
