@@ -113,17 +113,17 @@ fn what_nothing_declares_is_not_installed_unless_it_is_vetted_and_allowed() {
     let sandbox = Sandbox::new();
     let root = project(&sandbox, "import bs4\n", &[("requirements.txt", "requests\n")]);
     let before = inventory(&root);
-    let skipped = healed(&sandbox, &root, &["--force"], 0);
+    let skipped = healed(&sandbox, &root, &["--force"], 1);
     is(&skipped, "skipped");
     assert_eq!((&skipped["detail"]["reason"], &skipped["detail"]["candidates"][0]), (&"undeclared".into(), &"beautifulsoup4".into()));
     // The import name is another distribution's.
-    is(&healed(&sandbox, &root, &["--force", "--allow-new", "bs4"], 0), "skipped");
+    is(&healed(&sandbox, &root, &["--force", "--allow-new", "bs4"], 1), "skipped");
     same(&before, &inventory(&root));
     is(&healed(&sandbox, &root, &["--force", "--allow-new", "BeautifulSoup4"], 0), "done");
     script(&sandbox, &root).code(0).ok();
 
     file(&root.join("app.py"), "import reqeusts\n");
-    let skipped = healed(&sandbox, &root, &["--force", "--allow-new", "reqeusts"], 0);
+    let skipped = healed(&sandbox, &root, &["--force", "--allow-new", "reqeusts"], 1);
     is(&skipped, "skipped");
     assert_eq!((&skipped["detail"]["reason"], &skipped["detail"]["near"][0]), (&"unknown".into(), &"requests".into()));
 }
@@ -228,7 +228,7 @@ fn whoever_interrupts_an_installation_finds_all_as_it_was() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("interrupted; all is as it was"), "{said}");
+    assert!(said.contains("\"outcome\":\"cancelled\"") && said.contains("interrupted; all is as it was"), "{said}");
     same(&before, &inventory(&root));
     drop(call);
 }
@@ -253,7 +253,7 @@ fn what_installing_does_not_help_is_told() {
     let root = project(&sandbox, "import requests\n", &[("requirements.txt", "requests\nhelper\n"), ("tools/helper.py", "x = 1\n")]);
     let reason = |said: &str, args: &[&str]| {
         let records = diagnosed(&sandbox, &root, said);
-        let actions = heal(&sandbox, &root, args, records).run().code(0).of("action");
+        let actions = heal(&sandbox, &root, args, records).run().code(1).of("action");
         assert_eq!(actions.len(), 1, "{said}");
         is(&actions[0]["data"], "skipped");
         (actions[0]["data"]["detail"]["reason"].as_str().unwrap_or_default().to_owned(), actions[0]["data"]["text"].to_string())
@@ -286,7 +286,7 @@ fn no_environment_outside_of_the_root_is_written_to() {
     ward::by_uv(&sandbox, &outside, &[]);
     std::os::unix::fs::symlink(&outside, root.join(".venv")).unwrap();
     let before = inventory(&outside);
-    let skipped = healed(&sandbox, &root, &["--force"], 0);
+    let skipped = healed(&sandbox, &root, &["--force"], 1);
     is(&skipped, "skipped");
     assert_eq!(skipped["detail"]["reason"], "outside");
     same(&before, &inventory(&outside));
