@@ -2,7 +2,9 @@
 
 usage: PYTHON syntax_mutants.py HEAL COUNT SEED
 """
-import ast, collections, glob, json, os, random, re, subprocess, sys, sysconfig, tempfile, io, tokenize
+import ast, collections, glob, io, os, random, re, sys, sysconfig, tempfile, tokenize
+
+from syntax_asked import applied, ask
 
 HEADERS = "if elif else for while def class try except finally with async".split()
 
@@ -156,12 +158,6 @@ def broken(text):
         return True
 
 
-def applied(text, edits):
-    for edit in reversed(edits):
-        text = text[:edit["offset"]] + edit["insert"].encode() + text[edit["offset"] + edit["len"]:]
-    return text
-
-
 def snippet(source, chooser):
     """The file, or one function or class of it: a small file has fewer places for a rival."""
     tree = ast.parse(source)
@@ -198,16 +194,14 @@ def main():
         names = [case[3] for case in cases]
         answers = []
         for at in range(0, len(names), 200):
-            out = subprocess.run([heal, "syntax", "--python", sys.executable] + names[at:at + 200], stdout=subprocess.PIPE, check=True).stdout
-            answers += [json.loads(line)["result"] for line in out.splitlines()]
+            answers += [(verdict, edits) for _, verdict, edits in ask(heal, sys.executable, names[at:at + 200])]
     table = collections.defaultdict(collections.Counter)
-    for (name, mutant, meant, _, source), answer in zip(cases, answers):
-        outcome = answer["verdict"]
+    for (name, mutant, meant, _, source), (outcome, edits) in zip(cases, answers):
         if outcome == "fixed":
-            text = applied(mutant, answer["edits"])
+            text = applied(mutant, edits)
             outcome = "fixed" if ast.dump(ast.parse(text)) == meant else "WRONG"
             if outcome == "WRONG":
-                print("--- WRONG after %s, by %s" % (name, ",".join(sorted({e["class"] for e in answer["edits"]}))))
+                print("--- WRONG after %s, by %s" % (name, ",".join(sorted({e["class"] for e in edits}))))
                 before, after, was = mutant.decode(), text.decode(), source
                 for a, b in zip(before.splitlines(), after.splitlines()):
                     if a != b:

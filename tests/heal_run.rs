@@ -26,7 +26,7 @@ fn a_command_that_fails_is_mended_and_passes_then() {
     let ran = run(&sandbox, 0, &["--force"], &[&python(), &"-B", &"app.py"]);
     assert_eq!(ran.text(), "it runs\n");
     for said in
-        ["SyntaxError", "heal: the command ended with 1", "fix-syntax", ": done: one edit at line 1", "running it again (2 of at most 3)"]
+        ["SyntaxError", "heal: the command ended with 1", "fix-syntax", ": done: line 1: insert `:`", "running it again (2 of at most 3)"]
     {
         assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
     }

@@ -160,11 +160,12 @@ impl Mender {
             detail.insert("code".to_owned(), code.as_str().into());
         }
         detail.insert("kind".to_owned(), kind.as_str().into());
-        let writes = journal::writes(&change.steps);
+        // What `undo` goes by; a plan needs none of it, and a hash takes as long as the plan.
+        let steps = if outcome == Outcome::Planned { &[] } else { &change.steps[..] };
+        let (writes, modes) = (journal::writes(steps), journal::modes(steps));
         if !writes.is_empty() {
             detail.insert("writes".to_owned(), json!(writes));
         }
-        let modes = journal::modes(&change.steps);
         if !modes.is_empty() {
             detail.insert("modes".to_owned(), json!(modes));
         }

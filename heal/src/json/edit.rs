@@ -23,7 +23,7 @@ pub(crate) struct Edit {
 }
 
 impl Edit {
-    pub(super) fn removed<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+    pub(crate) fn removed<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         &text[self.offset..self.offset + self.len]
     }
 }

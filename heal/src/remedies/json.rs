@@ -33,7 +33,7 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
         Verdict::Repaired { edits, text, .. } => {
             let told: Vec<_> = edits.iter().take(TOLD).collect();
             let detail = json!({ "count": edits.len(), "edits": told });
-            let words = edited(edits.len(), edits.first().map_or(0, |edit| edit.line as usize));
+            let words = edited(edits.iter().map(|edit| (edit.line as usize, edit.removed(&before), edit.insert)));
             Plan::Change(Change { check: Some(Box::new(named)), ..Change::of_text(file, before, text, words, detail) })
         }
         Verdict::Refused(refusal) => {

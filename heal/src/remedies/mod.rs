@@ -15,13 +15,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use contract::path::shown;
-use contract::replace;
+use contract::{redact, replace};
 use serde_json::Value;
 
 use crate::arguments::{Mend, Name};
 use crate::asked::Asked;
 use crate::bounds::Bounds;
 
+/// So many edits are told in words, each with so many characters.
+const TOLD: usize = 3;
+const LONGEST: usize = 40;
 /// The largest file that is mended, in bytes.
 const LARGEST: u64 = 256 << 20;
 
@@ -151,9 +154,23 @@ fn is_installed(file: &Path) -> bool {
     file.iter().any(|name| name == "site-packages" || name == "dist-packages" || name == "node_modules")
 }
 
-/// Some edits in words.
-fn edited(count: usize, first: usize) -> String {
-    if count == 1 { format!("one edit at line {first}") } else { format!("{count} edits, the first at line {first}") }
+/// One edit: its line, the bytes that go, and what comes in their place.
+type Edited<'t> = (usize, &'t [u8], &'t str);
+
+/// Some edits in words, the first three of them as they are.
+fn edited<'t>(edits: impl ExactSizeIterator<Item = Edited<'t>>) -> String {
+    let more = edits.len().saturating_sub(TOLD);
+    let quoted = |text: &str| redact::excerpt(&text.chars().take(LONGEST).collect::<String>());
+    let words = edits.take(TOLD).map(|(line, gone, new)| {
+        let (gone, new) = (quoted(&String::from_utf8_lossy(gone)), quoted(new));
+        match (gone.is_empty(), new.is_empty()) {
+            (true, _) => format!("line {line}: insert `{new}`"),
+            (_, true) => format!("line {line}: remove `{gone}`"),
+            _ => format!("line {line}: `{gone}` becomes `{new}`"),
+        }
+    });
+    let words: Vec<String> = words.collect();
+    words.join("; ") + &if more > 0 { format!("; and {more} more edits") } else { String::new() }
 }
 
 /// The text of a file that may be changed, and where that is.

@@ -21,7 +21,7 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
     Ok(match syntax::fix(&before, &judge, &[])? {
         Verdict::Valid => Plan::Passes,
         Verdict::Fixed { edits, text } => {
-            let words = edited(edits.len(), edits.first().map_or(0, |edit| edit.line));
+            let words = edited(edits.iter().map(|edit| (edit.line, &before[edit.offset..edit.end()], edit.insert.as_str())));
             let detail = json!({ "count": edits.len(), "edits": edits });
             Plan::Change(Change::of_text(file, before, text, words, detail))
         }
