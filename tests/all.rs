@@ -9,6 +9,7 @@ mod contract_readme;
 mod corpus;
 mod day;
 mod diagnose;
+mod diagnose_hostile;
 mod drawing;
 mod heal;
 mod heal_crash;
