@@ -90,9 +90,16 @@ fn parse(number: u64, bytes: Vec<u8>) -> Line {
         Ok(record) => Line::Record(record, line),
         // serde counts lines, too, and of this one alone.
         Err(e) => {
-            Line::Other { number, bytes: line.into_bytes(), why: format!("no record: {e}").replace(" at line 1 column ", " at column ") }
+            let why = format!("no record: {e}{}", drawn()).replace(" at line 1 column ", " at column ");
+            Line::Other { number, bytes: line.into_bytes(), why }
         }
     }
+}
+
+/// What most likely is wrong where no line is a record.
+fn drawn() -> &'static str {
+    let is_set = std::env::var_os("MENDLINE_FORMAT").is_some_and(|format| format != "json");
+    if is_set { "; MENDLINE_FORMAT is set, so that the tool before draws tables: unset it" } else { "" }
 }
 
 /// The standard input of a filter.

@@ -1,9 +1,10 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use contract::output;
+use contract::path::shown;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
 #[derive(Args)]
 pub(crate) struct Run {
     /// `-` reads records on stdin, which is the default without --log
-    #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
+    #[arg(value_name = "-", value_parser = only_stdin)]
     pub(crate) records: Option<String>,
     /// A log to read; `-` is stdin; may be given again
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -95,4 +96,8 @@ pub(crate) enum Act {
         #[arg(required = true)]
         logs: Vec<PathBuf>,
     },
+}
+
+fn only_stdin(text: &str) -> Result<String, String> {
+    if text == "-" { Ok(text.to_owned()) } else { Err(format!("a log is named by --log: diagnose --log {}", shown(Path::new(text)))) }
 }

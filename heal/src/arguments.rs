@@ -64,7 +64,7 @@ pub(crate) enum Command {
 }
 
 /// How to mend.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Mend {
     /// Act; without it nothing is touched
@@ -73,6 +73,9 @@ pub(crate) struct Mend {
     /// Plan only, which is the default
     #[arg(long, conflicts_with = "force")]
     dry_run: bool,
+    /// Exit with 1 where anything is to be mended, or cannot be
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Stop after so many changes
     #[arg(long, value_name = "N")]
     pub(crate) max_actions: Option<usize>,
@@ -151,8 +154,11 @@ pub(crate) struct Run {
 #[derive(Args)]
 #[command(after_help = UNDO_EXAMPLES)]
 pub(crate) struct Undo {
-    /// The id of its record [default: the last that is not taken back yet]
+    /// The id of its record [default: the last in this project that is not taken back yet]
     pub(crate) action: Option<String>,
+    /// Of repairs below this folder [default: the project around the current folder]
+    #[arg(long, value_name = "DIR", env = "MENDLINE_ROOT")]
+    pub(crate) root: Vec<PathBuf>,
     /// Act; without it nothing is touched
     #[arg(long, visible_alias = "yes")]
     pub(crate) force: bool,

@@ -70,7 +70,7 @@ impl Mender {
             Err(why) => {
                 let (interrupted, why) = (signal::interrupted(), format!("{why:#}"));
                 let back = hold.regardless(|| self.taken_back(journal, &why, started));
-                let is_cancelled = interrupted && back.outcome == Outcome::Undone;
+                let is_cancelled = interrupted && !back.changed;
                 if is_cancelled { Action { outcome: Outcome::Cancelled, ..back } } else { back }
             }
         }

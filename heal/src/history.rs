@@ -41,7 +41,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Tally {
     pub(crate) tried: u64,
-    /// The check passed, and nothing was wrong again within ten minutes.
+    /// The check passed, nobody took it back, and the same was not wrong again within ten minutes.
     pub(crate) helped: u64,
     pub(crate) relapsed: u64,
     pub(crate) undone: u64,
@@ -96,12 +96,13 @@ impl History {
 
     /// The repairs that stand: done, and not taken back.
     pub(crate) fn standing(&self) -> impl Iterator<Item = &Entry> {
-        let is_taken_back = |entry: &Entry| {
-            let undoes = |later: &&Entry| later.action.verb == UNDO && later.action.outcome == Outcome::Done;
-            self.0.iter().filter(undoes).any(|later| later.record.cause.contains(&entry.record.id))
-        };
-        let stands = move |entry: &&Entry| entry.action.outcome == Outcome::Done && entry.action.verb != UNDO && !is_taken_back(entry);
+        let stands = |entry: &&Entry| entry.action.outcome == Outcome::Done && entry.action.verb != UNDO && !self.is_taken_back(entry);
         self.0.iter().filter(stands)
+    }
+
+    fn is_taken_back(&self, entry: &Entry) -> bool {
+        let undoes = |later: &&Entry| later.action.verb == UNDO && later.action.outcome == Outcome::Done;
+        self.0.iter().filter(undoes).any(|later| later.record.cause.contains(&entry.record.id))
     }
 
     /// How often a remedy helped before; nothing where it was never tried.
@@ -115,6 +116,7 @@ impl History {
             let Some(key) = key(entry) else { continue };
             let tally = tallies.entry(key).or_default();
             match entry.action.outcome {
+                Outcome::Done if self.is_taken_back(entry) => tally.undone += 1,
                 Outcome::Done if self.relapsed(index) => tally.relapsed += 1,
                 Outcome::Done if now - entry.at < RELAPSE => tally.pending += 1,
                 Outcome::Done => tally.helped += 1,
@@ -130,7 +132,8 @@ impl History {
     /// Whether the same was begun again too soon after a success.
     fn relapsed(&self, done: usize) -> bool {
         let entry = &self.0[done];
-        let same = |later: &&Entry| later.action.verb == entry.action.verb && later.record.subject == entry.record.subject;
+        let of = |entry: &Entry| (entry.action.verb.clone(), entry.record.subject.clone(), entry.action.text.clone());
+        let same = |later: &&Entry| of(later) == of(entry);
         let later = self.0[done + 1..].iter().filter(same).filter(|later| later.action.outcome == Outcome::Started);
         later.into_iter().any(|later| later.at - entry.at < RELAPSE)
     }
@@ -185,24 +188,26 @@ impl History {
     /// Each outcome in a line, and what it was about below.
     fn words(&self) -> String {
         let mut text = String::new();
-        for Entry { record, action, .. } in self.0.iter().filter(|entry| entry.action.outcome != Outcome::Started) {
+        for entry in self.0.iter().filter(|entry| entry.action.outcome != Outcome::Started) {
+            let Entry { record, action, .. } = entry;
             let at = record.ts.get(..19).unwrap_or(&record.ts).replace('T', " ");
-            let outcome = word(action.outcome);
+            let outcome = if self.is_taken_back(entry) { "taken back".to_owned() } else { word(action.outcome) };
             let subject = record.subject.as_ref().map_or_else(String::new, Subject::to_string);
-            let _ = writeln!(text, "{at}  {outcome:9}  {:15}  {}\n    {subject}\n    {}", action.verb, record.id, plain(&action.text));
+            let _ = writeln!(text, "{at}  {outcome:10}  {:15}  {}\n    {subject}\n    {}", action.verb, record.id, plain(&action.text));
         }
         if text.is_empty() { "nothing was done yet\n".to_owned() } else { text }
     }
 
     fn rates(&self) -> String {
-        let mut text = format!("{:15}  {:24}  {:6}  tried  helped  relapsed  undone  failed  at least\n", "remedy", "against", "on");
+        let mut text =
+            format!("{:15}  {:24}  {:6}  tried  helped  relapsed  undone  failed  pending  at least\n", "remedy", "against", "on");
         for ((remedy, code, kind), tally) in &self.tallies(Utc::now()) {
-            let Tally { tried, helped, relapsed, undone, failed, .. } = tally;
+            let Tally { tried, helped, relapsed, undone, failed, pending } = tally;
             let rate = tally.at_least().map_or_else(|| "-".to_owned(), |rate| format!("{:.0} %", rate * 100.0));
             let against = plain(code.as_deref().unwrap_or("-")).into_owned();
             let _ = writeln!(
                 text,
-                "{remedy:15}  {against:24}  {:6}  {tried:5}  {helped:6}  {relapsed:8}  {undone:6}  {failed:6}  {rate:>8}",
+                "{remedy:15}  {against:24}  {:6}  {tried:5}  {helped:6}  {relapsed:8}  {undone:6}  {failed:6}  {pending:7}  {rate:>8}",
                 plain(kind)
             );
         }

@@ -16,9 +16,10 @@ mod snapshot;
 mod syntax;
 mod undo;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use contract::input::{self, Line};
 use contract::output::Output;
 use contract::path::{absolute, shown};
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
 
 fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
     match args.command {
-        Some(Command::Run(run)) => rerun::run(out, run, &args.state),
+        Some(Command::Run(run)) => rerun::run(out, &run, &args.state),
         Some(Command::Undo(undo)) => undo::run(out, &undo, &args.state),
         Some(Command::History(history)) => history::run(out, &history, &args.state),
         None => mend(out, args),
@@ -45,7 +46,7 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
 
 fn mend(out: &mut Output, args: Arguments) -> anyhow::Result<Exit> {
     let mut mender = Mender::open(out, args.mend, &args.state)?;
-    if args.paths.is_empty() {
+    if args.paths.is_empty() || args.paths == [Path::new("-")] {
         stream(out, &mut mender)?;
     } else {
         args.paths.iter().try_for_each(|path| named(out, path, &mut mender))?;
@@ -70,8 +71,19 @@ fn stream(out: &mut Output, mender: &mut Mender) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn named(out: &mut Output, path: &Path, mender: &mut Mender) -> anyhow::Result<()> {
+/// Where a path that a person typed is, `..` and all.
+fn real(path: &Path) -> anyhow::Result<PathBuf> {
     let path = absolute(path)?;
+    path.symlink_metadata().with_context(|| format!("cannot look at {}", shown(&path)))?;
+    let Some((folder, name)) = path.parent().zip(path.file_name()) else { return Ok(path) };
+    Ok(folder.canonicalize().with_context(|| format!("cannot look at {}", shown(folder)))?.join(name))
+}
+
+fn named(out: &mut Output, path: &Path, mender: &mut Mender) -> anyhow::Result<()> {
+    let path = match real(path) {
+        Ok(path) => path,
+        Err(e) => return out.error("path.missing", About::default(), None, &format!("{e:#}")),
+    };
     if let Some(asked) = Asked::for_file(&path) {
         return mender.attend(out, &asked);
     }

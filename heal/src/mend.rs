@@ -97,6 +97,7 @@ impl Mender {
             Err(e) => self.decline(out, asked, &format!("{e:#}"), Value::Null),
             Ok(Plan::Declined(declined)) => self.decline(out, asked, &declined.why, declined.detail),
             Ok(Plan::Change(change)) if self.tools.is_none() => {
+                self.failed |= self.options.check;
                 let action = self.action(asked, Outcome::Planned, &change.words, &change);
                 self.tell(out, asked, &Subject::from(&*change.target), &action)
             }
@@ -127,7 +128,7 @@ impl Mender {
 
     /// What stays broken is what a run that acts answers for.
     fn decline(&mut self, out: &mut Output, asked: &Asked, why: &str, detail: Value) -> anyhow::Result<()> {
-        self.failed |= self.options.force;
+        self.failed |= self.options.force || self.options.check;
         self.skip(out, asked, why, detail)
     }
 

@@ -40,21 +40,25 @@ struct Ran {
 ///
 /// # Errors
 /// It cannot be started, or state cannot be opened.
-pub(crate) fn run(out: &mut Output, asked: arguments::Run, state: &state::Options) -> anyhow::Result<Exit> {
+pub(crate) fn run(out: &mut Output, asked: &arguments::Run, state: &state::Options) -> anyhow::Result<Exit> {
     out.leave_stdout();
-    let force = asked.mend.force;
-    let mut mender = Mender::open(out, asked.mend, state)?;
-    mender.speak();
     for turn in 1.. {
-        let ran = once(&asked.command)?;
+        let ran = once(out, &asked.command)?;
         let status = status(ran.status);
         if ran.status.success() || ran.stopped {
             return Ok(Exit::Of(status));
         }
-        let before = mender.acted();
         out.hint(&format!("the command ended with {status}"));
-        heal(out, &mut mender, &ran.output)?;
-        if !force || mender.acted() == before || turn >= asked.max {
+        // The command may go on for ever, so that the lock is held for the repair alone.
+        let mended = heal(out, &asked.mend, state, &ran.output);
+        let mended = mended.unwrap_or_else(|e| {
+            out.hint(&format!("{e:#}"));
+            false
+        });
+        if !asked.mend.force {
+            out.hint("nothing was changed; --force mends it");
+        }
+        if !mended || turn >= asked.max {
             return Ok(Exit::Of(status));
         }
         out.hint(&format!("running it again ({} of at most {})", turn + 1, asked.max));
@@ -62,8 +66,10 @@ pub(crate) fn run(out: &mut Output, asked: arguments::Run, state: &state::Option
     unreachable!("it returns from within")
 }
 
-/// Mends what the output of a command says.
-fn heal(out: &mut Output, mender: &mut Mender, output: &[u8]) -> anyhow::Result<()> {
+/// Mends what the output of a command says; whether anything was mended.
+fn heal(out: &mut Output, options: &arguments::Mend, state: &state::Options, output: &[u8]) -> anyhow::Result<bool> {
+    let mut mender = Mender::open(out, options.clone(), state)?;
+    mender.speak();
     let answer = sibling::ask_about("diagnose", &["--log", "-"], output, PATIENCE)?;
     let mut found = false;
     for (record, line) in answer.records.iter().zip(&answer.lines) {
@@ -75,19 +81,17 @@ fn heal(out: &mut Output, mender: &mut Mender, output: &[u8]) -> anyhow::Result<
     if !found {
         out.hint("nothing in what it wrote has a remedy");
     }
-    Ok(())
+    Ok(mender.acted() > 0)
 }
 
 /// Runs it once. What it writes goes where ours goes, byte for byte, and is kept as well.
-fn once(command: &[OsString]) -> anyhow::Result<Ran> {
+fn once(out: &Output, command: &[OsString]) -> anyhow::Result<Ran> {
     let (program, args) = command.split_first().context("there is no command")?;
     let hold = signal::hold()?;
-    let mut child = Command::new(program)
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {}", program.display()))?;
+    let mut child = match Command::new(program).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
+        Ok(child) => child,
+        Err(e) => return not_started(out, &program.to_string_lossy(), &e),
+    };
     let kept = Mutex::new(VecDeque::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (status, stopped) = thread::scope(|scope| {
@@ -97,6 +101,17 @@ fn once(command: &[OsString]) -> anyhow::Result<Ran> {
     })?;
     let output = kept.into_inner().unwrap_or_else(PoisonError::into_inner).into();
     Ok(Ran { status, output, stopped: stopped || status.signal().is_some() })
+}
+
+/// As a shell would have it, in its words and with its status (POSIX, 2.8.2).
+fn not_started(out: &Output, program: &str, why: &io::Error) -> anyhow::Result<Ran> {
+    let (status, said) = match why.kind() {
+        io::ErrorKind::NotFound => (127, format!("sh: {program}: not found\n")),
+        io::ErrorKind::PermissionDenied => (126, format!("sh: {program}: Permission denied\n")),
+        _ => anyhow::bail!("cannot start {program}: {why}"),
+    };
+    out.hint(&format!("cannot start {program}: {why}"));
+    Ok(Ran { status: ExitStatus::from_raw(status << 8), output: said.into_bytes(), stopped: false })
 }
 
 fn wait(child: &mut Child, hold: &Hold) -> io::Result<(ExitStatus, bool)> {

@@ -3,7 +3,7 @@
 use contract::action::{Action, KIND, Outcome};
 use contract::audit::Audit;
 use contract::output::Output;
-use contract::path::{Subject, absolute};
+use contract::path::{Subject, absolute, shown};
 use contract::record::About;
 use contract::run::Exit;
 use contract::{signal, state};
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::arguments;
+use crate::bounds::Bounds;
 use crate::history::{Entry, History, UNDO};
 use crate::journal::{self, Mode, Write};
 use crate::mend::only_one;
@@ -24,8 +25,9 @@ pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Opti
     let folder = if asked.force { state.open()? } else { state.folder()? };
     let _only_one = if asked.force { Some(only_one(&folder)?) } else { None };
     let history = History::read(&folder)?;
-    let Some(entry) = chosen(&history, asked.action.as_deref())? else {
-        out.hint("there is nothing to take back");
+    let bounds = Bounds::of(&asked.root, true)?;
+    let Some(entry) = chosen(&history, asked.action.as_deref(), &bounds)? else {
+        out.hint(&format!("there is nothing of heal's to take back in {}; `heal history` shows all that was done", shown(bounds.root())));
         return Ok(Exit::Done);
     };
     let (cause, subject) = (vec![entry.record.id.clone()], entry.record.subject.clone().unwrap_or_else(|| Subject::from("-")));
@@ -68,8 +70,9 @@ pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Opti
     Ok(if ended.outcome == Outcome::Done { Exit::Done } else { Exit::Bad })
 }
 
-fn chosen<'h>(history: &'h History, id: Option<&str>) -> anyhow::Result<Option<&'h Entry>> {
-    let Some(id) = id else { return Ok(history.standing().filter(|entry| entry.action.undo.is_some()).last()) };
+fn chosen<'h>(history: &'h History, id: Option<&str>, bounds: &Bounds) -> anyhow::Result<Option<&'h Entry>> {
+    let is_here = |entry: &&Entry| entry.record.subject.as_ref().is_some_and(|subject| bounds.holds(subject.as_path()));
+    let Some(id) = id else { return Ok(history.standing().filter(|entry| entry.action.undo.is_some()).filter(is_here).last()) };
     let found = history.standing().find(|entry| entry.record.id == id);
     anyhow::ensure!(found.is_some(), "no repair that stands has the id {id}; `heal history` shows them");
     Ok(found)

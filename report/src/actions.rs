@@ -76,6 +76,10 @@ fn undo(seen: &Seen, step: &Step) -> Option<String> {
     }
     let (undo, path) = (step.action.undo.as_ref()?.as_path(), step.place.as_ref()?.for_command()?);
     let name = undo.file_name().filter(|name| clip::is_whole(undo) && is_no_option(name.as_bytes()))?;
+    if step.action.changed && &*step.tool == "heal" && step.action.verb != "undo" {
+        let is_id = step.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)) && is_no_option(step.id.as_bytes());
+        return (is_id && step.action.undo.is_some()).then(|| format!("heal undo --force {}", step.id));
+    }
     let known = step.action.changed && &*step.tool == "venv-rebuild";
     known.then(|| format!("venv-rebuild undo --force --to {} -- {}", quoted(Path::new(name)), quoted(path)))
 }

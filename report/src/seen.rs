@@ -72,6 +72,8 @@ pub(crate) struct Step {
     pub(crate) tool: Arc<str>,
     pub(crate) place: Option<Place>,
     pub(crate) action: Action,
+    /// Of its record.
+    pub(crate) id: String,
     /// Of an action of `snapshot`.
     pub(crate) detail: Option<snapshots::Detail>,
 }
@@ -112,6 +114,16 @@ pub(crate) struct Evidence {
     pub(crate) line: Option<u64>,
     #[serde(default)]
     pub(crate) excerpt: String,
+    /// Of a traceback, outermost first.
+    #[serde(default)]
+    pub(crate) frames: Vec<Frame>,
+}
+
+/// A line of source.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Frame {
+    pub(crate) file: String,
+    pub(crate) line: u64,
 }
 
 /// Something that a tool could not do.
@@ -229,10 +241,13 @@ impl Seen {
             (VERSION, action::KIND, Some(place)) if &*tool == snapshots::TOOL => {
                 if let Some(action) = self.snapshots.take_action(&id, &place, record.read()?) {
                     let detail = Some(snapshots::Detail::of(&action, &record.ts));
-                    self.step(Step { tool, place: Some(place), action: clipped_action(action), detail });
+                    self.step(Step { tool, place: Some(place), action: clipped_action(action), id: clip::text(record.id.clone()), detail });
                 }
             }
-            (VERSION, action::KIND, place) => self.step(Step { tool, place, action: clipped_action(record.read()?), detail: None }),
+            (VERSION, action::KIND, place) => {
+                let id = clip::text(record.id.clone());
+                self.step(Step { tool, place, action: clipped_action(record.read()?), id, detail: None });
+            }
             (VERSION, "diagnosis", place) => self.diagnoses.push(Diagnosis { place, data: clipped_diagnosis(record.read()?) }),
             (VERSION, "error", place) => {
                 let fault: Fault = record.read()?;
@@ -338,7 +353,9 @@ fn clipped_diagnosis(data: DiagnosisData) -> DiagnosisData {
     let DiagnosisData { code, severity, text, manual, evidence, mut explains } = data;
     explains.truncate(2);
     let evidence = evidence.into_iter().filter(|one| one.line.is_some()).take(1);
-    let evidence = evidence.map(|one| Evidence { excerpt: clip::text(one.excerpt), ..one }).collect();
+    let last = |frames: Vec<Frame>| frames.into_iter().last().map(|last| Frame { file: clip::text(last.file), ..last });
+    let clipped = |one: Evidence| Evidence { excerpt: clip::text(one.excerpt), frames: Vec::from_iter(last(one.frames)), ..one };
+    let evidence = evidence.map(clipped).collect();
     let (code, text, manual) = (clip::text(code), clip::text(text), manual.map(clip::text));
     DiagnosisData { code, severity, text, manual, evidence, explains: explains.into_iter().map(clip::text).collect() }
 }

@@ -24,9 +24,11 @@ pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     blocks
 }
 
-/// But for those that say of one environment or registry what its own row says.
+/// But, beside what was done about them, for those that say of one environment or registry what its own row says.
 fn diagnoses(seen: &Seen) -> Vec<Block<'_>> {
-    let is_drawn = |one: &&Diagnosis| one.data.explains.len() == 1 && one.place.as_ref().is_some_and(|place| seen.has_a_row(place));
+    let is_drawn = |one: &&Diagnosis| {
+        !seen.actions.is_empty() && one.data.explains.len() == 1 && one.place.as_ref().is_some_and(|place| seen.has_a_row(place))
+    };
     let all: Vec<&Diagnosis> = seen.diagnoses.iter().filter(|one| !is_drawn(one)).collect();
     if all.is_empty() {
         return Vec::new();
@@ -44,7 +46,9 @@ fn diagnoses(seen: &Seen) -> Vec<Block<'_>> {
 fn diagnosis(one: &Diagnosis, several_hosts: bool) -> Row<'_> {
     let (tone, mark) = environments::status(one.data.severity);
     let subject = actions::subject(one.place.as_ref(), several_hosts);
-    let said = one.data.evidence.iter().filter_map(|seen| Some(Cow::Owned(format!("line {}: {}", seen.line?, seen.excerpt))));
+    let said = one.data.evidence.iter().filter_map(|seen| Some(Cow::Owned(format!("line {} of the log: {}", seen.line?, seen.excerpt))));
+    let frames = one.data.evidence.iter().flat_map(|seen| &seen.frames);
+    let said = said.chain(frames.map(|frame| Cow::Owned(format!("in {}, line {}", frame.file, frame.line))));
     let below = std::iter::once(&one.data.text).map(|text| Cow::Borrowed(text.as_str())).chain(said);
     let below = below.chain(one.data.manual.iter().map(|text| Cow::Borrowed(text.as_str())));
     Row {

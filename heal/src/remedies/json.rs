@@ -12,6 +12,8 @@ use crate::bounds::Bounds;
 use crate::json::{Consumer, Verdict, repair};
 use crate::project;
 
+/// A file is opened at most so many lines before the one that reads it.
+const BEFORE: usize = 6;
 /// As many edits are told in a record.
 const TOLD: usize = 100;
 
@@ -64,12 +66,12 @@ fn breaks_at(file: &Path) -> Option<u32> {
     }
 }
 
-/// The files in quotes in the line that read the text.
+/// The files in quotes in the line that read the text, or in the few before it, where it was opened.
 fn named_by_reader(asked: &Asked, bounds: &Bounds) -> Vec<PathBuf> {
     let source = asked.path("reader").and_then(|file| bounds.place(&file).ok()).and_then(|file| fs::read_to_string(file).ok());
     let number = asked.text("reader_line").and_then(|line| line.parse::<usize>().ok());
-    let line = source.as_deref().zip(number).and_then(|(source, number)| source.lines().nth(number.checked_sub(1)?));
-    let quoted = line.into_iter().flat_map(|line| line.split(['"', '\'']).skip(1).step_by(2));
+    let lines = source.as_deref().zip(number).map(|(source, number)| source.lines().take(number).skip(number.saturating_sub(BEFORE)));
+    let quoted = lines.into_iter().flatten().flat_map(|line| line.split(['"', '\'']).skip(1).step_by(2));
     let named = quoted.map(Path::new).filter(|name| name.extension().is_some_and(|end| end == "json"));
     named.filter_map(|name| bounds.place(name).ok()).collect()
 }

@@ -80,6 +80,14 @@ pub(crate) enum Step {
 /// # Errors
 /// It cannot be judged, or is out of bounds.
 pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend, state: &Path) -> anyhow::Result<Plan> {
+    let plan = planned(name, asked, bounds, options, state)?;
+    if let Plan::Change(change) = &plan {
+        change.steps.iter().try_for_each(|step| step.admitted(bounds))?;
+    }
+    Ok(plan)
+}
+
+fn planned(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend, state: &Path) -> anyhow::Result<Plan> {
     match name {
         Name::RepairJson => json::plan(asked, bounds, options),
         Name::FixSyntax => syntax::plan(asked, bounds, options),
@@ -108,6 +116,15 @@ impl Step {
             Self::Folder(folder) => vec![topmost_missing(folder)],
             Self::Install(install) => vec![install.touches()],
             Self::Mode { .. } | Self::Restart(_) => Vec::new(),
+        }
+    }
+
+    /// Whether what it changes may be changed. Of a mode git keeps the execute bit alone.
+    fn admitted(&self, bounds: &Bounds) -> anyhow::Result<()> {
+        match self {
+            Self::Write { file, before: Some(_), .. } => bounds.admit(file),
+            Self::Mode { file, before, mode } if before & 0o111 != mode & 0o111 => bounds.admit(file),
+            _ => Ok(()),
         }
     }
 
@@ -149,6 +166,12 @@ pub(crate) fn declined(why: impl Into<String>) -> anyhow::Result<Plan> {
     Ok(Plan::Declined(Declined { why: why.into(), detail: Value::Null }))
 }
 
+/// The line of the project's own source that the traceback ends in.
+fn source_line(asked: &Asked, bounds: &Bounds) -> Option<String> {
+    let source = fs::read_to_string(bounds.place(&asked.path("file")?).ok()?).ok()?;
+    source.lines().nth(asked.line()?.checked_sub(1)?).map(str::to_owned)
+}
+
 /// Whether a file is part of a package that somebody else made.
 fn is_installed(file: &Path) -> bool {
     file.iter().any(|name| name == "site-packages" || name == "dist-packages" || name == "node_modules")
@@ -176,7 +199,7 @@ fn edited<'t>(edits: impl ExactSizeIterator<Item = Edited<'t>>) -> String {
 /// The text of a file that may be changed, and where that is.
 fn text_of(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Result<(PathBuf, Vec<u8>), Plan>> {
     let Some(file) = asked.path("file") else { return declined("which file it is about is not told; name it").map(Err) };
-    let file = bounds.admit(&file)?;
+    let file = bounds.file(&file)?;
     anyhow::ensure!(file.metadata()?.len() <= LARGEST, "{} is larger than {} MiB", shown(&file), LARGEST >> 20);
     let text = fs::read(&file).with_context(|| format!("cannot read {}", shown(&file)))?;
     Ok(Ok((file, text)))

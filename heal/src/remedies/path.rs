@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use contract::path::shown;
 use serde_json::json;
 
-use super::{Change, Plan, Step, declined};
+use super::{Change, Plan, Step, declined, source_line};
 use crate::asked::Asked;
 use crate::bounds::{Bounds, is_secret};
 
@@ -90,13 +90,11 @@ fn wanted(asked: &Asked, bounds: &Bounds) -> Wanted {
         Some("mkdir" | "rename" | "copyfile" | "symlink") => return Wanted::ToMake,
         _ => {}
     }
-    let source = asked.path("file").and_then(|file| bounds.place(&file).ok()).and_then(|file| fs::read_to_string(file).ok());
-    let line = source.as_deref().zip(asked.line()).and_then(|(source, line)| source.lines().nth(line.checked_sub(1)?));
-    let Some(line) = line else { return Wanted::File };
+    let Some(line) = source_line(asked, bounds) else { return Wanted::File };
     let calls = |names: &[&str]| names.iter().any(|name| line.contains(&format!("{name}(")));
     if calls(&["listdir", "scandir", "chdir", "iterdir"]) {
         Wanted::Folder
-    } else if calls(&["mkdir", "write_text", "write_bytes", "touch", "FileHandler"]) || opens_to_write(line) {
+    } else if calls(&["mkdir", "write_text", "write_bytes", "touch", "FileHandler"]) || opens_to_write(&line) {
         Wanted::ToMake
     } else {
         Wanted::File

@@ -9,7 +9,7 @@ use contract::path::shown;
 use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags, StatxAttributes, StatxFlags};
 use serde_json::{Value, json};
 
-use super::{Change, Declined, Plan, Step};
+use super::{Change, Declined, Plan, Step, source_line};
 use crate::asked::Asked;
 use crate::bounds::{Bounds, is_secret};
 
@@ -27,6 +27,7 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Plan> {
     let Ok(meta) = file.symlink_metadata() else { return super::declined(format!("{} is not there", shown(&file))) };
     let (bit, word, access) = match asked.code.as_deref() {
         Some("program.not-executable") => (EXECUTE, "executed", Access::EXEC_OK),
+        _ if starts_it(asked, bounds) => (EXECUTE, "executed", Access::EXEC_OK),
         _ => (READ, "read", Access::READ_OK),
     };
     if is_granted(&file, access) {
@@ -36,8 +37,6 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Plan> {
     if let Some(why) = unfit(&file, &meta, access) {
         return Ok(explained(&file, why));
     }
-    // What git records of a mode is the execute bit.
-    let file = if access == Access::EXEC_OK { bounds.admit(&file)? } else { file };
     let mut check = asked.clone();
     check.args.insert(DENIED.to_owned(), word.into());
     let before = meta.permissions().mode() & 0o7777;
@@ -50,6 +49,12 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Plan> {
         steps: vec![Step::Mode { file, before, mode: before | bit }],
         check: Some(Box::new(check)),
     }))
+}
+
+/// Whether the line of the project that the traceback ends in starts a program.
+fn starts_it(asked: &Asked, bounds: &Bounds) -> bool {
+    let calls = ["subprocess.", "Popen(", "os.exec", "os.spawn", "check_call(", "check_output(", "create_subprocess_exec("];
+    source_line(asked, bounds).is_some_and(|line| calls.iter().any(|call| line.contains(call)))
 }
 
 /// Why the bit is not given.

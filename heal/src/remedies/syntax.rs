@@ -7,7 +7,7 @@ use crate::arguments::Mend;
 use crate::asked::Asked;
 use crate::bounds::Bounds;
 use crate::python;
-use crate::syntax::{self, Verdict};
+use crate::syntax::{self, Error, Verdict};
 
 pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Result<Plan> {
     let (file, before) = match text_of(asked, bounds)? {
@@ -31,9 +31,17 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
 
 fn why(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Suggested { .. } => "it may be meant in more than one way; the record has what would make it compile".to_owned(),
+        Verdict::Suggested { error, suggestions } => {
+            let first = suggestions.first().map_or(String::new(), |suggestion| format!("; perhaps: {}", suggestion.why));
+            format!("{}: what is meant is for a person to say{first}", said(error))
+        }
         Verdict::Mismatch { needs, why, .. } => format!("it is written for another version of Python ({needs}): {why}"),
-        Verdict::Refused { why, .. } => (*why).to_owned(),
+        Verdict::Refused { error, why } => format!("{}: {why}", said(error)),
         Verdict::Valid | Verdict::Fixed { .. } => String::new(),
     }
+}
+
+/// What the interpreter says, and where.
+fn said(error: &Error) -> String {
+    error.line.map_or_else(|| error.message.clone(), |line| format!("line {line}: {}", error.message))
 }

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use edit::Edit;
-use judge::Error;
+pub(crate) use judge::Error;
 pub(crate) use judge::Judge;
 use rules::Class;
 

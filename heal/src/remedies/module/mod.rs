@@ -132,8 +132,10 @@ fn rule_out(module: &str, near: &Path, target: &Target, seen: &Seen, bounds: &Bo
         return Err(refused("stdlib-part", why));
     }
     if let Some(path) = own::module(top, bounds.root()) {
-        let why = format!("the project has {top} itself, at {}: it is where Python does not look", shown(&path));
-        return Err(refused("own-module", format!("{why}; run it from the right folder, or install the project (`pip install -e .`)")));
+        let why = format!("the project has {top} itself, at {}", shown(&path));
+        let instead = if module == top { String::new() } else { format!("look whether {module} moved or is spelt otherwise; ") };
+        let where_from = "run it from the folder where Python finds it, or install the project (`pip install -e .`)";
+        return Err(refused("own-module", format!("{why}: {instead}{where_from}")));
     }
     if let Some(path) = own::project(top, near, bounds.root()) {
         let why = format!("{top} is the project itself, as {} says; install it (`pip install -e .`)", shown(&path));

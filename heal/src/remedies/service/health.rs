@@ -49,6 +49,14 @@ impl Address {
         words.filter_map(|word| Self::parse(word.trim_end_matches(['.', ':']))).find(|address| address.port > 0)
     }
 
+    /// The only number of a line of source that can be a port, on this machine.
+    pub(crate) fn in_source(line: &str) -> Option<Self> {
+        let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
+        let mut ports = words.filter(|word| word.len() >= 2).filter_map(|word| word.parse().ok()).filter(|port| *port >= 10);
+        let port = ports.next()?;
+        ports.next().is_none().then(|| Self { host: "localhost".to_owned(), port })
+    }
+
     pub(crate) fn is_local(&self) -> bool {
         ["localhost", "::1", "::", "0.0.0.0"].contains(&&*self.host) || self.host.starts_with("127.")
     }
@@ -167,6 +175,9 @@ mod tests {
         assert_eq!(Address::within("[::1]:9000."), at("::1", 9000));
         assert_eq!(Address::within("error: at line 3: 12:30"), at("12", 30));
         assert_eq!(Address::within("no address"), None);
+        assert_eq!(Address::in_source("socket.create_connection(('127.0.0.1', 8971))"), at("localhost", 8971));
+        assert_eq!(Address::in_source("connect(host, port, timeout=5)"), None);
+        assert_eq!(Address::in_source("connect(('h', 80), timeout=30)"), None);
         assert_eq!(Health::parse_url("ws://localhost:1/a").unwrap(), (at("localhost", 1).unwrap(), "/a".to_owned()));
         assert_eq!(Health::parse_url("http://h").unwrap(), (at("h", 80).unwrap(), "/".to_owned()));
         assert!(Health::parse_url("https://h").is_none());

@@ -17,12 +17,12 @@ use self::health::{Address, Health};
 use self::ledger::Ledger;
 use self::listed::Service;
 pub(super) use self::restart::Restart;
-use super::{Change, Declined, Plan, Step, declined};
+use super::{Change, Declined, Plan, Step, declined, source_line};
 use crate::asked::Asked;
 use crate::bounds::Bounds;
 
 pub(super) fn plan(asked: &Asked, bounds: &Bounds, state: &Path) -> anyhow::Result<Plan> {
-    let wanted = match address(asked) {
+    let wanted = match address(asked).or_else(|| Address::in_source(&source_line(asked, bounds)?)) {
         Some(address) if !address.is_local() => return declined(format!("{} is not on this machine", address.host)),
         wanted => wanted,
     };

@@ -63,6 +63,7 @@ impl Restart {
             anyhow::bail!("process {stranger} has port {port}, and heal did not start it; end it, or have its manager restart it");
         }
         let log = self.log(state)?;
+        let old = log.metadata().map_or(0, |meta| meta.len());
         let mut child = self.start(argv, &log)?;
         let started = Identity::of(child.id());
         self.ledger.set_running(started.clone())?;
@@ -73,7 +74,7 @@ impl Restart {
             // It is over, and only its number is left.
             let _ = child.try_wait();
             self.ledger.set_running(None)?;
-            let tail = redact::excerpt(&tail(&log));
+            let tail = redact::excerpt(&tail(&log, old));
             Err(if tail.is_empty() { why } else { why.context(format!("it wrote: {tail}")) })
         })
     }
@@ -130,9 +131,12 @@ fn pause(seconds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tail(log: &Path) -> String {
+/// The end of what was written to a log after it was so long.
+fn tail(log: &Path, old: u64) -> String {
     let bytes = std::fs::read(log).unwrap_or_default();
-    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL)..]).trim().to_owned()
+    let new = bytes.get(usize::try_from(old).unwrap_or(usize::MAX)..).unwrap_or_default();
+    let text = String::from_utf8_lossy(&new[new.len().saturating_sub(TAIL)..]).into_owned();
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
