@@ -99,7 +99,7 @@ fn it_mends_proves_remembers_and_takes_back_byte_for_byte() {
     let id = action["id"].as_str().unwrap();
     assert_eq!(outcome(&heal(&sandbox, ["undo", id, "--force"]).run().code(0)).1, "done");
     same(&before, &inventory(&config));
-    assert!(heal(&sandbox, ["undo", "--force"]).run().code(0).stderr.contains("nothing to take back"));
+    assert!(heal(&sandbox, ["undo", "--force"]).run().code(0).stderr.contains("to take back in"));
     assert!(heal(&sandbox, ["undo", id, "--force"]).run().code(2).stderr.contains(id));
 }
 
@@ -273,7 +273,7 @@ fn the_execute_bit_is_given_to_scripts_of_the_owner_alone() {
     file(&sandbox.work("token.sh"), "#!/bin/sh\n");
     file(&sandbox.work("twin.sh"), "#!/bin/sh\n");
     fs::hard_link(sandbox.work("twin.sh"), sandbox.root().join("elsewhere")).unwrap();
-    for name in ["data.bin", "token.sh", "twin.sh", "../elsewhere", ".", "gone.sh"] {
+    for name in ["data.bin", "token.sh", "twin.sh", "../elsewhere", "gone.sh"] {
         let ran = asked(&sandbox, 1, &["--force"], &record(name));
         assert_eq!(outcome(&ran).1, "skipped", "{name}");
     }
@@ -452,4 +452,104 @@ proptest! {
         let above: Vec<_> = fs::read_dir(sandbox.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         prop_assert!(above.iter().all(|name| ["work", "outside", "state"].iter().any(|known| name == *known)), "{:?}", above);
     }
+}
+
+#[test]
+fn what_came_into_a_folder_since_is_not_taken_back_unasked() {
+    let sandbox = Sandbox::new();
+    let record = diagnosis("file.absent", "create-path", json!({"path": "out/", "operation": "scandir"}));
+    assert_eq!(outcome(&asked(&sandbox, 0, &["--force"], &record)).1, "done");
+    file(&sandbox.work("out/work.txt"), "important");
+    assert_eq!(outcome(&heal(&sandbox, ["undo", "--force"]).run().code(1)).1, "skipped");
+    assert!(sandbox.work("out/work.txt").exists());
+    fs::remove_file(sandbox.work("out/work.txt")).unwrap();
+    assert_eq!(outcome(&heal(&sandbox, ["undo", "--force"]).run().code(0)).1, "done");
+    assert!(!sandbox.work("out").exists());
+}
+
+#[test]
+fn a_mode_that_was_narrowed_since_is_not_widened_by_undo() {
+    let sandbox = Sandbox::new();
+    file(&sandbox.work("c.json"), BROKEN_JSON);
+    heal(&sandbox, ["--force", "c.json"]).run().code(0).ok();
+    chmod(&sandbox.work("c.json"), 0o600);
+    assert_eq!(outcome(&heal(&sandbox, ["undo", "--force"]).run().code(1)).1, "skipped");
+    assert_eq!(sandbox.work("c.json").metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn undo_stays_in_the_project() {
+    let sandbox = Sandbox::new();
+    for project in ["one", "two"] {
+        file(&sandbox.work(project).join("c.json"), BROKEN_JSON);
+    }
+    heal(&sandbox, ["--force", "c.json"]).within(sandbox.work("one")).run().code(0).ok();
+    let none = heal(&sandbox, ["undo", "--force"]).within(sandbox.work("two")).run().code(0);
+    assert!(none.stderr.contains("to take back in"), "{}", none.stderr);
+    assert_eq!(fs::read_to_string(sandbox.work("one/c.json")).unwrap(), MENDED_JSON);
+    heal(&sandbox, ["undo", "--force"]).within(sandbox.work("one")).run().code(0).ok();
+    assert_eq!(fs::read_to_string(sandbox.work("one/c.json")).unwrap(), BROKEN_JSON);
+}
+
+#[test]
+fn git_is_asked_about_the_file_itself_whatever_the_environment_and_the_filters_say() {
+    let sandbox = Sandbox::new();
+    file(&sandbox.work("c.json"), BROKEN_JSON);
+    let git = |words: &[&str]| {
+        let settings = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        sandbox.command("git", settings.iter().chain(words)).within(sandbox.work("")).run().code(0).ok();
+    };
+    git(&["init", "-q"]);
+    git(&["add", "c.json"]);
+    git(&["commit", "-q", "-m", "x"]);
+    git(&["init", "-q", "--bare", "../other.git"]);
+    let other = sandbox.root().join("other.git");
+    let run = |name: &str, value: &str| heal(&sandbox, ["--force", "c.json"]).env(name, value).run().code(1);
+    for (name, value) in [("GIT_DIR", other.to_str().unwrap()), ("GIT_INDEX_FILE", "/nonexistent"), ("GIT_LITERAL_PATHSPECS", "1")] {
+        assert!(outcome(&run(name, value)).2.contains("--tracked"), "{name}");
+    }
+    // A filter of the project is none of ours to run, and the index is none of ours to write.
+    file(&sandbox.work(".gitattributes"), "*.json filter=evil\n");
+    git(&["config", "filter.evil.clean", "sh -c 'touch PWNED; cat'"]);
+    touch(&sandbox.work("c.json"), 1_700_000_000, 0);
+    let index = inventory(&sandbox.work(".git/index"));
+    heal(&sandbox, ["c.json"]).run().code(0).ok();
+    same(&index, &inventory(&sandbox.work(".git/index")));
+    assert!(!sandbox.work("PWNED").exists());
+    fs::write(sandbox.work(".git/index"), "garbage").unwrap();
+    assert!(outcome(&run("X", "")).2.contains("git cannot say"));
+    assert_eq!(fs::read_to_string(sandbox.work("c.json")).unwrap(), BROKEN_JSON);
+}
+
+#[test]
+fn check_says_whether_anything_is_to_be_mended() {
+    let sandbox = Sandbox::new();
+    for (text, code) in [("{}", 0), (BROKEN_JSON, 1), ("{\"a\": \"unended}", 1)] {
+        file(&sandbox.work("c.json"), text);
+        heal(&sandbox, ["--check", "c.json"]).run().code(code).ok();
+    }
+    assert!(heal(&sandbox, ["gone.json"]).run().code(2).stderr.contains("gone.json"));
+    file(&sandbox.work("sub/c.json"), BROKEN_JSON);
+    let up = heal(&sandbox, ["--root", "..", "../c.json"]).within(sandbox.work("sub")).run().code(0);
+    assert!(!outcome(&up).2.contains("`..`"));
+}
+
+#[test]
+fn an_editor_that_saves_meanwhile_is_not_overwritten() {
+    let sandbox = Sandbox::new();
+    let source = sandbox.work("app.py");
+    file(&source, BROKEN_PYTHON);
+    // It writes what somebody else would, as soon as the file is changed, and takes nothing any more.
+    let fickle = sandbox.root().join("bin/fickle");
+    let lines = format!(
+        "#!/bin/sh\nif grep -q 'f():' {source}; then echo PRECIOUS >{source}; printf '3 12\\nfail\\tSyntaxError\\t1\\t1\\tno\\n'; exit; fi\nexec {python} \"$@\"\n",
+        source = source.display(),
+        python = python().display()
+    );
+    file(&fickle, lines);
+    chmod(&fickle, 0o755);
+    let ran = heal(&sandbox, [arg("--force"), arg("--python"), arg(&fickle), arg("app.py")]).run().code(1);
+    let (_, ended, why) = outcome(&ran);
+    assert_eq!((&*ended, why.contains("it stays")), ("failed", true), "{why}");
+    assert_eq!(fs::read_to_string(&source).unwrap(), "PRECIOUS\n");
 }

@@ -140,13 +140,16 @@ fn modules_that_give_names_on_and_folders_without_a_file_are_understood() {
 
 #[test]
 fn a_wrong_case_is_mended_where_it_is_imported() {
-    let sandbox =
-        project(&[("app.py", "from m import foo, bar\nprint(foo, bar)\n"), ("m.py", "class Foo:\n    pass\n\n\nbar = Foo = 1\n")]);
+    let sandbox = project(&[("app.py", "from m import fooBar, bar\nprint(fooBar, bar)\n"), ("m.py", "foobar = 0\nbar = foobar = 1\n")]);
     mended(&sandbox, python(), &["app.py"], "1 1\n");
-    assert_eq!(read(&sandbox, "app.py"), "from m import Foo as foo, bar\nprint(foo, bar)\n");
-    let sandbox = project(&[("app.py", "from m import foo as f\nprint(f)\n"), ("m.py", "FOO = 2\n")]);
+    assert_eq!(read(&sandbox, "app.py"), "from m import foobar as fooBar, bar\nprint(fooBar, bar)\n");
+    let sandbox = project(&[("app.py", "from m import Httpclient as f\nprint(f)\n"), ("m.py", "HttpClient = 2\n")]);
     mended(&sandbox, python(), &["app.py"], "2\n");
-    assert_eq!(read(&sandbox, "app.py"), "from m import FOO as f\nprint(f)\n");
+    assert_eq!(read(&sandbox, "app.py"), "from m import HttpClient as f\nprint(f)\n");
+    for other in ["Session", "SESSION"] {
+        let sandbox = project(&[("app.py", "from m import session\n"), ("m.py", &format!("{other} = 2\n"))]);
+        left(&sandbox, python(), &["app.py"], "skipped", "another kind of thing");
+    }
 }
 
 #[test]

@@ -74,7 +74,11 @@ fn its_output_and_its_status_are_its_own() {
     assert!(ran.stderr.contains("nothing in what it wrote has a remedy"), "{}", ran.stderr);
     assert_eq!(run(&sandbox, 0, &["--force"], &[&"sh", &"-c", &"cat"]).text(), "");
     run(&sandbox, 143, &["--force"], &[&"sh", &"-c", &"kill -TERM $$"]).ok();
-    assert!(run(&sandbox, 2, &[], &[&"no-such-program-at-all"]).stderr.contains("cannot start no-such-program-at-all"));
+    assert!(run(&sandbox, 127, &[], &[&"no-such-program-at-all"]).stderr.contains("cannot start no-such-program-at-all"));
+    file(&sandbox.work("run.sh"), "#!/bin/sh\necho it runs\n");
+    chmod(&sandbox.work("run.sh"), 0o644);
+    run(&sandbox, 126, &[], &[&"./run.sh"]).ok();
+    assert_eq!(run(&sandbox, 0, &["--force"], &[&"./run.sh"]).text(), "it runs\n");
 }
 
 #[test]

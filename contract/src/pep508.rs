@@ -11,7 +11,8 @@ pub fn is_safe_requirement(text: &str) -> bool {
 /// Whether a marker can be read safely.
 #[must_use]
 pub fn is_safe_marker(text: &str) -> bool {
-    is_shallow(text) && is_simple(text) && !matches_strings(text)
+    // The grammar has no other characters, and in some places the parser cuts them in two.
+    text.is_ascii() && is_shallow(text) && is_simple(text) && !matches_strings(text)
 }
 
 /// The parser recurses into parentheses; nobody nests them like that.

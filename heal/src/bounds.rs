@@ -55,6 +55,11 @@ impl Bounds {
         self.roots.iter().any(|root| path.starts_with(root))
     }
 
+    /// The same of what a path leads to.
+    pub(crate) fn really_holds(&self, path: &Path) -> bool {
+        self.place(path).is_ok() && path.canonicalize().is_ok_and(|real| self.holds(&real))
+    }
+
     /// A path of a diagnosis. A relative one is as from the current folder, if that is in the project, else as from the root.
     pub(crate) fn based(&self, path: &Path) -> PathBuf {
         self.base.join(path)
@@ -74,7 +79,9 @@ impl Bounds {
         let missing = folder.strip_prefix(there).unwrap_or(Path::new(""));
         let real = if missing.as_os_str().is_empty() { real } else { real.join(missing) };
         anyhow::ensure!(self.holds(&real.join(name)), "{} is not below {}; --root names another folder", shown(&path), shown(self.root()));
-        anyhow::ensure!(!real.join(name).components().any(|part| part.as_os_str() == ".git"), "{} is git's own", shown(&path));
+        let is_bare = |folder: &Path| ["HEAD", "objects", "refs"].iter().all(|name| folder.join(name).exists());
+        let is_gits = real.join(name).components().any(|part| part.as_os_str() == ".git") || real.ancestors().any(is_bare);
+        anyhow::ensure!(!is_gits, "{} is git's own", shown(&path));
         Ok(real.join(name))
     }
 
@@ -104,9 +111,25 @@ pub(crate) fn is_secret(path: &Path) -> bool {
     let names = path.iter().map(|name| name.to_string_lossy().to_lowercase());
     names.into_iter().any(|name| {
         let is_folder = [".ssh", ".gnupg", ".aws", ".kube", ".docker", ".password-store", "secrets"].contains(&&*name);
-        let is_file = [".netrc", ".pypirc", ".npmrc", ".pgpass", ".git-credentials", "kubeconfig", "id_rsa", "id_ed25519", "id_ecdsa"];
-        let ends = [".pem", ".key", ".p12", ".pfx", ".kdbx", ".age", ".gpg", ".asc", ".jks", ".keystore"];
-        let holds = ["secret", "credential", "token", "password", "passwd", "private_key", "apikey", "api_key"];
+        let is_file =
+            [".netrc", ".pypirc", ".npmrc", ".pgpass", ".git-credentials", "kubeconfig", "shadow", "auth.json", "wallet.dat", ".boto"];
+        let ends = [".pem", ".key", ".p12", ".pfx", ".kdbx", ".age", ".gpg", ".asc", ".jks", ".keystore", ".ppk", ".env"];
+        let holds = [
+            "secret",
+            "credential",
+            "token",
+            "password",
+            "passwd",
+            "private_key",
+            "apikey",
+            "api_key",
+            "id_rsa",
+            "id_dsa",
+            "id_ecdsa",
+            "id_ed25519",
+            "service-account",
+            "service_account",
+        ];
         is_folder
             || is_file.contains(&&*name)
             || name == ".env"
@@ -119,24 +142,47 @@ pub(crate) fn is_secret(path: &Path) -> bool {
 /// Whether git tracks a file and it is as it was committed; not where git does not know it, or is not there.
 fn is_clean(file: &Path) -> anyhow::Result<bool> {
     let folder = file.parent().unwrap_or(Path::new("/"));
-    let git = |words: &[&str]| {
-        let mut git = Command::new("git");
-        git.arg("-C").arg(folder).args(["-c", "core.fsmonitor=false"]).args(words).arg(file);
-        git
-    };
-    if !succeeds(&mut git(&["ls-files", "--error-unmatch", "--"]))? {
-        return Ok(false);
-    }
-    succeeds(&mut git(&["diff", "--no-ext-diff", "--no-textconv", "--quiet", "HEAD", "--"]))
+    let Some(listed) = git(folder, &["ls-files", "--stage", "-z", "--"], file)? else { return Ok(false) };
+    // `MODE BLOB STAGE\tNAME`, once for each side of a merge; nothing for what git does not know.
+    let Some(blob) = listed.split(|byte| *byte == b' ').nth(1) else { return Ok(false) };
+    let blob = String::from_utf8_lossy(blob);
+    let text = std::fs::read(file).with_context(|| format!("cannot read {}", shown(file)))?;
+    // The filters and attributes of the project are not asked: they may run anything.
+    let unix: Vec<u8> = text.split(|byte| *byte == b'\r').collect::<Vec<_>>().concat();
+    Ok([text, unix].iter().any(|text| hash(text, blob.len()) == blob))
 }
 
-fn succeeds(git: &mut Command) -> anyhow::Result<bool> {
-    let finished = match child::run(git, PATIENCE, 1 << 16) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+/// What git calls a blob of this content (gitformat-object(5)), by the hash that has so many digits.
+fn hash(text: &[u8], digits: usize) -> String {
+    use sha1::Digest as _;
+    let header = format!("blob {}\0", text.len());
+    let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    if digits == 40 {
+        hex(&sha1::Sha1::new().chain_update(header).chain_update(text).finalize())
+    } else {
+        hex(&sha2::Sha256::new().chain_update(header).chain_update(text).finalize())
+    }
+}
+
+/// What git says of a file; nothing where there is no git, or no repository.
+fn git(folder: &Path, words: &[&str], file: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut git = Command::new("git");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
+        git.env_remove(name);
+    }
+    git.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_LITERAL_PATHSPECS", "1").env("LC_ALL", "C");
+    git.arg("-C").arg(folder).args(["-c", "core.fsmonitor=false"]).args(words).arg(file);
+    let finished = match child::run(&mut git, PATIENCE, 1 << 16) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         finished => finished.context("cannot start git")?,
     };
+    let said = String::from_utf8_lossy(&finished.stderr).trim().to_owned();
     match finished.ended {
-        Ended::Exited(status) => Ok(status.success()),
+        Ended::Exited(status) if status.success() => Ok(Some(finished.stdout)),
+        Ended::Exited(_) if said.contains("not a git repository") => Ok(None),
+        Ended::Exited(_) => {
+            anyhow::bail!("git cannot say whether it has {} as it is: {said}; --tracked mends it all the same", shown(file))
+        }
         Ended::TimedOut => anyhow::bail!("git did not answer within {} s", PATIENCE.as_secs()),
         Ended::Interrupted => anyhow::bail!("interrupted"),
     }

@@ -1,20 +1,23 @@
 //! One change: keep what there is, do it, run the check again that had failed, and put everything back where it did not help. What is in hand
 //! stands in the journal, so that a run that is killed is ended by the next.
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use contract::action::{Action, KIND, Outcome};
 use contract::output::Output;
-use contract::path::Subject;
-use contract::record::About;
+use contract::path::{Subject, shown};
+use contract::record::{About, Status};
 use contract::signal::{self, Hold};
-use serde_json::json;
+use contract::{sibling, venv};
+use serde_json::{Value, json};
 
 use crate::arguments::Name;
 use crate::asked::Asked;
 use crate::bounds::Bounds;
-use crate::journal::{self, Journal};
+use crate::journal::{self, Journal, Tree};
 use crate::mend::Mender;
 use crate::remedies::{self, Change, Plan, Step};
 use crate::snapshot::Store;
@@ -29,7 +32,10 @@ impl Mender {
         let hold = signal::hold()?;
         let started = self.action(asked, Outcome::Started, &change.words, change);
         let ended = match self.prepared(out, asked, change, &started)? {
-            Ok(journal) => self.carried_out(&hold, name, change, &journal, &started),
+            Ok(journal) => {
+                let trees: Vec<PathBuf> = change.steps.iter().filter_map(Step::tree).collect();
+                with_trees(self.carried_out(&hold, name, change, &journal, &started), &trees)
+            }
             Err(why) => Action { outcome: Outcome::Failed, text: why, ..started },
         };
         self.failed |= ended.outcome != Outcome::Done;
@@ -64,8 +70,16 @@ impl Mender {
     }
 
     fn carried_out(&self, hold: &Hold, name: Name, change: &Change, journal: &Journal, started: &Action) -> Action {
-        let applied = change.steps.iter().try_for_each(|step| step.apply(&self.state));
-        match applied.and_then(|()| self.proof(name, &journal.asked)) {
+        let applied = change.steps.iter().try_for_each(|step| {
+            // Nobody put a link in the way since the plan.
+            for path in step.touches() {
+                anyhow::ensure!(self.bounds.place(&path)? == path, "the way to {} changed meanwhile; try again", shown(&path));
+            }
+            step.apply(&self.state)
+        });
+        let proved = applied.and_then(|()| self.proof(name, &journal.asked));
+        let proved = proved.and_then(|()| journal.is_as_left().then_some(()).context("the check passes"));
+        match proved {
             Ok(()) => Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.undo(), ..started.clone() },
             Err(why) => {
                 let (interrupted, why) = (signal::interrupted(), format!("{why:#}"));
@@ -88,6 +102,11 @@ impl Mender {
     fn taken_back(&self, journal: &Journal, why: &str, started: &Action) -> Action {
         if journal.snapshot.is_none() && journal.modes.is_empty() {
             return Action { outcome: Outcome::Failed, text: why.to_owned(), ..started.clone() };
+        }
+        if !journal.is_ours_alone() {
+            let kept = journal.undo().map_or_else(String::new, |undo| format!("; what was before is kept: {undo}"));
+            let text = format!("{why}; and somebody wrote to it meanwhile, so that it stays{kept}");
+            return Action { outcome: Outcome::Failed, undo: journal.undo(), text, ..started.clone() };
         }
         let folder = journal.store.as_ref().map(|folder| folder.as_path().to_owned());
         let store = Store { state: self.state.clone(), folder };
@@ -131,12 +150,33 @@ impl Mender {
             remedies::plan(name, asked, &bounds, &self.options, &self.state)
         };
         // What an installer has half written can be imported, too.
-        let is_whole = asked.name() != Some(Name::InstallModule);
+        let is_whole = asked.name() != Some(Name::InstallModule) || is_healthy(journal.target.as_path());
         if is_whole && matches!(asked.name().map(plan), Some(Ok(Plan::Passes))) {
             return Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.undo(), ..started };
         }
         self.taken_back(journal, began, &started)
     }
+}
+
+/// What a change that stands has made of whole folders, so that nobody else's work in them goes with an `undo`.
+fn with_trees(mut ended: Action, folders: &[PathBuf]) -> Action {
+    let of = |folder: &PathBuf| Tree { folder: Subject::from(&**folder), after: journal::tree(folder) };
+    if ended.outcome == Outcome::Done && !folders.is_empty() {
+        let trees: Vec<Tree> = folders.iter().map(of).collect();
+        if let Some(detail) = ended.detail.as_mut().and_then(Value::as_object_mut) {
+            detail.insert("trees".to_owned(), json!(trees));
+        }
+    }
+    ended
+}
+
+/// Whether every file of an environment is as its package says, whoever installed it.
+fn is_healthy(venv: &Path) -> bool {
+    let words = [OsString::from("--deep"), venv.into()];
+    let answer = sibling::ask("venv-probe", &words, Duration::from_mins(10));
+    let probes = answer.into_iter().filter(|answer| answer.whole).flat_map(|answer| answer.records);
+    let mut verdicts = probes.filter(|record| record.is(venv::KIND)).map(|record| record.read::<venv::Probe>());
+    verdicts.next().is_some_and(|probe| probe.is_ok_and(|probe| probe.status == Status::Healthy))
 }
 
 /// Whether nothing is left that another run would have to put back.

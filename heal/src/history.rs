@@ -1,6 +1,6 @@
 //! What was done, from the audit log: all of it, and how often each remedy helped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -96,13 +96,17 @@ impl History {
 
     /// The repairs that stand: done, and not taken back.
     pub(crate) fn standing(&self) -> impl Iterator<Item = &Entry> {
-        let stands = |entry: &&Entry| entry.action.outcome == Outcome::Done && entry.action.verb != UNDO && !self.is_taken_back(entry);
+        let undone = self.taken_back();
+        let stands = move |entry: &&Entry| {
+            entry.action.outcome == Outcome::Done && entry.action.verb != UNDO && !undone.contains(entry.record.id.as_str())
+        };
         self.0.iter().filter(stands)
     }
 
-    fn is_taken_back(&self, entry: &Entry) -> bool {
+    /// The ids of what was taken back.
+    fn taken_back(&self) -> HashSet<&str> {
         let undoes = |later: &&Entry| later.action.verb == UNDO && later.action.outcome == Outcome::Done;
-        self.0.iter().filter(undoes).any(|later| later.record.cause.contains(&entry.record.id))
+        self.0.iter().filter(undoes).flat_map(|later| &later.record.cause).map(String::as_str).collect()
     }
 
     /// How often a remedy helped before; nothing where it was never tried.
@@ -111,12 +115,12 @@ impl History {
     }
 
     fn tallies(&self, now: DateTime<Utc>) -> BTreeMap<Key, Tally> {
-        let mut tallies: BTreeMap<Key, Tally> = BTreeMap::new();
+        let (mut tallies, undone): (BTreeMap<Key, Tally>, _) = (BTreeMap::new(), self.taken_back());
         for (index, entry) in self.0.iter().enumerate() {
             let Some(key) = key(entry) else { continue };
             let tally = tallies.entry(key).or_default();
             match entry.action.outcome {
-                Outcome::Done if self.is_taken_back(entry) => tally.undone += 1,
+                Outcome::Done if undone.contains(entry.record.id.as_str()) => tally.undone += 1,
                 Outcome::Done if self.relapsed(index) => tally.relapsed += 1,
                 Outcome::Done if now - entry.at < RELAPSE => tally.pending += 1,
                 Outcome::Done => tally.helped += 1,
@@ -187,11 +191,11 @@ fn emit(out: &mut Output, (remedy, code, kind): &Key, tally: &Tally) -> anyhow::
 impl History {
     /// Each outcome in a line, and what it was about below.
     fn words(&self) -> String {
-        let mut text = String::new();
+        let (mut text, undone) = (String::new(), self.taken_back());
         for entry in self.0.iter().filter(|entry| entry.action.outcome != Outcome::Started) {
             let Entry { record, action, .. } = entry;
             let at = record.ts.get(..19).unwrap_or(&record.ts).replace('T', " ");
-            let outcome = if self.is_taken_back(entry) { "taken back".to_owned() } else { word(action.outcome) };
+            let outcome = if undone.contains(record.id.as_str()) { "taken back".to_owned() } else { word(action.outcome) };
             let subject = record.subject.as_ref().map_or_else(String::new, Subject::to_string);
             let _ = writeln!(text, "{at}  {outcome:10}  {:15}  {}\n    {subject}\n    {}", action.verb, record.id, plain(&action.text));
         }

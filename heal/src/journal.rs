@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -39,6 +39,13 @@ pub(crate) struct Journal {
     pub(crate) modes: Vec<Mode>,
 }
 
+/// A folder that is made, or filled, as it is left.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Tree {
+    pub(crate) folder: Subject,
+    pub(crate) after: String,
+}
+
 /// A file that gets another mode.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Mode {
@@ -55,6 +62,9 @@ pub(crate) struct Write {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) before: Option<String>,
     pub(crate) after: String,
+    /// Its permission bits; none of a file that was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<u32>,
 }
 
 impl Journal {
@@ -90,7 +100,8 @@ impl Journal {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes.with_context(|| format!("cannot read {}", shown(&path)))?,
         };
-        let journal: Self = serde_json::from_slice(&bytes).with_context(|| format!("{} is no journal of ours", shown(&path)))?;
+        let journal: Self = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is torn, or no journal of ours; look what it says, and remove it", shown(&path)))?;
         anyhow::ensure!(journal.v <= VERSION, "{} was written by a newer heal, which must end it", shown(&path));
         Ok(Some(journal))
     }
@@ -126,6 +137,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Whether each of its files is as the change left it.
+    pub(crate) fn is_as_left(&self) -> bool {
+        self.writes.iter().all(|write| hash_of(write.file.as_path()).as_ref() == Some(&write.after))
+    }
+
     /// Whether each of its files is as it was before, or as the change left it, so that nobody else's work is in it.
     pub(crate) fn is_ours_alone(&self) -> bool {
         self.writes.iter().all(|write| {
@@ -151,7 +167,8 @@ pub(crate) fn end(state: &Path) -> anyhow::Result<()> {
 pub(crate) fn writes(steps: &[Step]) -> Vec<Write> {
     let of = |step: &Step| match step {
         Step::Write { file, before, text } => {
-            Some(Write { file: Subject::from(&**file), before: before.as_deref().map(hash), after: hash(text) })
+            let mode = file.metadata().ok().map(|meta| meta.permissions().mode() & 0o7777);
+            Some(Write { file: Subject::from(&**file), before: before.as_deref().map(hash), after: hash(text), mode })
         }
         _ => None,
     };
@@ -165,6 +182,28 @@ pub(crate) fn modes(steps: &[Step]) -> Vec<Mode> {
         _ => None,
     };
     steps.iter().filter_map(of).collect()
+}
+
+/// The SHA-256 of a whole tree: names, kinds, sizes, modes, times and where links lead, not contents. Whoever adds, removes or writes anything
+/// in it changes it.
+pub(crate) fn tree(top: &Path) -> String {
+    let (mut left, mut lines) = (vec![top.to_owned()], Vec::new());
+    while let Some(path) = left.pop() {
+        let Ok(meta) = path.symlink_metadata() else { continue };
+        let link = fs::read_link(&path).unwrap_or_default();
+        let is_folder = meta.is_dir();
+        // Byte code comes by itself, and the time of a folder tells only of that.
+        if path.extension().is_some_and(|end| end == "pyc") || path.file_name().is_some_and(|name| name == "__pycache__") {
+            continue;
+        }
+        let (size, time) = if is_folder { (0, (0, 0)) } else { (meta.size(), (meta.mtime(), meta.mtime_nsec())) };
+        lines.push(format!("{:?} {:o} {size} {time:?} {}", path.strip_prefix(top), meta.mode(), link.display()));
+        if is_folder {
+            left.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        }
+    }
+    lines.sort_unstable();
+    hash(lines.join("\n").as_bytes())
 }
 
 /// Gives files the modes that they had.

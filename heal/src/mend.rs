@@ -106,7 +106,7 @@ impl Mender {
     }
 
     fn sibling(&mut self, out: &mut Output, command: (&str, &[&str]), asked: &Asked) -> anyhow::Result<()> {
-        if let Some(outside) = asked.paths.iter().find(|path| self.bounds.place(path).is_err()) {
+        if let Some(outside) = asked.paths.iter().find(|path| !self.bounds.really_holds(path)) {
             let why = format!("{} is not below {}; --root names another folder", shown(outside), shown(self.bounds.root()));
             return self.decline(out, asked, &why, Value::Null);
         }

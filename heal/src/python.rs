@@ -1,6 +1,7 @@
 //! The interpreter that runs a source: named, else of the nearest environment, else the one on PATH.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -32,13 +33,21 @@ pub(crate) fn environment(near: &Path, bounds: &Bounds) -> Option<PathBuf> {
 pub(crate) fn interpreter(named: Option<&Path>, near: &Path, bounds: &Bounds) -> anyhow::Result<PathBuf> {
     let python = match named {
         Some(named) if named.components().count() > 1 => absolute(named)?,
-        Some(named) => return Ok(named.to_owned()),
+        Some(named) => return on_path(&named.to_string_lossy()),
         None => match environment(near, bounds) {
             Some(venv) => venv.join("bin/python"),
-            None => return Ok(PathBuf::from("python3")),
+            None => return on_path("python3"),
         },
     };
     trusted(&python).map(|()| python)
+}
+
+/// A program of PATH, of which relative folders do not count: they are the project's.
+fn on_path(name: &str) -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut all = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
+    all.find(|program| program.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0))
+        .with_context(|| format!("there is no {name} on PATH; name one by --python"))
 }
 
 /// Lets a program be started, since nobody else decides what it is.

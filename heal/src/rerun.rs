@@ -100,7 +100,9 @@ fn once(out: &Output, command: &[OsString]) -> anyhow::Result<Ran> {
         wait(&mut child, &hold)
     })?;
     let output = kept.into_inner().unwrap_or_else(PoisonError::into_inner).into();
-    Ok(Ran { status, output, stopped: stopped || status.signal().is_some() })
+    // By whoever stopped it; a crash is a failure.
+    let by_hand = [Signal::TERM, Signal::INT, Signal::HUP, Signal::KILL, Signal::PIPE].map(|signal| Some(signal.as_raw()));
+    Ok(Ran { status, output, stopped: stopped || by_hand.contains(&status.signal()) && status.signal().is_some() })
 }
 
 /// As a shell would have it, in its words and with its status (POSIX, 2.8.2).

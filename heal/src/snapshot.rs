@@ -43,9 +43,10 @@ impl Store {
         let mut words = self.words("restore");
         words.extend([snapshot.as_path().as_os_str().to_owned(), "--exact".into(), "--force".into()]);
         let answer = sibling::ask("snapshot", &words, PATIENCE)?;
-        let actions = answer.records.iter().filter(|record| record.is(KIND)).map(contract::record::Record::read);
-        let outcomes: Vec<Action> = actions.collect::<anyhow::Result<_>>()?;
-        let is_back = answer.whole && outcomes.iter().all(|action| matches!(action.outcome, Outcome::Done));
+        // The records before it may be of a restore that was interrupted, and is taken back first.
+        let mut of_it = answer.records.iter().filter(|record| record.is(KIND) && record.subject.as_ref() == Some(snapshot));
+        let whole: Option<Action> = of_it.next_back().map(contract::record::Record::read).transpose()?;
+        let is_back = whole.is_none_or(|action| action.outcome == Outcome::Done) && answer.whole;
         anyhow::ensure!(is_back, "snapshot could not bring it back; `snapshot restore {snapshot} --exact` says why");
         Ok(())
     }

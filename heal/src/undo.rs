@@ -1,5 +1,7 @@
 //! `undo`: what a repair touched is as it was before.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use contract::action::{Action, KIND, Outcome};
 use contract::audit::Audit;
 use contract::output::Output;
@@ -13,7 +15,7 @@ use serde_json::json;
 use crate::arguments;
 use crate::bounds::Bounds;
 use crate::history::{Entry, History, UNDO};
-use crate::journal::{self, Mode, Write};
+use crate::journal::{self, Mode, Tree, Write};
 use crate::mend::only_one;
 use crate::snapshot::Store;
 
@@ -81,7 +83,13 @@ fn chosen<'h>(history: &'h History, id: Option<&str>, bounds: &Bounds) -> anyhow
 /// A file that is not as the repair left it.
 fn changed_since(entry: &Entry) -> Option<String> {
     let writes: Vec<Write> = list(entry, "writes");
-    writes.iter().find(|write| journal::hash_of(write.file.as_path()).as_ref() != Some(&write.after)).map(|write| write.file.to_string())
+    let mode = |write: &Write| write.file.as_path().metadata().ok().map(|meta| meta.permissions().mode() & 0o7777);
+    let is_other = |write: &&Write| {
+        journal::hash_of(write.file.as_path()).as_ref() != Some(&write.after) || write.mode.is_some_and(|was| mode(write) != Some(was))
+    };
+    let trees: Vec<Tree> = list(entry, "trees");
+    let file = writes.iter().find(is_other).map(|write| write.file.to_string());
+    file.or_else(|| trees.iter().find(|tree| journal::tree(tree.folder.as_path()) != tree.after).map(|tree| tree.folder.to_string()))
 }
 
 /// A list in the detail of an action; an empty one where it has none.

@@ -169,7 +169,7 @@ impl Class {
 
 fn is_comment(text: &[u8]) -> bool {
     let is_block = || text.strip_prefix(b"/*").and_then(|rest| rest.strip_suffix(b"*/")).is_some_and(|rest| !contains_end(rest));
-    (text.starts_with(b"//") && !text.contains(&b'\n')) || is_block()
+    (text.starts_with(b"//") && !text.iter().any(|byte| b"\n\r".contains(byte))) || is_block()
 }
 
 fn contains_end(text: &[u8]) -> bool {

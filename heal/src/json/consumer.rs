@@ -46,11 +46,26 @@ impl Consumer {
 
 /// JSON5 and others that take more, and formats with many values.
 const ANOTHER_FORMAT: [&str; 5] = [".json5", ".hjson", ".jsonl", ".ndjson", ".geojsonl"];
-const ANOTHER_FORMAT_NAMES: [&str; 4] = [".babelrc", "babel.config.json", ".babelrc.json", ".prettierrc"];
+const ANOTHER_FORMAT_NAMES: [&str; 6] =
+    ["renovate.json", ".renovaterc.json", ".babelrc", "babel.config.json", ".babelrc.json", ".prettierrc"];
 
-const JSONC_ENDS: [&str; 7] =
-    [".jsonc", ".code-workspace", ".code-snippets", ".code-profile", ".sublime-project", ".sublime-settings", ".sublime-keymap"];
-const JSONC_NAMES: [&str; 18] = [
+const JSONC_ENDS: [&str; 9] = [
+    ".jsonc",
+    "-color-theme.json",
+    ".tsconfig.json",
+    ".code-workspace",
+    ".code-snippets",
+    ".code-profile",
+    ".sublime-project",
+    ".sublime-settings",
+    ".sublime-keymap",
+];
+const JSONC_NAMES: [&str; 23] = [
+    "appsettings.json",
+    "launchsettings.json",
+    "firebase.json",
+    ".markdownlint.json",
+    ".mocharc.json",
     "devcontainer.json",
     ".devcontainer.json",
     "devcontainer-feature.json",
@@ -73,10 +88,11 @@ const JSONC_NAMES: [&str; 18] = [
 /// They strip the comments, and give what remains to a strict parser.
 const COMMENTS_NAMES: [&str; 7] = [".eslintrc.json", ".eslintrc", ".jshintrc", ".jscsrc", ".stylelintrc", ".swcrc", ".oxlintrc.json"];
 
-/// `tsconfig.json`, `tsconfig.build.json`, `jsconfig-base.json`.
+/// `tsconfig.json`, `tsconfig.build.json`, `jsconfig-base.json`, `appsettings.Development.json`.
 fn is_tsconfig(name: &str) -> bool {
     let stem = name.strip_suffix(".json").and_then(|stem| stem.strip_prefix("tsconfig").or(stem.strip_prefix("jsconfig")));
-    stem.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '_']))
+    let of_settings = name.strip_suffix(".json").is_some_and(|stem| stem.starts_with("appsettings."));
+    of_settings || stem.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '_']))
 }
 
 /// The settings of VS Code and those that grew from it, of Zed, and of Windows Terminal.

@@ -46,6 +46,8 @@ pub(super) struct Mender<'t> {
     pub(super) stack: Vec<Frame>,
     /// Whether some bracket stands elsewhere than the line of its partner lets expect.
     pub(super) is_askew: bool,
+    /// Whether lines and indents do not tell everywhere what is in what.
+    pub(super) is_loose: bool,
     /// For each kind of quotes: a string that starts before this has no end that could be its own.
     pub(super) doomed: [usize; 4],
     /// From where the next end of a comment was looked for, and where it is.
@@ -75,6 +77,7 @@ impl<'t> Mender<'t> {
             edits: Edits::default(),
             stack: Vec::new(),
             is_askew: false,
+            is_loose: false,
             doomed: [0; 4],
             comment: (usize::MAX, 0),
             merge: Merge::Outside,
@@ -175,7 +178,7 @@ impl<'t> Mender<'t> {
     fn comment(&mut self) -> bool {
         let rest = &self.text[self.at..];
         if rest.starts_with(b"//") {
-            let end = memchr::memchr(b'\n', rest).map_or(self.text.len(), |newline| self.at + newline);
+            let end = memchr::memchr2(b'\n', b'\r', rest).map_or(self.text.len(), |newline| self.at + newline);
             self.drop_to(end, Class::Comment);
             return true;
         }

@@ -12,6 +12,17 @@ pub(super) struct Frame {
     is_fresh: bool,
     /// Where the line of its opening bracket starts.
     line: usize,
+    /// How its members stand; nothing before the first.
+    layout: Option<Layout>,
+}
+
+/// How the members of something stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// On the line of the bracket.
+    InLine,
+    /// Each on a line of its own, so many bytes in.
+    Lines(usize),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,7 +83,25 @@ impl Mender<'_> {
     }
 
     pub(super) fn push(&mut self, kind: Kind) {
-        self.stack.push(Frame { kind, is_fresh: true, line: self.line });
+        self.stack.push(Frame { kind, is_fresh: true, line: self.line, layout: None });
+    }
+
+    /// Notes how a member stands that begins here: where lines and their indents do not tell what is in what, nobody knows where a bracket
+    /// that is missing belongs.
+    fn lay(&mut self) {
+        let indent = &self.text[self.line..self.at];
+        let is_first_on_line = indent.iter().all(|&byte| chars::is_space(byte));
+        let Some(frame) = self.stack.last_mut() else { return };
+        let now = if is_first_on_line && self.line != frame.line { Layout::Lines(indent.len()) } else { Layout::InLine };
+        let before = *frame.layout.get_or_insert(now);
+        let opening = self.text[frame.line..].iter().take_while(|&&byte| chars::is_space(byte)).count();
+        let is_deeper = !matches!(now, Layout::Lines(indent) if indent <= opening);
+        let is_told = match (before, now) {
+            (Layout::Lines(_), Layout::InLine) => true,
+            _ => before == now,
+        };
+        self.is_loose |= !(is_told && is_deeper);
+        self.is_loose |= before == Layout::InLine && matches!(self.byte(), Some(b'{' | b'['));
     }
 
     fn element(&mut self, is_first: bool) -> Result<(), Stop> {
@@ -84,6 +113,7 @@ impl Mender<'_> {
             self.comma();
         }
         self.ellipsis();
+        self.lay();
         if !self.begin()? {
             self.close_behind_comma(is_first);
         }
@@ -99,6 +129,7 @@ impl Mender<'_> {
             self.comma();
         }
         self.ellipsis();
+        self.lay();
         if !self.string()? && !self.unquoted_key()? {
             if !matches!(self.byte(), None | Some(b'{' | b'}' | b'[' | b']')) {
                 return Err(self.stop(Why::KeyExpected));
@@ -112,6 +143,7 @@ impl Mender<'_> {
 
     fn member_value(&mut self) -> Result<(), Stop> {
         let (has_colon, breaks_off) = (self.is_at(b':'), self.is_at_end());
+        let is_in_line = self.stack.last().is_some_and(|frame| frame.layout == Some(Layout::InLine));
         if has_colon {
             self.keep_to(self.at + 1);
         } else if breaks_off || chars::starts_value(self.text, self.at) {
@@ -119,6 +151,8 @@ impl Mender<'_> {
         } else {
             return Err(self.stop(Why::ColonExpected));
         }
+        self.blank();
+        self.is_loose |= is_in_line && matches!(self.byte(), Some(b'{' | b'['));
         if self.begin()? {
             return Ok(());
         }
@@ -219,6 +253,6 @@ impl Mender<'_> {
             Some(b'[' | b'{' | b',' | b':') | None => false,
             Some(_) => true,
         };
-        is_whole && !self.is_askew && self.is_at_end() && behind.iter().all(|&byte| chars::is_space(byte))
+        is_whole && !self.is_askew && !self.is_loose && self.is_at_end() && behind.iter().all(|&byte| chars::is_space(byte))
     }
 }

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use contract::redact;
 use serde_json::{Value, json};
 
-use super::{Change, Declined, LARGEST, Plan, declined, edited, text_of};
+use super::{Change, Declined, LARGEST, Plan, declined, edited, is_installed, text_in, text_of};
 use crate::arguments::Mend;
 use crate::asked::Asked;
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, is_secret};
 use crate::json::{Consumer, Verdict, repair};
-use crate::project;
 
 /// A file is opened at most so many lines before the one that reads it.
 const BEFORE: usize = 6;
@@ -20,15 +20,18 @@ const TOLD: usize = 100;
 pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Result<Plan> {
     let named = match asked.path("file") {
         Some(_) => asked.clone(),
-        None => match meant(asked, bounds)? {
+        None => match meant(asked, bounds) {
             Some(file) => asked.with("file", &file),
-            None => return declined("which file it is about is not told, and not just one of the project is broken at that line; name it"),
+            None => return declined("which file it is about is told neither by the message nor by the lines that read it; name it"),
         },
     };
     let (file, before) = match text_of(&named, bounds)? {
         Ok(found) => found,
         Err(plan) => return Ok(plan),
     };
+    if is_installed(&file) {
+        return declined("it is part of an installed package: install that again");
+    }
     let Some(consumer) = Consumer::of(&file) else { return declined("this is a format of its own, which is left alone") };
     Ok(match repair(&before, consumer, options.allow_lossy) {
         Verdict::Valid { .. } => Plan::Passes,
@@ -38,7 +41,8 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
             let words = edited(edits.iter().map(|edit| (edit.line as usize, edit.removed(&before), edit.insert)));
             Plan::Change(Change { check: Some(Box::new(named)), ..Change::of_text(file, before, text, words, detail) })
         }
-        Verdict::Refused(refusal) => {
+        Verdict::Refused(mut refusal) => {
+            refusal.excerpt = if is_secret(&file) { String::new() } else { redact::secrets(&refusal.excerpt) };
             let lossy = if refusal.would.is_empty() { "" } else { "; --allow-lossy mends it all the same" };
             let why = format!("line {}, column {}: {}{lossy}", refusal.line, refusal.column, refusal.why);
             Plan::Declined(Declined { why, detail: serde_json::to_value(&refusal).unwrap_or(Value::Null) })
@@ -46,14 +50,12 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
     })
 }
 
-/// The file that a message is about which names a line alone: the one that the line of the program names which read it, else the only one of the
-/// project that is broken there.
-fn meant(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Option<PathBuf>> {
-    let Some(line) = asked.line() else { return Ok(None) };
-    let is_broken = |file: &PathBuf| breaks_at(file) == u32::try_from(line).ok();
-    let named: Vec<PathBuf> = named_by_reader(asked, bounds).into_iter().filter(is_broken).collect();
-    let mut all = if named.is_empty() { project::files(bounds, "json")?.into_iter().filter(is_broken).collect() } else { named };
-    Ok(all.pop().filter(|_| all.is_empty()))
+/// The file that a message is about which names a line alone: the one that the lines of the program name which read it, if it is broken there.
+fn meant(asked: &Asked, bounds: &Bounds) -> Option<PathBuf> {
+    let line = u32::try_from(asked.line()?).ok()?;
+    let mut all: Vec<PathBuf> = named_by_reader(asked, bounds).into_iter().filter(|file| breaks_at(file) == Some(line)).collect();
+    all.dedup();
+    all.pop().filter(|_| all.is_empty())
 }
 
 /// The line at which a file is no JSON any more.
@@ -68,7 +70,7 @@ fn breaks_at(file: &Path) -> Option<u32> {
 
 /// The files in quotes in the line that read the text, or in the few before it, where it was opened.
 fn named_by_reader(asked: &Asked, bounds: &Bounds) -> Vec<PathBuf> {
-    let source = asked.path("reader").and_then(|file| bounds.place(&file).ok()).and_then(|file| fs::read_to_string(file).ok());
+    let source = asked.path("reader").and_then(|file| text_in(&bounds.place(&file).ok()?));
     let number = asked.text("reader_line").and_then(|line| line.parse::<usize>().ok());
     let lines = source.as_deref().zip(number).map(|(source, number)| source.lines().take(number).skip(number.saturating_sub(BEFORE)));
     let quoted = lines.into_iter().flatten().flat_map(|line| line.split(['"', '\'']).skip(1).step_by(2));

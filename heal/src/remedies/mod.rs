@@ -119,6 +119,15 @@ impl Step {
         }
     }
 
+    /// A folder whose whole content it answers for.
+    pub(crate) fn tree(&self) -> Option<PathBuf> {
+        match self {
+            Self::Folder(folder) => Some(topmost_missing(folder)),
+            Self::Install(install) => Some(install.touches()),
+            _ => None,
+        }
+    }
+
     /// Whether what it changes may be changed. Of a mode git keeps the execute bit alone.
     fn admitted(&self, bounds: &Bounds) -> anyhow::Result<()> {
         match self {
@@ -168,8 +177,14 @@ pub(crate) fn declined(why: impl Into<String>) -> anyhow::Result<Plan> {
 
 /// The line of the project's own source that the traceback ends in.
 fn source_line(asked: &Asked, bounds: &Bounds) -> Option<String> {
-    let source = fs::read_to_string(bounds.place(&asked.path("file")?).ok()?).ok()?;
+    let source = text_in(&bounds.place(&asked.path("file")?).ok()?)?;
     source.lines().nth(asked.line()?.checked_sub(1)?).map(str::to_owned)
+}
+
+/// The text of a source; whatever is no file, or longer than anybody writes, is none.
+fn text_in(file: &Path) -> Option<String> {
+    let meta = file.metadata().ok()?;
+    if meta.is_file() && meta.len() <= 4 << 20 { fs::read_to_string(file).ok() } else { None }
 }
 
 /// Whether a file is part of a package that somebody else made.

@@ -56,7 +56,7 @@ fn file(path: &Path, parent: &Path) -> anyhow::Result<Plan> {
         let write = Step::Write { file: path.to_owned(), before: None, text };
         return Ok(Plan::Change(Change { target: path.to_owned(), words, detail, steps: vec![write], check: None }));
     }
-    if !may_be_empty(path) {
+    if !may_be_empty(path, parent) {
         return declined("it has no template beside it, and an empty stand-in would only hide that it is missing");
     }
     let make_folder = (!parent.is_dir()).then(|| Step::Folder(parent.to_owned()));
@@ -78,8 +78,12 @@ fn template(path: &Path) -> Option<PathBuf> {
 }
 
 /// Whether those who read such a file are content with nothing in it.
-fn may_be_empty(path: &Path) -> bool {
-    let is_package = path.file_name().is_some_and(|name| name == "__init__.py");
+fn may_be_empty(path: &Path, parent: &Path) -> bool {
+    // A folder that was not there would hide a module of that name.
+    let has_sources = |folder: &Path| {
+        fs::read_dir(folder).is_ok_and(|all| all.flatten().any(|entry| entry.path().extension().is_some_and(|end| end == "py")))
+    };
+    let is_package = path.file_name().is_some_and(|name| name == "__init__.py") && has_sources(parent);
     is_package || path.extension().is_some_and(|end| end == "log" || end == "pid")
 }
 

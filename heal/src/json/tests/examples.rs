@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::json::{Class, Consumer, Verdict, Why, repair};
+use crate::json::{Class, Consumer, Refusal, Verdict, Why, repair};
 
 /// The text after a repair, with the classes of its edits.
 fn mended(text: &str, consumer: Consumer, lossy: bool) -> Option<(String, Vec<Class>)> {
@@ -47,7 +47,11 @@ fn what_is_certain_is_mended_by_itself() {
     by_itself("{\"ports\": [80, 81,],\n}", Class::TrailingComma, "{\"ports\": [80, 81]\n}");
     by_itself("{\"host\": \"a\"\n \"port\": 80\n}", Class::MissingComma, "{\"host\": \"a\",\n \"port\": 80\n}");
     by_itself("[\n{\"a\": 1}\n{\"a\": 2}\n]", Class::MissingComma, "[\n{\"a\": 1},\n{\"a\": 2}\n]");
-    by_itself("{\"a\": {\"b\": [1, 2]\n", Class::MissingCloser, "{\"a\": {\"b\": [1, 2]}}\n");
+    let laid_out = "{\n  \"a\": {\n    \"b\": [1, 2]\n";
+    by_itself(laid_out, Class::MissingCloser, "{\n  \"a\": {\n    \"b\": [1, 2]}}\n");
+    // The second opinion takes `b` for a part of the comment.
+    let by_old_newline = repair(b"{\"a\": 1, // one\r \"b\": 2}", Consumer::Strict, false);
+    assert!(matches!(by_old_newline, Verdict::Refused(Refusal { why: Why::OtherValue, .. })), "{by_old_newline:?}");
     by_itself("{'say': 'the \"end\"'}", Class::Quotes, "{\"say\": \"the \\\"end\\\"\"}");
     by_itself("{“say”: “it's”}", Class::Quotes, "{\"say\": \"it's\"}");
     by_itself("{\"say\": \"it\\'s\"}", Class::EscapedApostrophe, "{\"say\": \"it's\"}");
@@ -99,7 +103,11 @@ fn what_nobody_can_know_is_refused_with_its_place() {
 fn a_bracket_is_closed_at_the_end_only_where_it_can_be_open_there_alone() {
     let lost_inside = "{\n  \"a\": {\n    \"x\": 1,\n  \"b\": 2\n}\n";
     if_allowed(lost_inside, Class::MisplacedCloser, "{\n  \"a\": {\n    \"x\": 1,\n  \"b\": 2\n}}\n");
-    let twice = "{\"a\": {\"name\": 1, \"b\": 2, \"name\": 3}";
+    for in_line in ["{\"a\": {\"b\": 1, \"c\": 2}", "{\"a\": {\"b\": 1\n\"c\": 2}", "{\n\"a\": {\n\"b\": 1,\n\"c\": 2\n}"] {
+        let Verdict::Refused(refusal) = repair(in_line.as_bytes(), Consumer::Strict, false) else { panic!("{in_line}") };
+        assert_eq!(refusal.why, Why::Lossy(Class::MisplacedCloser), "{in_line}");
+    }
+    let twice = "{\n  \"a\": {\n    \"name\": 1,\n    \"b\": 2,\n    \"name\": 3\n  }\n";
     let Verdict::Refused(refusal) = repair(twice.as_bytes(), Consumer::Strict, false) else { panic!() };
     assert_eq!(refusal.why, Why::DoubtfulBrackets);
     let outside = "{\n  \"a\": {\n    \"x\": 1\n  \"b\": 2\n}\n}\n";

@@ -25,6 +25,9 @@ impl Case<'_> {
         let alike = survey.alike(name);
         Ok(match (&alike[..], &definers[..]) {
             ([], []) => Err(refused(format!("no module of the project defines {name}"), &[])),
+            ([one], []) if kind(one) != kind(name) => {
+                Err(refused(format!("{one} is spelt as another kind of thing than {name}"), &[(*one).to_owned()]))
+            }
             ([one], []) => Ok(Answer { at, module: None, name: Some((*one).to_owned()) }),
             ([], [(file, survey)]) => self.moved(from, entry, file, survey, at),
             _ => {
@@ -71,6 +74,11 @@ pub(super) fn in_library(case: &Case<'_>, module: &str, name: &str, at: usize) -
     }
     let differs = |now: &str, old: &str| (now != old).then(|| now.to_owned());
     Ok(Ok(Answer { at, module: differs(to, module), name: differs(now, name) }))
+}
+
+/// A class, a function and a constant that are spelt alike are three things (PEP 8, Naming Conventions).
+fn kind(name: &str) -> (bool, bool) {
+    (name.starts_with(char::is_uppercase), name.contains(char::is_lowercase))
 }
 
 fn refused(why: String, candidates: &[String]) -> Declined {

@@ -19,7 +19,9 @@ const MOST_MENTIONS: usize = 400;
 /// Whether a file is there to be run, or to test others, so that nothing else takes names from it.
 pub(super) fn is_apart(file: &Path, bounds: &Bounds) -> bool {
     let below = file.strip_prefix(bounds.root()).unwrap_or(file);
-    let is_test = |name: &str| ["test", "tests", "conftest"].contains(&name) || name.starts_with("test_") || name.ends_with("_test");
+    let apart = ["test", "tests", "conftest", "examples", "example", "demo", "demos", "vendor", "legacy", "archive", "deprecated"];
+    let is_old = |name: &str| name.split('_').any(|part| ["old", "backup", "bak", "copy", "orig"].contains(&part));
+    let is_test = |name: &str| apart.contains(&name) || is_old(name) || name.starts_with("test_") || name.ends_with("_test");
     below.with_extension("").iter().any(|name| is_test(&name.to_string_lossy()))
         || file.file_name().is_some_and(|name| name == "__main__.py" || name == "setup.py")
 }

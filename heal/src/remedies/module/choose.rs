@@ -90,7 +90,9 @@ impl Chosen<'_> {
             requirements.extend(with.iter().map(|one| one.full()));
         } else {
             requirements.push(self.one.line.clone());
-            limits.extend(with.iter().filter(|one| one.name != self.one.name).map(|one| one.line.clone()));
+            // What else the project declares is not to come in another version, nor to be brought to one.
+            let others = if self.source.is_lock { with } else { self.source.all.iter().filter(|one| one.refusal.is_none()).collect() };
+            limits.extend(others.iter().filter(|one| one.name != self.one.name).filter_map(|one| one.limit()));
         }
         Ok(Lines { requirements, limits, hashed: self.source.hashed })
     }

@@ -77,6 +77,14 @@ impl Declared {
     }
 
     /// The line for a requirements file.
+    /// As a line of a constraints file, which has no extras; none where any version will do.
+    pub(super) fn limit(&self) -> Option<String> {
+        match parse(&self.line)?.version_or_url? {
+            VersionOrUrl::VersionSpecifier(versions) if !versions.is_empty() => Some(format!("{}{versions}", self.name)),
+            _ => None,
+        }
+    }
+
     pub(super) fn full(&self) -> String {
         let hashes = self.hashes.iter().map(|hash| format!(" --hash={hash}"));
         std::iter::once(self.line.clone()).chain(hashes).collect()

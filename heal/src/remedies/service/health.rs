@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
-use std::time::Duration;
+use std::net::{Ipv4Addr, TcpStream, ToSocketAddrs as _};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -58,7 +58,7 @@ impl Address {
     }
 
     pub(crate) fn is_local(&self) -> bool {
-        ["localhost", "::1", "::", "0.0.0.0"].contains(&&*self.host) || self.host.starts_with("127.")
+        ["localhost", "::1", "::", "0.0.0.0"].contains(&&*self.host) || self.host.parse().is_ok_and(|host: Ipv4Addr| host.is_loopback())
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
@@ -142,8 +142,8 @@ impl fmt::Display for Health {
 fn exchange(stream: &mut TcpStream, request: &str) -> io::Result<String> {
     stream.write_all(request.as_bytes())?;
     let (mut head, mut buffer) = (Vec::new(), [0; 1024]);
-    let mut reader = stream.take(HEAD);
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+    let (mut reader, deadline) = (stream.take(HEAD), Instant::now() + PATIENCE);
+    while Instant::now() < deadline && !head.windows(4).any(|end| end == b"\r\n\r\n") {
         match reader.read(&mut buffer)? {
             0 => break,
             n => head.extend_from_slice(&buffer[..n]),

@@ -29,14 +29,21 @@ impl Identity {
     }
 
     /// Whether it still runs.
+    #[cfg(test)]
     pub(super) fn is_alive(&self) -> bool {
         boot().as_ref() == Some(&self.boot) && start(self.pid).as_ref() == Some(&self.start)
     }
 
-    /// Ends it and its group: asks, waits, and insists.
+    /// Whether anything of its group still runs. Its number is nobody else's as long as the group has members.
+    fn has_group(&self) -> bool {
+        let is_stranger = start(self.pid).is_some_and(|start| start != self.start);
+        boot().as_ref() == Some(&self.boot) && !is_stranger && members(self.pid)
+    }
+
+    /// Ends its group: asks, waits, and insists. What it started itself may outlive it.
     pub(super) fn end(&self) {
         for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, Duration::from_secs(1))] {
-            if !self.is_alive() {
+            if !self.has_group() {
                 return;
             }
             if let Some(group) = Pid::from_raw(self.pid) {
@@ -44,11 +51,22 @@ impl Identity {
                 let _ = kill_process_group(group, signal);
             }
             let deadline = Instant::now() + patience;
-            while self.is_alive() && Instant::now() < deadline {
+            while self.has_group() && Instant::now() < deadline {
                 thread::sleep(TICK);
             }
         }
     }
+}
+
+/// Whether a process that is no zombie is in a group (proc_pid_stat(5), field 5).
+fn members(group: i32) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut stats = processes.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    stats.any(|stat| {
+        let mut fields = stat.rfind(')').map_or("", |end| &stat[end + 1..]).split_ascii_whitespace();
+        let is_over = matches!(fields.next(), Some("Z" | "X") | None);
+        !is_over && fields.nth(1).and_then(|group| group.parse().ok()) == Some(group)
+    })
 }
 
 /// When a process that is no zombie began.

@@ -15,7 +15,8 @@ use super::identity::Identity;
 /// So many attempts within [`WINDOW`], by however many runs.
 pub(super) const MOST: usize = 3;
 /// Milliseconds.
-const WINDOW: i64 = 10 * 60 * 1000;
+const WINDOW: i64 = 10 * MINUTE;
+const MINUTE: i64 = 60 * 1000;
 const VERSION: u64 = 1;
 
 /// The page of one service.
@@ -44,10 +45,14 @@ impl Ledger {
         Self { path: state.join("heal.services.json"), key: key.to_owned() }
     }
 
-    /// Attempts within the window, oldest first; those of the future are of a clock that was wrong, and count.
+    /// Attempts within the window; those of a far future are of a clock that was wrong.
     pub(super) fn recent(&self) -> anyhow::Result<usize> {
         let now = Utc::now().timestamp_millis();
-        Ok(self.read()?.services.get(&self.key).map_or(0, |page| page.attempts.iter().filter(|at| now - **at < WINDOW).count()))
+        Ok(self
+            .read()?
+            .services
+            .get(&self.key)
+            .map_or(0, |page| page.attempts.iter().filter(|at| (-MINUTE..WINDOW).contains(&(now - **at))).count()))
     }
 
     pub(super) fn is_spent(&self) -> anyhow::Result<bool> {
@@ -63,7 +68,7 @@ impl Ledger {
     pub(super) fn count(&self) -> anyhow::Result<()> {
         let now = Utc::now().timestamp_millis();
         self.change(|page| {
-            page.attempts.retain(|at| now - at < WINDOW);
+            page.attempts.retain(|at| (-MINUTE..WINDOW).contains(&(now - at)));
             page.attempts.push(now);
         })
     }

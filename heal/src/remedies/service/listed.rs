@@ -82,6 +82,9 @@ impl Service {
 /// The file is not as it should be, or others could have written it.
 pub(super) fn read(bounds: &Bounds) -> anyhow::Result<Vec<Service>> {
     let path = bounds.root().join(FILE);
+    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        anyhow::bail!("{} is no regular file", shown(&path));
+    }
     let text = match fs::read_to_string(&path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         text => text.with_context(|| format!("cannot read {}", shown(&path)))?,
