@@ -131,3 +131,22 @@ fn what_it_did_is_in_the_history_and_can_be_taken_back() {
     heal(&sandbox, ["undo", "--force"]).run().code(0).ok();
     assert_eq!(fs::read_to_string(sandbox.work("app.py")).unwrap(), BROKEN);
 }
+
+#[test]
+fn what_a_command_leaves_behind_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    let began = Instant::now();
+    let ran = run(&sandbox, 0, &[], &[&"sh", &"-c", &"sleep 60 & echo $! >pid; echo begun"]);
+    assert_eq!(ran.text(), "begun\n");
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    let pid = fs::read_to_string(sandbox.work("pid")).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_reader_that_is_gone_ends_the_command() {
+    let sandbox = Sandbox::new();
+    let line = format!("{} run -- yes | head -n 1", tests::binary("heal").display());
+    let ran = sandbox.command("timeout", ["60", "bash", "-c", &line]).within(sandbox.work("")).run().code(0);
+    assert_eq!(ran.text(), "y\n");
+}

@@ -55,7 +55,8 @@ fn replace(path: &Path, bytes: &[u8], old: Option<&Metadata>, aside: &Builder<'_
         new.as_file().set_permissions(std::fs::Permissions::from_mode(old.mode() & 0o7777))?;
     }
     new.as_file().sync_all()?;
-    new.persist(path)?;
+    // The error holds the file, which is not to stay for as long as somebody keeps that.
+    new.persist(path).map_err(|e| e.error)?;
     sync_folder(folder)
 }
 

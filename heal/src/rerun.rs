@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use contract::output::Output;
@@ -24,6 +24,8 @@ use crate::mend::Mender;
 const KEPT: usize = 16 << 20;
 /// A log of that size takes well under a second.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// So long after its end its output is waited for.
+const LINGER: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
 /// What a shell adds to the number of the signal by which a command died.
 const SIGNALLED: i32 = 128;
@@ -92,14 +94,18 @@ fn once(out: &Output, command: &[OsString]) -> anyhow::Result<Ran> {
         Ok(child) => child,
         Err(e) => return not_started(out, &program.to_string_lossy(), &e),
     };
-    let kept = Mutex::new(VecDeque::new());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (status, stopped) = thread::scope(|scope| {
-        scope.spawn(|| stdout.map(|from| copy(from, io::stdout(), &kept)));
-        scope.spawn(|| stderr.map(|from| copy(from, io::stderr(), &kept)));
-        wait(&mut child, &hold)
-    })?;
-    let output = kept.into_inner().unwrap_or_else(PoisonError::into_inner).into();
+    let kept = Arc::new(Mutex::new(VecDeque::new()));
+    let copies = [
+        child.stdout.take().map(|from| copying(from, io::stdout(), &kept)),
+        child.stderr.take().map(|from| copying(from, io::stderr(), &kept)),
+    ];
+    let (status, stopped) = wait(&mut child, &hold)?;
+    // What it leaves behind may hold its streams for ever.
+    let deadline = Instant::now() + LINGER;
+    while copies.iter().flatten().any(|copy| !copy.is_finished()) && Instant::now() < deadline {
+        thread::sleep(TICK);
+    }
+    let output = kept.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
     // By whoever stopped it; a crash is a failure.
     let by_hand = [Signal::TERM, Signal::INT, Signal::HUP, Signal::KILL, Signal::PIPE].map(|signal| Some(signal.as_raw()));
     Ok(Ran { status, output, stopped: stopped || by_hand.contains(&status.signal()) && status.signal().is_some() })
@@ -124,8 +130,9 @@ fn wait(child: &mut Child, hold: &Hold) -> io::Result<(ExitStatus, bool)> {
         if let Some(status) = child.try_wait()? {
             return Ok((status, stopped));
         }
-        // Ctrl-C it has had from the terminal.
-        let signal = [Signal::TERM, Signal::HUP].into_iter().find(|known| Some(known.as_raw()) == signal);
+        // Ctrl-C it has had from the terminal, if there is one.
+        let passed = if io::stderr().is_terminal() { &[Signal::TERM, Signal::HUP][..] } else { &[Signal::TERM, Signal::HUP, Signal::INT] };
+        let signal = passed.iter().copied().find(|known| Some(known.as_raw()) == signal);
         if let Some((signal, pid)) = signal.zip(i32::try_from(child.id()).ok().and_then(Pid::from_raw)) {
             // It may be over by now.
             let _ = kill_process(pid, signal);
@@ -134,16 +141,23 @@ fn wait(child: &mut Child, hold: &Hold) -> io::Result<(ExitStatus, bool)> {
     }
 }
 
+fn copying(from: impl Read + Send + 'static, to: impl Write + Send + 'static, kept: &Arc<Mutex<VecDeque<u8>>>) -> JoinHandle<()> {
+    let kept = Arc::clone(kept);
+    thread::spawn(move || copy(from, to, &kept))
+}
+
+/// Copies until the end, or until nobody reads any more: then the command finds its stream closed as well.
 fn copy(mut from: impl Read, mut to: impl Write, kept: &Mutex<VecDeque<u8>>) {
     let mut buffer = vec![0; 64 << 10];
-    let mut is_read = true;
     while let Ok(n @ 1..) = from.read(&mut buffer) {
-        // A reader of ours that is gone does not stop the command.
-        is_read = is_read && to.write_all(&buffer[..n]).and_then(|()| to.flush()).is_ok();
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend(&buffer[..n]);
-        let excess = kept.len().saturating_sub(KEPT);
-        kept.drain(..excess);
+        let mut all = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(&buffer[..n]);
+        let excess = all.len().saturating_sub(KEPT);
+        all.drain(..excess);
+        drop(all);
+        if to.write_all(&buffer[..n]).and_then(|()| to.flush()).is_err() {
+            return;
+        }
     }
 }
 

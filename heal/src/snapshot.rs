@@ -43,10 +43,14 @@ impl Store {
         let mut words = self.words("restore");
         words.extend([snapshot.as_path().as_os_str().to_owned(), "--exact".into(), "--force".into()]);
         let answer = sibling::ask("snapshot", &words, PATIENCE)?;
-        // The records before it may be of a restore that was interrupted, and is taken back first.
-        let mut of_it = answer.records.iter().filter(|record| record.is(KIND) && record.subject.as_ref() == Some(snapshot));
-        let whole: Option<Action> = of_it.next_back().map(contract::record::Record::read).transpose()?;
-        let is_back = whole.is_none_or(|action| action.outcome == Outcome::Done) && answer.whole;
+        let actions = answer.records.iter().filter(|record| record.is(KIND));
+        let actions: Vec<(Option<&Subject>, Action)> =
+            actions.map(|record| Ok((record.subject.as_ref(), record.read()?))).collect::<anyhow::Result<_>>()?;
+        // Those before it may be of a restore that was interrupted, and is taken back first.
+        let whole = actions.iter().rfind(|(subject, _)| *subject == Some(snapshot));
+        let is_left = |action: &Action| matches!(action.outcome, Outcome::Skipped | Outcome::Failed);
+        let is_back =
+            answer.whole && whole.is_none_or(|(_, action)| action.outcome == Outcome::Done) && !actions.iter().any(|(_, one)| is_left(one));
         anyhow::ensure!(is_back, "snapshot could not bring it back; `snapshot restore {snapshot} --exact` says why");
         Ok(())
     }
