@@ -323,3 +323,24 @@ fn old_messages_without_a_module_are_understood() {
     mended(&sandbox, &python.join("bin/python"), &["app.py"], "7\n");
     assert_eq!(read(&sandbox, "pkg/a.py"), "from .n import X\nprint(X)\n");
 }
+
+#[test]
+fn what_was_never_in_a_module_did_not_move_out_of_it() {
+    let moved = |had: &str| {
+        let sandbox = project(&[("app.py", "from users import delete\nprint(delete)\n"), ("users.py", had)]);
+        let git = |words: &[&str]| {
+            let settings = ["-c", "user.name=a", "-c", "user.email=a@b"];
+            sandbox.command("git", settings.iter().chain(words)).within(sandbox.work("")).run().code(0).ok();
+        };
+        git(&["init", "-q"]);
+        git(&["add", "users.py"]);
+        git(&["commit", "-q", "-m", "x"]);
+        file(&sandbox.work("users.py"), "X = 1\n");
+        file(&sandbox.work("files.py"), "def delete():\n    pass\n");
+        sandbox
+    };
+    left(&moved("X = 1\n"), python(), &["app.py"], "skipped", "was never in the module");
+    let sandbox = moved("X = 1\ndef delete():\n    pass\n");
+    let actions = heal(&sandbox, python(), 0, &["app.py"]);
+    assert_eq!(actions[0]["outcome"], "done", "{actions:?}");
+}

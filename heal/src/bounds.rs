@@ -165,7 +165,10 @@ fn hash(text: &[u8], digits: usize) -> String {
 }
 
 /// What git says of a file; nothing where there is no git, or no repository.
-fn git(folder: &Path, words: &[&str], file: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+///
+/// # Errors
+/// It cannot say.
+pub(crate) fn git(folder: &Path, words: &[&str], file: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     let mut git = Command::new("git");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
         git.env_remove(name);

@@ -9,6 +9,7 @@ use super::edits::Answer;
 use super::statement::From;
 use super::survey::{self, Survey};
 use super::{Case, Want, library, project};
+use crate::bounds::git;
 use crate::remedies::Declined;
 
 /// An answer, or why there is none.
@@ -29,6 +30,9 @@ impl Case<'_> {
                 Err(refused(format!("{one} is spelt as another kind of thing than {name}"), &[(*one).to_owned()]))
             }
             ([one], []) => Ok(Answer { at, module: None, name: Some((*one).to_owned()) }),
+            ([], [(file, _)]) if provider.is_some_and(|provider| was_never_in(provider, name)) => {
+                Err(refused(format!("{} defines {name}, which was never in the module that it is taken from", shown(file)), &[]))
+            }
             ([], [(file, survey)]) => self.moved(from, entry, file, survey, at),
             _ => {
                 let places = definers.iter().map(|(file, _)| file.to_string_lossy().into_owned());
@@ -74,6 +78,14 @@ pub(super) fn in_library(case: &Case<'_>, module: &str, name: &str, at: usize) -
     }
     let differs = |now: &str, old: &str| (now != old).then(|| now.to_owned());
     Ok(Ok(Answer { at, module: differs(to, module), name: differs(now, name) }))
+}
+
+/// Whether the history of a module tells that a name was never in it; without a history nothing is told.
+fn was_never_in(module: &Path, name: &str) -> bool {
+    let Some(folder) = module.parent() else { return false };
+    let says = |words: &[&str]| git(folder, words, module).ok().flatten();
+    let is_known = says(&["ls-files", "--"]).is_some_and(|listed| !listed.is_empty());
+    is_known && says(&["log", "-1", "--format=%h", "--no-textconv", "-S", name, "--"]).is_some_and(|commits| commits.is_empty())
 }
 
 /// A class, a function and a constant that are spelt alike are three things (PEP 8, Naming Conventions).
