@@ -51,6 +51,19 @@ pub(crate) fn from_script(sandbox: &Sandbox, python: &Path, script: &str, code: 
     heal(sandbox, words).input(diagnosed.stdout).run().code(code)
 }
 
+/// Runs git in the place to work.
+fn git(sandbox: &Sandbox, words: &[&str]) {
+    let settings = ["-c", "user.name=a", "-c", "user.email=a@b"];
+    sandbox.command("git", settings.iter().chain(words)).within(sandbox.work("")).run().code(0).ok();
+}
+
+/// A repository that has one file.
+pub(crate) fn committed(sandbox: &Sandbox, file: &str) {
+    git(sandbox, &["init", "-q"]);
+    git(sandbox, &["add", file]);
+    git(sandbox, &["commit", "-q", "-m", "x"]);
+}
+
 const BROKEN_JSON: &str = "{\"a\": 1,\n \"b\": [1, 2,],\n}\n";
 const MENDED_JSON: &str = "{\"a\": 1,\n \"b\": [1, 2]\n}\n";
 const BROKEN_PYTHON: &str = "def f()\n    return 1\nprint(f())\n";
@@ -159,13 +172,7 @@ fn what_is_out_of_bounds_stays_as_it_is() {
 fn what_git_has_as_it_is_needs_a_word() {
     let sandbox = Sandbox::new();
     file(&sandbox.work("c.json"), BROKEN_JSON);
-    let git = |words: &[&str]| {
-        let settings = ["-c", "user.name=a", "-c", "user.email=a@b"];
-        sandbox.command("git", settings.iter().chain(words)).within(sandbox.work("")).run().code(0).ok();
-    };
-    git(&["init", "-q"]);
-    git(&["add", "c.json"]);
-    git(&["commit", "-q", "-m", "x"]);
+    committed(&sandbox, "c.json");
     let (_, left, why) = outcome(&heal(&sandbox, ["--force", "c.json"]).run().code(1));
     assert_eq!((&*left, why.contains("--tracked")), ("skipped", true), "{why}");
     heal(&sandbox, ["--force", "--tracked", "c.json"]).run().code(0).ok();
@@ -495,14 +502,8 @@ fn undo_stays_in_the_project() {
 fn git_is_asked_about_the_file_itself_whatever_the_environment_and_the_filters_say() {
     let sandbox = Sandbox::new();
     file(&sandbox.work("c.json"), BROKEN_JSON);
-    let git = |words: &[&str]| {
-        let settings = ["-c", "user.name=a", "-c", "user.email=a@b"];
-        sandbox.command("git", settings.iter().chain(words)).within(sandbox.work("")).run().code(0).ok();
-    };
-    git(&["init", "-q"]);
-    git(&["add", "c.json"]);
-    git(&["commit", "-q", "-m", "x"]);
-    git(&["init", "-q", "--bare", "../other.git"]);
+    committed(&sandbox, "c.json");
+    git(&sandbox, &["init", "-q", "--bare", "../other.git"]);
     let other = sandbox.root().join("other.git");
     let run = |name: &str, value: &str| heal(&sandbox, ["--force", "c.json"]).env(name, value).run().code(1);
     for (name, value) in [("GIT_DIR", other.to_str().unwrap()), ("GIT_INDEX_FILE", "/nonexistent"), ("GIT_LITERAL_PATHSPECS", "1")] {
@@ -510,7 +511,7 @@ fn git_is_asked_about_the_file_itself_whatever_the_environment_and_the_filters_s
     }
     // A filter of the project is none of ours to run, and the index is none of ours to write.
     file(&sandbox.work(".gitattributes"), "*.json filter=evil\n");
-    git(&["config", "filter.evil.clean", "sh -c 'touch PWNED; cat'"]);
+    git(&sandbox, &["config", "filter.evil.clean", "sh -c 'touch PWNED; cat'"]);
     touch(&sandbox.work("c.json"), 1_700_000_000, 0);
     let index = inventory(&sandbox.work(".git/index"));
     heal(&sandbox, ["c.json"]).run().code(0).ok();

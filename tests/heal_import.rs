@@ -328,13 +328,7 @@ fn old_messages_without_a_module_are_understood() {
 fn what_was_never_in_a_module_did_not_move_out_of_it() {
     let moved = |had: &str| {
         let sandbox = project(&[("app.py", "from users import delete\nprint(delete)\n"), ("users.py", had)]);
-        let git = |words: &[&str]| {
-            let settings = ["-c", "user.name=a", "-c", "user.email=a@b"];
-            sandbox.command("git", settings.iter().chain(words)).within(sandbox.work("")).run().code(0).ok();
-        };
-        git(&["init", "-q"]);
-        git(&["add", "users.py"]);
-        git(&["commit", "-q", "-m", "x"]);
+        crate::heal::committed(&sandbox, "users.py");
         file(&sandbox.work("users.py"), "X = 1\n");
         file(&sandbox.work("files.py"), "def delete():\n    pass\n");
         sandbox

@@ -240,10 +240,17 @@ fn what_a_killed_run_left_half_installed_is_taken_back_although_it_can_be_import
     child.kill().unwrap();
     child.wait().unwrap();
     file(&ward::packages(&root.join(".venv")).join("gadget/__init__.py"), "half = True\n");
-    drop(call);
+    let installers = || {
+        let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        let ours = root.join(".venv").display().to_string();
+        all.filter(|line| String::from_utf8_lossy(line).contains(&ours)).count()
+    };
+    assert!(installers() > 0);
     let ran = heal(&sandbox, &root, &["--force"], Vec::new()).run().code(0);
     let undone = &ran.of("action")[0]["data"];
     is(undone, "undone");
+    assert_eq!(installers(), 0);
+    drop(call);
     same(&before, &inventory(&root));
 }
 

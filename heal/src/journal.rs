@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::asked::Asked;
+use crate::leftover;
 use crate::remedies::{Step, aside};
 
 const VERSION: u64 = 1;
@@ -33,6 +34,8 @@ pub(crate) struct Journal {
     pub(crate) roots: Vec<Subject>,
     /// Its process, which is gone by now.
     pid: u32,
+    /// What the processes bear that it started.
+    mark: String,
     pub(crate) writes: Vec<Write>,
     /// A snapshot would have to read the file, which may be what is not allowed.
     #[serde(default)]
@@ -85,6 +88,7 @@ impl Journal {
             store,
             roots,
             pid: std::process::id(),
+            mark: leftover::mark().to_owned(),
             writes: writes(steps),
             modes: modes(steps),
         }
@@ -120,11 +124,12 @@ impl Journal {
         self.snapshot.clone().or_else(mode)
     }
 
-    /// Removes the new texts that have not come to their place.
+    /// Ends what that run left behind, and removes the new texts that have not come to their place.
     ///
     /// # Errors
     /// One cannot be removed.
     pub(crate) fn tidy(&self) -> anyhow::Result<()> {
+        leftover::end(&self.mark);
         for write in &self.writes {
             let aside = write.file.as_path().with_file_name(aside(self.pid));
             match fs::remove_file(&aside) {

@@ -7,6 +7,7 @@ mod change;
 mod history;
 mod journal;
 mod json;
+mod leftover;
 mod mend;
 mod project;
 mod python;

@@ -13,7 +13,7 @@ use contract::{redact, sibling};
 
 use super::surroundings::scrub;
 use super::target::last_line;
-use crate::python;
+use crate::{leftover, python};
 
 /// Wheels can be large, and a network slow.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -131,6 +131,7 @@ fn run(argv: &[String], folder: &Path) -> anyhow::Result<Finished> {
     let mut command = Command::new(program);
     command.args(words).current_dir(folder);
     scrub(&mut command);
+    command.env(leftover::VARIABLE, leftover::mark());
     let finished = child::run(&mut command, PATIENCE, KEEP).with_context(|| format!("cannot start {program}"))?;
     match finished.ended {
         Ended::Exited(_) => Ok(finished),
