@@ -24,7 +24,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// be there.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_through(path: &Path, bytes: &[u8], name: &str) -> anyhow::Result<()> {
     through(path, bytes, Builder::new().prefix(name).rand_bytes(0))
 }

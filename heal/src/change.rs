@@ -137,7 +137,8 @@ impl Mender {
     fn recovered(&self, journal: &Journal) -> Action {
         let asked = &journal.asked;
         let began = "an interrupted run had begun it";
-        let detail = Some(json!({ "code": asked.code, "recovered": true }));
+        let detail =
+            Some(asked.code.as_ref().map_or_else(|| json!({ "recovered": true }), |code| json!({ "code": code, "recovered": true })));
         let started = Action { verb: asked.remedy.clone(), text: began.to_owned(), detail, ..Action::default() };
         if !journal.is_ours_alone() {
             let kept = journal.snapshot.as_ref().map_or_else(String::new, |id| format!("; snapshot {id} has what was before"));

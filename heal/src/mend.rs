@@ -10,7 +10,7 @@ use chrono::Utc;
 use contract::action::{Action, KIND, Outcome};
 use contract::audit::Audit;
 use contract::lock::{self, Lock};
-use contract::output::Output;
+use contract::output::{Closed, Output};
 use contract::path::{Subject, absolute, plain, shown};
 use contract::record::About;
 use contract::run::Exit;
@@ -110,7 +110,10 @@ impl Mender {
             let why = format!("{} is not below {}; --root names another folder", shown(outside), shown(self.bounds.root()));
             return self.decline(out, asked, &why, Value::Null);
         }
-        let passed = sibling::pass(out, command, &asked.raw, &self.state, self.options.force)?;
+        let passed = match sibling::pass(out, command, &asked.raw, &self.state, self.options.force) {
+            Err(e) if !e.is::<Closed>() => return self.decline(out, asked, &format!("{e:#}"), Value::Null),
+            passed => passed?,
+        };
         for (record, action) in &passed.actions {
             self.say(out, record.subject.as_ref().unwrap_or(&Subject::from("-")), action);
         }

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::arguments;
 use crate::bounds::Bounds;
 use crate::history::{Entry, History, UNDO};
-use crate::journal::{self, Mode, Tree, Write};
+use crate::journal::{self, Journal, Mode, Tree, Write};
 use crate::mend::only_one;
 use crate::snapshot::Store;
 
@@ -26,6 +26,7 @@ use crate::snapshot::Store;
 pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Options) -> anyhow::Result<Exit> {
     let folder = if asked.force { state.open()? } else { state.folder()? };
     let _only_one = if asked.force { Some(only_one(&folder)?) } else { None };
+    anyhow::ensure!(Journal::read(&folder)?.is_none(), "a repair was interrupted; `heal --force </dev/null` ends it first");
     let history = History::read(&folder)?;
     let bounds = Bounds::of(&asked.root, true)?;
     let Some(entry) = chosen(&history, asked.action.as_deref(), &bounds)? else {
@@ -55,21 +56,24 @@ pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Opti
         return out.emit(KIND, about, &action(Outcome::Planned, &text)).map(|_| Exit::Done);
     }
     out.outlive_its_reader();
-    let hold = signal::hold()?;
+    let _in_hand = signal::hold()?;
     let mut audit = Audit::open(&folder)?;
     audit.append(&out.render(KIND, about, &action(Outcome::Started, ""))?.line)?;
     let store = Store { state: folder, folder: asked.places.backup_dir.as_deref().map(absolute).transpose()? };
-    let modes: Vec<Mode> = list(entry, "modes");
-    let back = if modes.is_empty() { store.put_back(undo) } else { journal::set_back(&modes) };
-    let ended = match back {
+    let ended = match put_back(entry, undo, &store) {
         Ok(()) => Action { changed: true, verified: true, ..action(Outcome::Done, &format!("as it was before {}", entry.action.verb)) },
         Err(e) => action(Outcome::Failed, &format!("{e:#}")),
     };
     let rendered = out.render(KIND, about, &ended)?;
     audit.append(&rendered.line)?;
     out.write(&rendered)?;
-    drop(hold);
     Ok(if ended.outcome == Outcome::Done { Exit::Done } else { Exit::Bad })
+}
+
+/// Brings back what was: a mode, or what a snapshot has.
+fn put_back(entry: &Entry, undo: &Subject, store: &Store) -> anyhow::Result<()> {
+    let modes: Vec<Mode> = list(entry, "modes");
+    if modes.is_empty() { store.put_back(undo) } else { journal::set_back(&modes) }
 }
 
 fn chosen<'h>(history: &'h History, id: Option<&str>, bounds: &Bounds) -> anyhow::Result<Option<&'h Entry>> {
