@@ -225,6 +225,19 @@ fn two_runs_do_not_act_at_once() {
     heal(&sandbox, ["--force", "c.json"]).run().code(0).ok();
 }
 
+/// Mends a source by an interpreter that takes nothing any more as soon as the file is changed, and then runs a line of sh.
+fn by_fickle(sandbox: &Sandbox, source: &Path, line: &str) -> Ran {
+    let fickle = sandbox.root().join("bin/fickle");
+    let lines = format!(
+        "#!/bin/sh\nif grep -q 'f():' {source}; then {line}; printf '3 12\\nfail\\tSyntaxError\\t1\\t1\\tno\\n'; exit; fi\nexec {python} \"$@\"\n",
+        source = source.display(),
+        python = python().display()
+    );
+    file(&fickle, lines);
+    chmod(&fickle, 0o755);
+    heal(sandbox, [arg("--force"), arg("--python"), arg(&fickle), arg("app.py")]).run().code(1)
+}
+
 #[test]
 fn an_interpreter_that_changes_its_mind_undoes_the_edit() {
     let sandbox = Sandbox::new();
@@ -232,16 +245,7 @@ fn an_interpreter_that_changes_its_mind_undoes_the_edit() {
     file(&source, BROKEN_PYTHON);
     touch(&source, 1_700_000_000, 7);
     let before = inventory(&source);
-    // It takes no candidate any more as soon as the file is changed.
-    let fickle = sandbox.root().join("bin/fickle");
-    let lines = format!(
-        "#!/bin/sh\nif grep -q 'f():' {source}; then printf '3 12\\nfail\\tSyntaxError\\t1\\t1\\tno\\n'; exit; fi\nexec {python} \"$@\"\n",
-        source = source.display(),
-        python = python().display()
-    );
-    file(&fickle, lines);
-    chmod(&fickle, 0o755);
-    let ran = heal(&sandbox, [arg("--force"), arg("--python"), arg(&fickle), arg("app.py")]).run().code(1);
+    let ran = by_fickle(&sandbox, &source, ":");
     let (_, ended, why) = outcome(&ran);
     assert_eq!((&*ended, why.contains("all is as it was")), ("undone", true), "{why}");
     same(&before, &inventory(&source));
@@ -540,16 +544,7 @@ fn an_editor_that_saves_meanwhile_is_not_overwritten() {
     let sandbox = Sandbox::new();
     let source = sandbox.work("app.py");
     file(&source, BROKEN_PYTHON);
-    // It writes what somebody else would, as soon as the file is changed, and takes nothing any more.
-    let fickle = sandbox.root().join("bin/fickle");
-    let lines = format!(
-        "#!/bin/sh\nif grep -q 'f():' {source}; then echo PRECIOUS >{source}; printf '3 12\\nfail\\tSyntaxError\\t1\\t1\\tno\\n'; exit; fi\nexec {python} \"$@\"\n",
-        source = source.display(),
-        python = python().display()
-    );
-    file(&fickle, lines);
-    chmod(&fickle, 0o755);
-    let ran = heal(&sandbox, [arg("--force"), arg("--python"), arg(&fickle), arg("app.py")]).run().code(1);
+    let ran = by_fickle(&sandbox, &source, &format!("echo PRECIOUS >{}", source.display()));
     let (_, ended, why) = outcome(&ran);
     assert_eq!((&*ended, why.contains("it stays")), ("failed", true), "{why}");
     assert_eq!(fs::read_to_string(&source).unwrap(), "PRECIOUS\n");

@@ -67,8 +67,8 @@ struct Stats<'a> {
     at_least: Option<f64>,
 }
 
-/// A remedy, what it is against, and on what.
-type Key = (String, Option<String>, String);
+/// A remedy, what it is against, and on what kind of file.
+pub(crate) type Key = (String, Option<String>, String);
 
 impl History {
     /// Reads the audit log of a state folder; there need not be one.
@@ -109,12 +109,8 @@ impl History {
         self.0.iter().filter(undoes).flat_map(|later| &later.record.cause).map(String::as_str).collect()
     }
 
-    /// How often a remedy helped before; nothing where it was never tried.
-    pub(crate) fn tally(&self, remedy: &str, code: Option<&str>, kind: &str) -> Option<Tally> {
-        self.tallies(Utc::now()).remove(&(remedy.to_owned(), code.map(str::to_owned), kind.to_owned()))
-    }
-
-    fn tallies(&self, now: DateTime<Utc>) -> BTreeMap<Key, Tally> {
+    /// How often each remedy helped.
+    pub(crate) fn tallies(&self, now: DateTime<Utc>) -> BTreeMap<Key, Tally> {
         let (mut tallies, undone): (BTreeMap<Key, Tally>, _) = (BTreeMap::new(), self.taken_back());
         for (index, entry) in self.0.iter().enumerate() {
             let Some(key) = key(entry) else { continue };
@@ -138,8 +134,8 @@ impl History {
         let entry = &self.0[done];
         let of = |entry: &Entry| (entry.action.verb.clone(), entry.record.subject.clone(), entry.action.text.clone());
         let same = |later: &&Entry| of(later) == of(entry);
-        let later = self.0[done + 1..].iter().filter(same).filter(|later| later.action.outcome == Outcome::Started);
-        later.into_iter().any(|later| later.at - entry.at < RELAPSE)
+        let soon = self.0[done + 1..].iter().take_while(|later| later.at - entry.at < RELAPSE);
+        soon.filter(|later| later.action.outcome == Outcome::Started).any(|later| same(&later))
     }
 }
 

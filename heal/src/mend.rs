@@ -1,5 +1,6 @@
 //! One thing that is to be mended: does the evidence still hold, and what would be done about it; how that is done stands in `change`.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -20,7 +21,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::{Mend, Name};
 use crate::asked::Asked;
 use crate::bounds::Bounds;
-use crate::history::{History, word};
+use crate::history::{History, Key, Tally, word};
 use crate::journal::{self, Journal};
 use crate::remedies::{self, Change, Plan, sibling};
 use crate::snapshot::Store;
@@ -29,7 +30,8 @@ use crate::snapshot::Store;
 pub(crate) struct Mender {
     pub(crate) options: Mend,
     pub(crate) bounds: Bounds,
-    history: History,
+    /// How often each remedy helped before.
+    history: BTreeMap<Key, Tally>,
     pub(crate) state: PathBuf,
     pub(crate) tools: Option<Tools>,
     pub(crate) acted: usize,
@@ -55,7 +57,7 @@ impl Mender {
         let bounds = Bounds::of(&options.root, options.tracked)?;
         let folder = if options.force { state.open()? } else { state.folder()? };
         let tools = if options.force { Some(Tools::open(&options, &folder)?) } else { None };
-        let history = History::read(&folder)?;
+        let history = History::read(&folder)?.tallies(Utc::now());
         let mut mender = Self { options, bounds, history, state: folder, tools, acted: 0, failed: false, speaks: false };
         if mender.tools.is_some() {
             out.outlive_its_reader();
@@ -173,7 +175,7 @@ impl Mender {
         if !modes.is_empty() {
             detail.insert("modes".to_owned(), json!(modes));
         }
-        if let Some(tally) = self.history.tally(&asked.remedy, asked.code.as_deref(), &kind) {
+        if let Some(tally) = self.history.get(&(asked.remedy.clone(), asked.code.clone(), kind)) {
             detail.insert("history".to_owned(), json!({ "tried": tally.tried, "helped": tally.helped, "at_least": tally.at_least() }));
         }
         Action { verb: asked.remedy.clone(), outcome, text: words.to_owned(), detail: Some(detail.into()), ..Action::default() }

@@ -23,11 +23,11 @@ pub(crate) fn is_own(path: &Path, bounds: &Bounds) -> bool {
         && !is_library()
 }
 
-/// The project's own files with an extension, in order.
+/// The project's own sources of Python, in order.
 ///
 /// # Errors
 /// There are too many, or a folder cannot be read.
-pub(crate) fn files(bounds: &Bounds, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn sources(bounds: &Bounds) -> anyhow::Result<Vec<PathBuf>> {
     let (mut folders, mut found) = (vec![bounds.root().to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).with_context(|| format!("cannot look into {}", shown(&folder)))? {
@@ -35,7 +35,7 @@ pub(crate) fn files(bounds: &Bounds, extension: &str) -> anyhow::Result<Vec<Path
             let kind = entry?;
             if kind.is_dir() && is_own(&path.join("x"), bounds) {
                 folders.push(path);
-            } else if kind.is_file() && path.extension().is_some_and(|end| end == extension) {
+            } else if kind.is_file() && path.extension().is_some_and(|end| end == "py") {
                 found.push(path);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use anyhow::Context as _;
 use contract::action::{Action, KIND, Outcome};
 use contract::audit::Audit;
 use contract::output::Output;
@@ -46,7 +47,7 @@ pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Opti
         return out.emit(KIND, about, &action(Outcome::Skipped, "it kept nothing that could be put back")).map(|_| Exit::Done);
     };
     if !asked.changed
-        && let Some(file) = changed_since(entry)
+        && let Some(file) = changed_since(entry)?
     {
         let text = format!("{file} was changed since; --changed takes it back all the same, and a snapshot keeps it as it is now");
         return out.emit(KIND, about, &action(Outcome::Skipped, &text)).map(|_| if asked.force { Exit::Bad } else { Exit::Done });
@@ -72,7 +73,7 @@ pub(crate) fn run(out: &mut Output, asked: &arguments::Undo, state: &state::Opti
 
 /// Brings back what was: a mode, or what a snapshot has.
 fn put_back(entry: &Entry, undo: &Subject, store: &Store) -> anyhow::Result<()> {
-    let modes: Vec<Mode> = list(entry, "modes");
+    let modes: Vec<Mode> = list(entry, "modes")?;
     if modes.is_empty() { store.put_back(undo) } else { journal::set_back(&modes) }
 }
 
@@ -85,19 +86,20 @@ fn chosen<'h>(history: &'h History, id: Option<&str>, bounds: &Bounds) -> anyhow
 }
 
 /// A file that is not as the repair left it.
-fn changed_since(entry: &Entry) -> Option<String> {
-    let writes: Vec<Write> = list(entry, "writes");
+fn changed_since(entry: &Entry) -> anyhow::Result<Option<String>> {
+    let (writes, trees): (Vec<Write>, Vec<Tree>) = (list(entry, "writes")?, list(entry, "trees")?);
     let mode = |write: &Write| write.file.as_path().metadata().ok().map(|meta| meta.permissions().mode() & 0o7777);
     let is_other = |write: &&Write| {
         journal::hash_of(write.file.as_path()).as_ref() != Some(&write.after) || write.mode.is_some_and(|was| mode(write) != Some(was))
     };
-    let trees: Vec<Tree> = list(entry, "trees");
     let file = writes.iter().find(is_other).map(|write| write.file.to_string());
-    file.or_else(|| trees.iter().find(|tree| journal::tree(tree.folder.as_path()) != tree.after).map(|tree| tree.folder.to_string()))
+    let tree = || trees.iter().find(|tree| journal::tree(tree.folder.as_path()) != tree.after).map(|tree| tree.folder.to_string());
+    Ok(file.or_else(tree))
 }
 
 /// A list in the detail of an action; an empty one where it has none.
-fn list<T: DeserializeOwned>(entry: &Entry, name: &str) -> Vec<T> {
-    let list = entry.action.detail.as_ref().and_then(|detail| detail.get(name));
-    list.and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default()
+fn list<T: DeserializeOwned>(entry: &Entry, name: &str) -> anyhow::Result<Vec<T>> {
+    let Some(list) = entry.action.detail.as_ref().and_then(|detail| detail.get(name)) else { return Ok(Vec::new()) };
+    let id = &entry.record.id;
+    serde_json::from_value(list.clone()).with_context(|| format!("the audit log does not say in a known way what {id} changed ({name})"))
 }

@@ -41,6 +41,8 @@ pub(super) struct Mender<'t> {
     pub(super) new_line: bool,
     /// Where the current line starts.
     pub(super) line: usize,
+    /// A line, and how far it is indented.
+    pub(super) indent: (usize, usize),
     pub(super) comma: Comma,
     pub(super) edits: Edits,
     pub(super) stack: Vec<Frame>,
@@ -73,6 +75,7 @@ impl<'t> Mender<'t> {
             last: 0,
             new_line: false,
             line: 0,
+            indent: (usize::MAX, 0),
             comma: Comma::Written { at: 0, behind: 0 },
             edits: Edits::default(),
             stack: Vec::new(),

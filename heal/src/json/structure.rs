@@ -12,6 +12,8 @@ pub(super) struct Frame {
     is_fresh: bool,
     /// Where the line of its opening bracket starts.
     line: usize,
+    /// How far that is indented.
+    indent: usize,
     /// How its members stand; nothing before the first.
     layout: Option<Layout>,
 }
@@ -83,19 +85,27 @@ impl Mender<'_> {
     }
 
     pub(super) fn push(&mut self, kind: Kind) {
-        self.stack.push(Frame { kind, is_fresh: true, line: self.line, layout: None });
+        let indent = self.indent();
+        self.stack.push(Frame { kind, is_fresh: true, line: self.line, indent, layout: None });
+    }
+
+    /// How far the current line is indented, in bytes; looked at once for each line, which may be all of the text.
+    fn indent(&mut self) -> usize {
+        if self.indent.0 != self.line {
+            let spaces = self.text[self.line..].iter().take_while(|&&byte| chars::is_space(byte) && byte != b'\n').count();
+            self.indent = (self.line, spaces);
+        }
+        self.indent.1
     }
 
     /// Notes how a member stands that begins here: where lines and their indents do not tell what is in what, nobody knows where a bracket
     /// that is missing belongs.
     fn lay(&mut self) {
-        let indent = &self.text[self.line..self.at];
-        let is_first_on_line = indent.iter().all(|&byte| chars::is_space(byte));
+        let (line, at, indent) = (self.line, self.at, self.indent());
         let Some(frame) = self.stack.last_mut() else { return };
-        let now = if is_first_on_line && self.line != frame.line { Layout::Lines(indent.len()) } else { Layout::InLine };
+        let now = if at == line + indent && line != frame.line { Layout::Lines(indent) } else { Layout::InLine };
         let before = *frame.layout.get_or_insert(now);
-        let opening = self.text[frame.line..].iter().take_while(|&&byte| chars::is_space(byte)).count();
-        let is_deeper = !matches!(now, Layout::Lines(indent) if indent <= opening);
+        let is_deeper = !matches!(now, Layout::Lines(indent) if indent <= frame.indent);
         let is_told = match (before, now) {
             (Layout::Lines(_), Layout::InLine) => true,
             _ => before == now,
@@ -105,31 +115,30 @@ impl Mender<'_> {
     }
 
     fn element(&mut self, is_first: bool) -> Result<(), Stop> {
-        if self.is_at_end() || self.is_at(b']') {
-            self.close();
-            return Ok(());
-        }
-        if !is_first {
-            self.comma();
-        }
-        self.ellipsis();
-        self.lay();
-        if !self.begin()? {
+        if self.goes_on(b']', is_first) && !self.begin()? {
             self.close_behind_comma(is_first);
         }
         Ok(())
     }
 
-    fn member(&mut self, is_first: bool) -> Result<(), Stop> {
-        if self.is_at_end() || self.is_at(b'}') {
+    /// Goes to the next member, if there is one, else behind the end of what is open.
+    fn goes_on(&mut self, closer: u8, is_first: bool) -> bool {
+        if self.is_at_end() || self.is_at(closer) {
             self.close();
-            return Ok(());
+            return false;
         }
         if !is_first {
             self.comma();
         }
         self.ellipsis();
         self.lay();
+        true
+    }
+
+    fn member(&mut self, is_first: bool) -> Result<(), Stop> {
+        if !self.goes_on(b'}', is_first) {
+            return Ok(());
+        }
         if !self.string()? && !self.unquoted_key()? {
             if !matches!(self.byte(), None | Some(b'{' | b'}' | b'[' | b']')) {
                 return Err(self.stop(Why::KeyExpected));
@@ -236,9 +245,9 @@ impl Mender<'_> {
     /// Whether a closing bracket that is the first on its line is indented otherwise than the line of the opening one.
     ///
     /// Then one that is missing may be missing there, and not at the end.
-    fn is_indented_otherwise(&self, line: usize) -> bool {
+    fn is_indented_otherwise(&mut self, line: usize) -> bool {
+        let is_first = self.at == self.line + self.indent();
         let indent = &self.text[self.line..self.at];
-        let is_first = indent.iter().all(|&byte| chars::is_space(byte));
         let partner = &self.text[line..];
         is_first
             && line != self.line

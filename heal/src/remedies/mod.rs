@@ -10,6 +10,7 @@ pub(crate) mod sibling;
 mod syntax;
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -142,7 +143,10 @@ impl Step {
     pub(crate) fn apply(&self, state: &Path) -> anyhow::Result<()> {
         match self {
             Self::Write { file, before, text } => {
-                let now = fs::read(file).ok();
+                let now = match fs::read(file) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+                    now => Some(now.with_context(|| format!("cannot read {}", shown(file)))?),
+                };
                 anyhow::ensure!(now == *before, "somebody wrote to {} meanwhile; try again", shown(file));
                 replace::write_through(file, text, &aside(std::process::id()))
             }

@@ -98,7 +98,7 @@ pub(super) fn entry(case: &Case<'_>, from: &From) -> Option<PathBuf> {
 /// There are too many files to look at.
 pub(super) fn mentioning(bounds: &Bounds, name: &str) -> anyhow::Result<Vec<PathBuf>> {
     let (mut found, mut bytes) = (Vec::new(), 0);
-    for path in project::files(bounds, "py")? {
+    for path in project::sources(bounds)? {
         let text = fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
         bytes += text.len() as u64;
         ensure!(bytes <= MOST_BYTES, "the project has too many sources to look for {name} in all of them");

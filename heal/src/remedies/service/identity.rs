@@ -28,12 +28,6 @@ impl Identity {
         Some(Self { pid, start: start(pid)?, boot: boot()? })
     }
 
-    /// Whether it still runs.
-    #[cfg(test)]
-    pub(super) fn is_alive(&self) -> bool {
-        boot().as_ref() == Some(&self.boot) && start(self.pid).as_ref() == Some(&self.start)
-    }
-
     /// Whether anything of its group still runs. Its number is nobody else's as long as the group has members.
     fn has_group(&self) -> bool {
         let is_stranger = start(self.pid).is_some_and(|start| start != self.start);
@@ -80,4 +74,24 @@ fn start(pid: i32) -> Option<String> {
 
 fn boot() -> Option<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
+    #[test]
+    fn a_group_is_ended_also_where_its_leader_is_gone() {
+        let mut leader = Command::new("sh").args(["-c", "trap '' TERM; sleep 60 & wait"]).process_group(0).spawn().unwrap();
+        let identity = Identity::of(leader.id()).unwrap();
+        let another = Identity { start: "1".to_owned(), ..identity.clone() };
+        assert!(identity.has_group() && !another.has_group());
+        leader.kill().unwrap();
+        leader.wait().unwrap();
+        assert!(identity.has_group());
+        identity.end();
+        assert!(!identity.has_group());
+    }
 }

@@ -138,19 +138,3 @@ fn tail(log: &Path, old: u64) -> String {
     let text = String::from_utf8_lossy(&new[new.len().saturating_sub(TAIL)..]).into_owned();
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_is_known_by_more_than_its_number() {
-        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
-        let identity = Identity::of(child.id()).unwrap();
-        assert!(identity.is_alive());
-        let waiting = thread::spawn(move || child.wait());
-        identity.end();
-        assert!(!identity.is_alive());
-        waiting.join().unwrap().unwrap();
-    }
-}
