@@ -19,7 +19,7 @@ fn version(minor: &str, test: &str) -> Option<&'static Path> {
 }
 
 /// A project with these files, each from long ago.
-fn project(files: &[(&str, &str)]) -> Sandbox {
+pub(crate) fn project(files: &[(&str, &str)]) -> Sandbox {
     let sandbox = Sandbox::new();
     for (name, text) in files {
         let path = sandbox.work(name);
@@ -30,7 +30,7 @@ fn project(files: &[(&str, &str)]) -> Sandbox {
     sandbox
 }
 
-fn script(sandbox: &Sandbox, python: &Path, words: &[&str]) -> Ran {
+pub(crate) fn script(sandbox: &Sandbox, python: &Path, words: &[&str]) -> Ran {
     let words = [arg("-B")].into_iter().chain(words.iter().map(arg));
     sandbox.command(python, words).env("PYTHONPATH", sandbox.root().join("outside")).within(sandbox.work("")).run()
 }
@@ -73,11 +73,11 @@ fn left(sandbox: &Sandbox, python: &Path, words: &[&str], outcome: &str, why: &s
 }
 
 /// All but folders, whose time tells that something came and went.
-fn files(top: &Path) -> Inventory {
+pub(crate) fn files(top: &Path) -> Inventory {
     inventory(top).into_iter().filter(|(_, what)| !what.starts_with("folder")).collect()
 }
 
-fn read(sandbox: &Sandbox, name: &str) -> String {
+pub(crate) fn read(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.work(name)).unwrap()
 }
 

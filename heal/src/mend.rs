@@ -87,6 +87,7 @@ impl Mender {
     /// # Errors
     /// Nothing can be written.
     pub(crate) fn attend(&mut self, out: &mut Output, asked: &Asked) -> anyhow::Result<()> {
+        let asked = &remedies::routed(asked, &self.bounds, &self.options);
         let Some(name) = asked.name().filter(|name| self.is_wanted(*name)) else { return Ok(()) };
         if self.options.max_actions.is_some_and(|most| self.acted >= most) {
             return self.skip(out, asked, "--max-actions is reached", Value::Null);

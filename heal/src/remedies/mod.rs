@@ -88,6 +88,14 @@ pub(crate) fn plan(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend, s
     Ok(plan)
 }
 
+/// What is really asked for: a module that the project has in another case, or elsewhere, is no matter of installing.
+pub(crate) fn routed(asked: &Asked, bounds: &Bounds, options: &Mend) -> Asked {
+    let import = || Asked { remedy: "fix-import".to_owned(), ..asked.clone() };
+    let import = (asked.name() == Some(Name::InstallModule)).then(import);
+    let has_answer = |import: &Asked| matches!(import::plan(import, bounds, options), Ok(Plan::Change(_) | Plan::Passes));
+    import.filter(has_answer).unwrap_or_else(|| asked.clone())
+}
+
 fn planned(name: Name, asked: &Asked, bounds: &Bounds, options: &Mend, state: &Path) -> anyhow::Result<Plan> {
     match name {
         Name::RepairJson => json::plan(asked, bounds, options),

@@ -99,7 +99,7 @@ fn refused(why: String, candidates: &[String]) -> Declined {
 }
 
 /// How a file names a module, in the style of the statement.
-fn written(entry: &Path, file: &Path, from: &From, path: &[String]) -> Option<String> {
+pub(super) fn written(entry: &Path, file: &Path, from: &From, path: &[String]) -> Option<String> {
     if from.level == 0 {
         return Some(path.join("."));
     }

@@ -87,7 +87,7 @@ fn is_rebound(source: &Source<'_>, module: &str) -> bool {
 
 /// The edits that make a file import the module below; `None` where it has no import of the module to go by.
 fn imports(source: &Source<'_>, module: &str, to: &str, below: &str) -> Option<Vec<Edit>> {
-    let plains = statement::plains(source);
+    let plains: Vec<_> = statement::plains(source).into_iter().filter(|plain| !plain.is_bound).collect();
     if plains.iter().any(|plain| plain.path == to) {
         return Some(Vec::new());
     }

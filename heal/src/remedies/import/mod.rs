@@ -5,6 +5,7 @@ mod answer;
 mod attribute;
 mod edits;
 mod library;
+mod misplaced;
 mod package;
 mod project;
 mod proof;
@@ -49,7 +50,7 @@ struct Case<'c> {
     bounds: &'c Bounds,
     /// Whether things of the project may be run.
     may_run: bool,
-    /// The name that was missing.
+    /// The name that was missing; where none was taken, the module.
     name: &'c str,
     file: &'c Path,
     source: Source<'c>,
@@ -65,7 +66,7 @@ enum Judged {
 
 /// Judges the import that failed.
 pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Result<Plan> {
-    let Some(name) = asked.text("name") else { return declined("which name is missing is not told") };
+    let Some(name) = asked.text("name").or_else(|| asked.text("module")) else { return declined("which name is missing is not told") };
     if asked.text("state").is_some() {
         return declined("two modules import each other: move what both need to a third one, or import where it is used");
     }
@@ -100,6 +101,9 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds, options: &Mend) -> anyhow::Re
 
 impl Case<'_> {
     fn judged(&self) -> anyhow::Result<Judged> {
+        if self.asked.text("name").is_none() {
+            return misplaced::judged(self);
+        }
         if let Some(judged) = site::judged(self)? {
             return Ok(judged);
         }

@@ -1,4 +1,4 @@
-# Imports MODULE:NAME as `from MODULE import NAME` does, and says MARK when all is there: `prove.py MARK MODULE:NAME...`.
+# Imports MODULE:NAME as `from MODULE import NAME` does, or MODULE: alone, and says MARK when all is there: `prove.py MARK MODULE:NAME...`.
 import importlib
 import os
 import sys
@@ -7,7 +7,7 @@ mark, wanted = sys.argv[1], [one.split(":") for one in sys.argv[2:]]
 sys.argv[1:] = []
 for module, name in wanted:
     imported = importlib.import_module(module)
-    if not hasattr(imported, name):
+    if name and not hasattr(imported, name):
         try:
             importlib.import_module(module + "." + name)
         except ModuleNotFoundError as error:

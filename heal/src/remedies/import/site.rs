@@ -43,7 +43,7 @@ impl Case<'_> {
         std::str::from_utf8(&self.source.text[range.clone()]).unwrap_or_default()
     }
 
-    fn names(&self, from: &From) -> Vec<&str> {
+    pub(super) fn names(&self, from: &From) -> Vec<&str> {
         from.aliases.iter().map(|alias| self.text(&alias.name)).collect()
     }
 
@@ -139,7 +139,7 @@ impl Case<'_> {
 }
 
 /// The whole path of the module that a statement of a file names.
-fn absolute(entry: &Path, file: &Path, from: &From) -> Option<Vec<String>> {
+pub(super) fn absolute(entry: &Path, file: &Path, from: &From) -> Option<Vec<String>> {
     if from.level == 0 {
         return Some(from.path.clone());
     }

@@ -30,11 +30,14 @@ pub(super) struct Alias {
     pub(super) bound: Option<Range<usize>>,
 }
 
-/// A module of `import MODULE, …` that is bound under its own name.
+/// A module of `import MODULE, …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plain {
     pub(super) span: Range<usize>,
     pub(super) path: String,
+    /// Whether `as` gives it another name.
+    pub(super) is_bound: bool,
+    pub(super) line: usize,
 }
 
 impl Alias {
@@ -48,7 +51,7 @@ pub(super) fn froms(source: &Source<'_>) -> Vec<From> {
     statements(source).into_iter().filter_map(|(indent, tokens)| from(source, indent, tokens)).collect()
 }
 
-/// All modules that are imported as they are.
+/// All modules that are imported as a whole.
 pub(super) fn plains(source: &Source<'_>) -> Vec<Plain> {
     statements(source)
         .into_iter()
@@ -124,12 +127,13 @@ fn aliases(source: &Source<'_>, tokens: Range<usize>) -> Option<Vec<Alias>> {
 
 fn modules(source: &Source<'_>, tokens: Range<usize>) -> Vec<Plain> {
     let all: Vec<usize> = (tokens.start + 1..tokens.end).collect();
-    let parts = all.split(|at| source.is(*at, ",")).filter(|part| !part.iter().any(|at| source.is(*at, "as")));
     let plain = |part: &[usize]| {
-        let span = source.tokens[*part.first()?].start..source.tokens[*part.last()?].end;
-        Some(Plain { span, path: part.iter().map(|at| text(source, *at)).collect() })
+        let path = part.split(|at| source.is(*at, "as")).next()?;
+        let first = source.tokens[*path.first()?];
+        let span = first.start..source.tokens[*path.last()?].end;
+        Some(Plain { span, path: path.iter().map(|at| text(source, *at)).collect(), is_bound: path != part, line: first.line })
     };
-    parts.filter_map(plain).collect()
+    all.split(|at| source.is(*at, ",")).filter_map(plain).collect()
 }
 
 fn name(source: &Source<'_>, at: usize) -> Option<Range<usize>> {
@@ -164,8 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn modules_under_their_own_name_are_read() {
+    fn modules_are_read_with_whether_they_have_another_name() {
         let source = Source::read(b"import a, b . c, d as e; import f\n", Encoding::Utf8, true);
-        assert_eq!(plains(&source).iter().map(|plain| plain.path.clone()).collect::<Vec<_>>(), ["a", "b.c", "f"]);
+        let read = plains(&source);
+        let read: Vec<_> = read.iter().map(|plain| (&*plain.path, plain.is_bound, &source.text[plain.span.clone()])).collect();
+        assert_eq!(read, [("a", false, &b"a"[..]), ("b.c", false, b"b . c"), ("d", true, b"d"), ("f", false, b"f")]);
     }
 }

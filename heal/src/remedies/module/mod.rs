@@ -99,6 +99,22 @@ fn change(module: &str, requirement: &str, declared_in: Option<&Value>, install:
     Change { target: install.venv.clone(), words, detail, steps: vec![Step::Install(install)], check: None }
 }
 
+/// Whether a dotted name can be meant of what is not the project's: Python itself has or had it, an environment has it, the project declares
+/// it, or the vetted map knows it.
+pub(super) fn is_foreign(module: &str, python: &Path, near: &Path, bounds: &Bounds) -> anyhow::Result<bool> {
+    let top = module.split('.').next().unwrap_or(module);
+    let seen = Seen::by(python, top).map_err(|why| anyhow::anyhow!("{} did not answer: {why}", shown(python)))?;
+    let is_elsewhere = |origin: &str| !crate::project::is_own(Path::new(origin), bounds);
+    let is_installed =
+        seen.origin.as_deref().is_some_and(is_elsewhere) || own::elsewhere(top, near, bounds.root(), Path::new("")).is_some();
+    // A lock lists the project itself, too.
+    let is_declared = || {
+        let sources = declared::read(&[near], bounds.root(), &seen.markers);
+        own::project(top, near, bounds.root()).is_none() && !matches!(choose::declared(module, 0, &sources), Ok(None))
+    };
+    Ok(seen.stdlib || stdlib::absent(module, seen.minor()).is_some() || is_installed || names::is_known(module) || is_declared())
+}
+
 /// The dotted name of a module.
 fn module(asked: &Asked) -> Result<&str, Declined> {
     let module = asked.text("module").ok_or_else(|| refused("no-module", "which module is missing is not told"))?;

@@ -52,6 +52,11 @@ pub(super) fn vetted_for(module: &str) -> &'static [&'static str] {
     prefixes(module).map(vetted).find(|brings| !brings.is_empty()).unwrap_or(&[])
 }
 
+/// Whether the map knows a dotted name or what it lies in, in whatever case.
+pub(super) fn is_known(module: &str) -> bool {
+    prefixes(module).any(|prefix| MAP.iter().any(|entry| entry.module.eq_ignore_ascii_case(prefix)))
+}
+
 /// The names by which what a distribution brings is imported, as far as the map knows any.
 pub(super) fn modules_of(distribution: &str) -> impl Iterator<Item = &'static str> {
     MAP.iter().filter(move |entry| entry.brings.contains(&distribution)).map(|entry| entry.module)

@@ -49,6 +49,21 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// What an interpreter says of a module.
+    ///
+    /// # Errors
+    /// Why it does not answer.
+    pub(super) fn by(python: &Path, module: &str) -> Result<Self, String> {
+        let mut command = Command::new(python);
+        command.args(["-I", "-B", "-W", "ignore", "-c", LOOK, module]).current_dir("/");
+        let finished = child::run(&mut command, PATIENCE, KEEP).map_err(|e| e.to_string())?;
+        if finished.ended.success() {
+            serde_json::from_slice(&finished.stdout).map_err(|e| e.to_string())
+        } else {
+            Err(last_line(&finished.stderr))
+        }
+    }
+
     /// `X.Y`.
     pub(super) fn minor(&self) -> (u32, u32) {
         let mut numbers = self.version.split('.').map(|number| number.parse().unwrap_or(0));
@@ -108,19 +123,10 @@ impl Target {
     /// # Errors
     /// It does not answer.
     pub(super) fn look(&self, module: &str) -> Result<Seen, Declined> {
-        let mut command = Command::new(self.python());
-        command.args(["-I", "-B", "-W", "ignore", "-c", LOOK, module]).current_dir("/");
-        let broken = |why: String| {
-            refused("broken-environment", format!("{} did not answer: {why}; look at it with venv-probe", shown(&self.python())))
-        };
-        let finished = child::run(&mut command, PATIENCE, KEEP).map_err(|e| broken(e.to_string()))?;
-        let last = || last_line(&finished.stderr);
-        let seen: Seen = match finished.ended {
-            ended if ended.success() => serde_json::from_slice(&finished.stdout).map_err(|e| broken(e.to_string()))?,
-            _ => return Err(broken(last())),
-        };
+        let broken = |why: &str| refused("broken-environment", format!("{} {why}; look at it with venv-probe", shown(&self.python())));
+        let seen = Seen::by(&self.python(), module).map_err(|why| broken(&format!("did not answer: {why}")))?;
         if seen.prefix != self.venv {
-            return Err(broken(format!("it installs into {}", shown(&seen.prefix))));
+            return Err(broken(&format!("installs into {}", shown(&seen.prefix))));
         }
         Ok(seen)
     }
