@@ -192,10 +192,29 @@ fn only_what_is_wanted_is_done_and_not_more_often() {
     assert_eq!(none.of("action").len(), 0);
     heal(&sandbox, ["--force", "--only", "fix-syntax", "a.json"]).run().code(0).ok();
     assert_eq!(fs::read_to_string(sandbox.work("a.json")).unwrap(), BROKEN_JSON);
-    let both = heal(&sandbox, ["--force", "--max-actions", "1", "a.json", "b.json"]).run().code(0);
+    let both = heal(&sandbox, ["--force", "--max-actions", "1", "a.json", "b.json"]).run().code(1);
     let outcomes: Vec<Value> = both.of("action").iter().map(|action| action["data"]["outcome"].clone()).collect();
     assert_eq!(outcomes, ["done", "skipped"]);
     assert_eq!(fs::read_to_string(sandbox.work("b.json")).unwrap(), BROKEN_JSON);
+}
+
+#[test]
+fn what_nobody_could_see_is_not_repaired() {
+    let sandbox = Sandbox::new();
+    let record = diagnosis("file.absent", "create-path", json!({"path": "out/", "operation": "scandir"}));
+    let unknown = record.replace("\"severity\":\"broken\"", "\"severity\":\"unknown\"");
+    assert_ne!(unknown, record);
+    assert_eq!(asked(&sandbox, 0, &["--force"], &unknown).of("action").len(), 0);
+    assert!(!sandbox.work("out").exists());
+}
+
+#[test]
+fn two_texts_that_python_joins_are_not_parted() {
+    let sandbox = Sandbox::new();
+    let text = "[\n  'a long text '\n  'that goes on',\n  'other'\n]\n";
+    file(&sandbox.work("a.json"), text);
+    heal(&sandbox, ["--force", "a.json"]).run().code(1).ok();
+    assert_eq!(fs::read_to_string(sandbox.work("a.json")).unwrap(), text);
 }
 
 #[test]
@@ -358,7 +377,7 @@ fn paths_are_made_where_that_is_right() {
     heal(&sandbox, ["undo", "--force"]).run().code(0).ok();
     assert!(!work.join("config.toml").exists() && work.join("config.toml.example").exists());
 
-    for name in ["settings.json", "doctl", "bin/tool", ".env", "token.txt"] {
+    for name in ["settings.json", "doctl", "bin/tool", ".env", "token.txt", "access.log"] {
         script(&format!("open({name:?})\n"));
         let (_, left, _) = outcome(&from_script(&sandbox, python(), "app.py", 1, &["--force"]));
         assert_eq!((&*left, work.join(name).exists()), ("skipped", false), "{name}");

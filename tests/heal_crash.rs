@@ -155,6 +155,9 @@ fn a_run_that_is_killed_anywhere_is_ended_by_the_next() {
             let at = format!("{call} {nth} of {}: {:?} {}", scenario.record, ran.code, ran.stderr);
             let next = heal(&sandbox, words()).run();
             assert!([Some(0), Some(1)].contains(&next.code), "{at}: {}{}", next.stderr, next.text());
+            for action in next.of("action").iter().filter(|action| action["data"]["outcome"] == "done") {
+                assert!(action["data"]["detail"]["kind"].is_string(), "{at}: {action}");
+            }
             let touched = sandbox.work(scenario.touches);
             assert!(inventory(&touched) == before || contents(&touched) == after, "{at}: {:?}", contents(&touched));
             assert!(!sandbox.root().join("state/mendline/heal.journal").exists(), "{at}");

@@ -262,7 +262,7 @@ fn what_does_not_help_is_undone() {
 #[test]
 fn what_may_be_meant_otherwise_is_left_alone() {
     let app = ("app.py", "from m import X\n");
-    let cases: [(&[(&str, &str)], &str); 10] = [
+    let cases: [(&[(&str, &str)], &str); 11] = [
         (&[app, ("m.py", ""), ("tests/fakes.py", "class X: pass\n")], "is there to be run, or to test others"),
         (&[app, ("m.py", ""), ("pkg/__main__.py", "X = 1\n")], "is there to be run, or to test others"),
         (&[app, ("m.py", ""), ("a.py", "X = 1\n"), ("b.py", "def X(): pass\n")], "may be meant in more than one way"),
@@ -272,6 +272,7 @@ fn what_may_be_meant_otherwise_is_left_alone() {
         (&[app, ("m.py", ""), ("a.py", "X = 1\nprint(X)\n")], "does more where it is imported"),
         (&[app, ("m.py", ""), ("a-b.py", "X = 1\n")], "cannot be imported in the way in which this is"),
         (&[app, ("m.py", ""), ("a.py", "X = (\n")], "does not compile"),
+        (&[app, ("m.py", ""), ("tools/__init__.py", ""), ("tools/x.py", "X = 1\n")], "without a history"),
         (&[app, ("m.py", ""), ("a.py", "from m import X\n")], "no module of the project defines X"),
     ];
     for (files, why) in cases {

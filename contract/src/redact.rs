@@ -66,7 +66,40 @@ pub fn quoted(line: &str) -> String {
 #[must_use]
 pub fn secrets(text: &str) -> String {
     let is_secret = |name: &str| SECRET.iter().any(|part| name.to_ascii_lowercase().contains(part));
-    credentials(&fields(&assignments(&addresses(text), is_secret)))
+    arguments(&credentials(&fields(&assignments(&addresses(text), is_secret))))
+}
+
+/// Replaces what a command line or a sentence says behind the name of a secret: `--password VALUE`, `-u USER:VALUE`, mysql's `-pVALUE`,
+/// `password is VALUE`.
+fn arguments(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let (mut before, mut last) = ("", "");
+    for word in text.split_inclusive(' ') {
+        let plain = word.trim();
+        let flag = last.strip_prefix("--").unwrap_or_default().to_ascii_lowercase();
+        let is_named = |name: &str| SURE.iter().any(|sure| name.eq_ignore_ascii_case(sure));
+        let is_value = !plain.is_empty() && !plain.starts_with('-');
+        let is_secret = is_value
+            && (SURE.contains(&&*flag) || ["token", "api-key", "secret-key"].contains(&&*flag) || last == "is" && is_named(before));
+        let secret_from = match plain.split_once(':') {
+            _ if is_secret => Some(0),
+            Some((user, _)) if ["-u", "--user"].contains(&last) => Some(user.len() + 1),
+            _ if text.contains("mysql") && plain.starts_with("-p") && plain.len() > 2 => Some(2),
+            _ => None,
+        };
+        match secret_from {
+            Some(from) => {
+                safe.push_str(&plain[..from]);
+                safe.push_str(GONE);
+                safe.push_str(&word[word.trim_end().len()..]);
+            }
+            None => safe.push_str(word),
+        }
+        if !plain.is_empty() {
+            (before, last) = (last, plain);
+        }
+    }
+    safe
 }
 
 /// Replaces the values of `"name": "value"` and `NAME: value`, where the name is surely one of a secret.
@@ -235,6 +268,11 @@ mod tests {
             ("https://S3/CR3T@host.example", "https://***@host.example"),
             ("git+https://S3/CR3T@host/r@v1", "git+https://***@host/r@v1"),
             ("https://[::1]:8080/a@b", "https://[::1]:8080/a@b"),
+            ("error: --password hunter4 rejected", "error: --password *** rejected"),
+            ("mysql -u root -phunter2 failed", "mysql -u root -p*** failed"),
+            ("curl -u bob:hunter3 failed", "curl -u bob:*** failed"),
+            ("password is hunter5 for bob", "password is *** for bob"),
+            ("cp -u a -p b", "cp -u a -p b"),
         ] {
             assert_eq!(secrets(text), expected);
         }

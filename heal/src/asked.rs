@@ -6,7 +6,7 @@ use clap::ValueEnum as _;
 use contract::diagnosis;
 use contract::output::Output;
 use contract::path::Subject;
-use contract::record::{About, Record};
+use contract::record::{About, Record, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -40,6 +40,8 @@ struct Diagnosis {
     #[serde(default)]
     code: Option<String>,
     #[serde(default)]
+    severity: Option<Status>,
+    #[serde(default)]
     remedy: Option<Remedy>,
 }
 
@@ -51,7 +53,8 @@ struct Remedy {
 }
 
 impl Asked {
-    /// What a record asks for; nothing where it is no diagnosis, or names a remedy that others have, as deploy-watch does.
+    /// What a record asks for; nothing where it is no diagnosis, says that nothing is known, or names a
+    /// remedy that others have, as deploy-watch does.
     ///
     /// # Errors
     /// Nothing can be written.
@@ -67,7 +70,7 @@ impl Asked {
                 return out.error("input.bad-data", about, None, &format!("{e:#}")).map(|()| None);
             }
         };
-        let Some(Remedy { name, args }) = diagnosis.remedy else { return Ok(None) };
+        let Some(Remedy { name, args }) = diagnosis.remedy.filter(|_| diagnosis.severity != Some(Status::Unknown)) else { return Ok(None) };
         let paths = diagnosis::paths(record, &name);
         let (subject, raw) = (record.subject.clone(), raw.to_owned());
         let asked = Self { remedy: name, args, subject, code: diagnosis.code, cause, paths, raw };

@@ -12,7 +12,7 @@ use contract::path::{Subject, shown};
 use contract::record::{About, Status};
 use contract::signal::{self, Hold};
 use contract::{sibling, venv};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::arguments::Name;
 use crate::asked::Asked;
@@ -32,10 +32,7 @@ impl Mender {
         let hold = signal::hold()?;
         let started = self.action(asked, Outcome::Started, &change.words, change);
         let ended = match self.prepared(out, asked, change, &started)? {
-            Ok(journal) => {
-                let trees: Vec<PathBuf> = change.steps.iter().filter_map(Step::tree).collect();
-                with_trees(self.carried_out(&hold, name, change, &journal, &started), &trees)
-            }
+            Ok(journal) => with_trees(self.carried_out(&hold, name, change, &journal, &started), &journal),
             Err(why) => Action { outcome: Outcome::Failed, text: why, ..started },
         };
         self.failed |= ended.outcome != Outcome::Done;
@@ -63,6 +60,7 @@ impl Mender {
             tools.store.folder.as_deref(),
             self.bounds.roots(),
             &change.steps,
+            started.detail.clone(),
         );
         journal.begin(&self.state)?;
         tools.audit.append(&out.render(KIND, About { subject: Some(&subject), cause: &asked.cause }, started)?.line)?;
@@ -137,9 +135,12 @@ impl Mender {
     fn recovered(&self, journal: &Journal) -> Action {
         let asked = &journal.asked;
         let began = "an interrupted run had begun it";
-        let detail =
-            Some(asked.code.as_ref().map_or_else(|| json!({ "recovered": true }), |code| json!({ "code": code, "recovered": true })));
-        let started = Action { verb: asked.remedy.clone(), text: began.to_owned(), detail, ..Action::default() };
+        let mut detail = match &journal.detail {
+            Some(Value::Object(detail)) => detail.clone(),
+            _ => Map::new(),
+        };
+        detail.insert("recovered".to_owned(), true.into());
+        let started = Action { verb: asked.remedy.clone(), text: began.to_owned(), detail: Some(detail.into()), ..Action::default() };
         if !journal.is_ours_alone() {
             let kept = journal.snapshot.as_ref().map_or_else(String::new, |id| format!("; snapshot {id} has what was before"));
             let text = format!("{began}, and it was written to since{kept}");
@@ -153,17 +154,18 @@ impl Mender {
         // What an installer has half written can be imported, too.
         let is_whole = asked.name() != Some(Name::InstallModule) || is_healthy(journal.target.as_path());
         if is_whole && matches!(asked.name().map(plan), Some(Ok(Plan::Passes))) {
-            return Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.undo(), ..started };
+            let done = Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.undo(), ..started };
+            return with_trees(done, journal);
         }
         self.taken_back(journal, began, &started)
     }
 }
 
 /// What a change that stands has made of whole folders, so that nobody else's work in them goes with an `undo`.
-fn with_trees(mut ended: Action, folders: &[PathBuf]) -> Action {
-    let of = |folder: &PathBuf| Tree { folder: Subject::from(&**folder), after: journal::tree(folder) };
-    if ended.outcome == Outcome::Done && !folders.is_empty() {
-        let trees: Vec<Tree> = folders.iter().map(of).collect();
+fn with_trees(mut ended: Action, journal: &Journal) -> Action {
+    if ended.outcome == Outcome::Done && !journal.trees.is_empty() {
+        let of = |folder: &Subject| Tree { folder: folder.clone(), after: journal::tree(folder.as_path()) };
+        let trees: Vec<Tree> = journal.trees.iter().map(of).collect();
         if let Some(detail) = ended.detail.as_mut().and_then(Value::as_object_mut) {
             detail.insert("trees".to_owned(), json!(trees));
         }

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use contract::path::{Subject, shown};
 use contract::{replace, state};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::asked::Asked;
@@ -40,6 +41,12 @@ pub(crate) struct Journal {
     /// A snapshot would have to read the file, which may be what is not allowed.
     #[serde(default)]
     pub(crate) modes: Vec<Mode>,
+    /// Of the action as it was begun: what `undo` and the history go by.
+    #[serde(default)]
+    pub(crate) detail: Option<Value>,
+    /// Folders that it makes or fills.
+    #[serde(default)]
+    pub(crate) trees: Vec<Subject>,
 }
 
 /// A folder that is made, or filled, as it is left.
@@ -78,6 +85,7 @@ impl Journal {
         store: Option<&Path>,
         roots: &[PathBuf],
         steps: &[Step],
+        detail: Option<Value>,
     ) -> Self {
         let (store, roots) = (store.map(Subject::from), roots.iter().map(|root| Subject::from(&**root)).collect());
         Self {
@@ -91,6 +99,8 @@ impl Journal {
             mark: leftover::mark().to_owned(),
             writes: writes(steps),
             modes: modes(steps),
+            detail,
+            trees: steps.iter().filter_map(Step::tree).map(|folder| Subject::from(&*folder)).collect(),
         }
     }
 

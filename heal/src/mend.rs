@@ -26,6 +26,8 @@ use crate::journal::{self, Journal};
 use crate::remedies::{self, Change, Plan, sibling};
 use crate::snapshot::Store;
 
+const SPENT: &str = "--max-actions is reached";
+
 /// What a run mends with, and how it went.
 pub(crate) struct Mender {
     pub(crate) options: Mend,
@@ -89,16 +91,18 @@ impl Mender {
     pub(crate) fn attend(&mut self, out: &mut Output, asked: &Asked) -> anyhow::Result<()> {
         let asked = &remedies::routed(asked, &self.bounds, &self.options);
         let Some(name) = asked.name().filter(|name| self.is_wanted(*name)) else { return Ok(()) };
-        if self.options.max_actions.is_some_and(|most| self.acted >= most) {
-            return self.skip(out, asked, "--max-actions is reached", Value::Null);
-        }
-        if let Some(command) = sibling::command(name) {
+        let is_spent = self.options.max_actions.is_some_and(|most| self.acted >= most);
+        if let Some(command) = sibling::command(name).filter(|_| !is_spent) {
             return self.sibling(out, command, asked);
+        }
+        if is_spent && sibling::command(name).is_some() {
+            return self.decline(out, asked, SPENT, Value::Null);
         }
         match remedies::plan(name, asked, &self.bounds, &self.options, &self.state) {
             Ok(Plan::Passes) => self.skip(out, asked, "the check passes: there is nothing to mend", Value::Null),
             Err(e) => self.decline(out, asked, &format!("{e:#}"), Value::Null),
             Ok(Plan::Declined(declined)) => self.decline(out, asked, &declined.why, declined.detail),
+            Ok(Plan::Change(_)) if is_spent => self.decline(out, asked, SPENT, Value::Null),
             Ok(Plan::Change(change)) if self.tools.is_none() => {
                 self.failed |= self.options.check;
                 let action = self.action(asked, Outcome::Planned, &change.words, &change);

@@ -194,7 +194,9 @@ impl Mender<'_> {
 
     /// Goes behind the comma before a member, or puts one there.
     fn comma(&mut self) {
-        let class = if self.new_line { Class::MissingComma } else { Class::MissingCommaInLine };
+        // Python joins two strings that nothing parts, and a text in single quotes may have been one of Python's.
+        let may_be_one = self.is_at(b'\'') && self.text[..self.last].ends_with(b"'");
+        let class = if self.new_line && !may_be_one { Class::MissingComma } else { Class::MissingCommaInLine };
         if !self.is_at(b',') {
             self.comma = Comma::Inserted(self.edits.mark());
             return self.insert_behind(",", class);

@@ -36,7 +36,7 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Plan> {
         Wanted::Folder => Ok(folder(&path, &path)),
         Wanted::ToMake if parent.is_dir() => Ok(Plan::Passes),
         Wanted::ToMake => Ok(folder(&path, parent)),
-        Wanted::File => file(&path, parent),
+        Wanted::File => file(&path, parent, source_line(asked, bounds).is_some_and(|line| line.contains("open(") || line.contains("read"))),
     }
 }
 
@@ -45,7 +45,7 @@ fn folder(target: &Path, folder: &Path) -> Plan {
     Plan::Change(Change { target: target.to_owned(), words, detail, steps: vec![Step::Folder(folder.to_owned())], check: None })
 }
 
-fn file(path: &Path, parent: &Path) -> anyhow::Result<Plan> {
+fn file(path: &Path, parent: &Path, is_read: bool) -> anyhow::Result<Plan> {
     if is_secret(path) {
         return declined("its name says that it is a secret, which nobody can make up");
     }
@@ -56,7 +56,7 @@ fn file(path: &Path, parent: &Path) -> anyhow::Result<Plan> {
         let write = Step::Write { file: path.to_owned(), before: None, text };
         return Ok(Plan::Change(Change { target: path.to_owned(), words, detail, steps: vec![write], check: None }));
     }
-    if !may_be_empty(path, parent) {
+    if is_read || !may_be_empty(path, parent) {
         return declined("it has no template beside it, and an empty stand-in would only hide that it is missing");
     }
     let make_folder = (!parent.is_dir()).then(|| Step::Folder(parent.to_owned()));

@@ -69,7 +69,14 @@ const GONE: [&str; 20] = [
     "getcwdu",
 ];
 /// Names that mean something else in Python 3, or are elsewhere.
-const OTHER: [&str; 27] = [
+const OTHER: [&str; 34] = [
+    "chr",
+    "str",
+    "bytes",
+    "recv",
+    "subprocess",
+    "socket",
+    "struct",
     "input",
     "long",
     "reduce",
@@ -117,13 +124,25 @@ fn differs(source: &Source<'_>) -> Option<&'static str> {
         Some("in Python 2 `/` of two integers is another one")
     } else if names(source, &OTHER).next().is_some() || (0..source.tokens.len()).any(is_list) {
         Some("it calls what gives something else in Python 2")
-    } else if (0..source.tokens.len()).any(is_text) {
-        Some("in Python 2 a string is bytes, and one here is not ASCII")
+    } else if (0..source.tokens.len()).any(|at| is_text(at) || is_bytes(source, at)) {
+        Some("in Python 2 a string is bytes, and one here is not ASCII or is written as bytes")
+    } else if (1..source.tokens.len()).any(|at| source.is(at, "for") && source.tokens[at].depth > 0) {
+        Some("in Python 2 the name of a comprehension lives on behind it")
     } else if statements().any(|statement| is_other_print(source, &statement)) {
         Some("it has a `print` that Python 3 takes and means something else by")
     } else {
         None
     }
+}
+
+/// A string that is bytes in Python 3, or has an escape that means a character in one of the two and not in the other.
+fn is_bytes(source: &Source<'_>, at: usize) -> bool {
+    let token = source.tokens[at];
+    let text = &source.text[token.start..token.end];
+    let prefix = text.iter().position(|byte| matches!(byte, b'"' | b'\'')).unwrap_or(0);
+    let has = |escape: &[u8]| text.windows(escape.len()).any(|part| part.eq_ignore_ascii_case(escape));
+    token.kind == Kind::String && (text[..prefix].eq_ignore_ascii_case(b"b") || text[..prefix].eq_ignore_ascii_case(b"br"))
+        || token.kind == Kind::String && (has(b"\\u") || has(b"\\N{") || (b'8'..=b'f').any(|digit| has(&[b'\\', b'x', digit])))
 }
 
 /// `print (a, b)`, `print (a) % b`, `print [a]` and `print -a`.

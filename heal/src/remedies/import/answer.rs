@@ -33,7 +33,7 @@ impl Case<'_> {
             ([], [(file, _)]) if provider.is_some_and(|provider| was_never_in(provider, name)) => {
                 Err(refused(format!("{} defines {name}, which was never in the module that it is taken from", shown(file)), &[]))
             }
-            ([], [(file, survey)]) => self.moved(from, entry, file, survey, at),
+            ([], [(file, survey)]) => self.moved(from, entry, (provider, file), survey, at),
             _ => {
                 let places = definers.iter().map(|(file, _)| file.to_string_lossy().into_owned());
                 let candidates: Vec<String> = alike.iter().map(|one| (*one).to_owned()).chain(places).collect();
@@ -43,7 +43,7 @@ impl Case<'_> {
     }
 
     /// A name that one other module of the project defines.
-    fn moved(&self, from: &From, entry: &Path, file: &Path, survey: &Survey, at: usize) -> Found {
+    fn moved(&self, from: &From, entry: &Path, (provider, file): (Option<&Path>, &Path), survey: &Survey, at: usize) -> Found {
         let (name, place) = (self.text(&from.aliases[at].name), shown(file));
         let refused = |why: String| Err(refused(why, &[file.to_string_lossy().into_owned()]));
         if !survey.defines.iter().any(|one| one == name) {
@@ -57,6 +57,9 @@ impl Case<'_> {
         }
         if project::is_apart(file, self.bounds) && !project::is_apart(self.file, self.bounds) {
             return refused(format!("only {place} defines {name}, which is there to be run, or to test others"));
+        }
+        if provider.is_some_and(|provider| !has_history(provider) && !are_together(entry, provider, file)) {
+            return refused(format!("{place} defines {name}, and without a history nothing tells that it is the same"));
         }
         let path = project::path_of(entry, file).filter(|_| crate::project::is_own(file, self.bounds));
         match path.and_then(|path| written(entry, self.file, from, &path)) {
@@ -82,10 +85,26 @@ pub(super) fn in_library(case: &Case<'_>, module: &str, name: &str, at: usize) -
 
 /// Whether the history of a module tells that a name was never in it; without a history nothing is told.
 fn was_never_in(module: &Path, name: &str) -> bool {
-    let Some(folder) = module.parent() else { return false };
-    let says = |words: &[&str]| git(folder, words, module).ok().flatten();
-    let is_known = says(&["ls-files", "--"]).is_some_and(|listed| !listed.is_empty());
-    is_known && says(&["log", "-1", "--format=%h", "--no-textconv", "-S", name, "--"]).is_some_and(|commits| commits.is_empty())
+    let commits = || says(module, &["log", "-1", "--format=%h", "--no-textconv", "-S", name, "--"]);
+    has_history(module) && commits().is_some_and(|commits| commits.is_empty())
+}
+
+fn has_history(module: &Path) -> bool {
+    says(module, &["log", "-1", "--format=%h", "--"]).is_some_and(|commits| !commits.is_empty())
+}
+
+fn says(module: &Path, words: &[&str]) -> Option<Vec<u8>> {
+    git(module.parent()?, words, module).ok().flatten()
+}
+
+/// Whether two modules are of one package, or lie side by side where they are of none.
+fn are_together(entry: &Path, one: &Path, other: &Path) -> bool {
+    let package = |file: &Path| project::path_of(entry, file).filter(|path| path.len() > 1).map(|path| path[0].clone());
+    match (package(one), package(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => one.parent() == other.parent(),
+        _ => false,
+    }
 }
 
 /// A class, a function and a constant that are spelt alike are three things (PEP 8, Naming Conventions).

@@ -3,7 +3,7 @@
 use super::Entry;
 use super::Fate::{Left, Mismatch, Suggested, Valid};
 
-pub(super) const ENTRIES: [Entry; 69] = [
+pub(super) const ENTRIES: [Entry; 72] = [
     ("a colon, but no block", (3, 6), b"if x print(y)\n", Suggested),
     ("a colon that may be in two places", (3, 6), b"if x (y)\nz\n", Left),
     ("no colon and one equals sign", (3, 6), b"if x = 1\n    y\n", Left),
@@ -59,6 +59,9 @@ pub(super) const ENTRIES: [Entry; 69] = [
     ("print with a named argument", (3, 6), b"print x = 5\n", Left),
     ("print in a file with f-strings", (3, 6), b"x = f'a'\nprint x\n", Suggested),
     ("print of a division", (3, 6), b"print 7 / 2\n", Suggested),
+    ("print beside bytes", (3, 6), b"s = b'GET'\nprint s\n", Suggested),
+    ("print beside an escape", (3, 6), b"s = '\\u1234'\nprint s\n", Suggested),
+    ("print behind a comprehension", (3, 6), b"i = 10\nx = [i for i in range(3)]\nprint i\n", Suggested),
     ("print with names of Python 2", (3, 6), b"x = raw_input()\nprint x\n", Left),
     ("exec in a function", (3, 6), b"def f():\n    exec 'x = 1'\n    return x\n", Suggested),
     ("two classes after except", (3, 6), b"try:\n    a\nexcept ValueError, TypeError:\n    b\n", Left),
