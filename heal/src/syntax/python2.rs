@@ -141,8 +141,9 @@ fn is_bytes(source: &Source<'_>, at: usize) -> bool {
     let text = &source.text[token.start..token.end];
     let prefix = text.iter().position(|byte| matches!(byte, b'"' | b'\'')).unwrap_or(0);
     let has = |escape: &[u8]| text.windows(escape.len()).any(|part| part.eq_ignore_ascii_case(escape));
-    token.kind == Kind::String && (text[..prefix].eq_ignore_ascii_case(b"b") || text[..prefix].eq_ignore_ascii_case(b"br"))
-        || token.kind == Kind::String && (has(b"\\u") || has(b"\\N{") || (b'8'..=b'f').any(|digit| has(&[b'\\', b'x', digit])))
+    let is_prefixed = text[..prefix].eq_ignore_ascii_case(b"b") || text[..prefix].eq_ignore_ascii_case(b"br");
+    let is_escaped = || has(b"\\u") || has(b"\\N{") || (b'8'..=b'f').any(|digit| has(&[b'\\', b'x', digit]));
+    token.kind == Kind::String && (is_prefixed || is_escaped())
 }
 
 /// `print (a, b)`, `print (a) % b`, `print [a]` and `print -a`.
