@@ -14,6 +14,7 @@ mod drawing;
 mod heal;
 mod heal_crash;
 mod heal_import;
+mod heal_managers;
 mod heal_misplaced;
 mod heal_module;
 mod heal_run;

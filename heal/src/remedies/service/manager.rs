@@ -8,8 +8,12 @@ use anyhow::Context as _;
 use contract::child::{self, Ended};
 use contract::redact;
 
+use super::pm2;
+
 /// Managers wait for what they stop.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Of what one says about a restart, in bytes.
+const KEEP: usize = 64 << 10;
 
 /// How a service is started again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +28,8 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    /// Refuses names that a manager would take for options or patterns: `systemctl restart '*'` restarts everything.
+    /// Refuses names that a manager would take for options, patterns, groups or files: `systemctl restart '*'` restarts everything,
+    /// and `supervisorctl restart web:` the whole group.
     ///
     /// # Errors
     /// There is such a name, or no command.
@@ -33,8 +38,10 @@ impl Way {
             Self::Command(argv) => anyhow::ensure!(argv.first().is_some_and(|program| !program.is_empty()), "the command is empty"),
             Self::Systemd(name) | Self::SystemdUser(name) | Self::Launchd(name) | Self::Supervisor(name) | Self::Pm2(name) => {
                 let is_plain = |c: char| c.is_ascii_alphanumeric() || "@._:-\\".contains(c);
-                let is_one = name != "all" && !name.starts_with('-') && !name.is_empty() && name.chars().all(is_plain);
-                anyhow::ensure!(is_one, "{name:?} is no name of one service");
+                let is_one =
+                    name != "all" && !name.starts_with('-') && !name.ends_with(':') && !name.is_empty() && name.chars().all(is_plain);
+                let is_file = matches!(self, Self::Pm2(_)) && pm2::is_file(name);
+                anyhow::ensure!(is_one && !is_file, "{name:?} is no name of one service");
             }
         }
         Ok(())
@@ -85,19 +92,29 @@ impl Way {
     /// # Errors
     /// The manager is not there, or says no.
     pub(super) fn ask_manager(&self, folder: &Path) -> anyhow::Result<()> {
-        let argv = self.argv();
-        let (program, words) = argv.split_first().context("there is no command")?;
-        let mut command = Command::new(program);
-        let finished =
-            child::run(command.args(words).current_dir(folder), PATIENCE, 64 << 10).with_context(|| format!("cannot start {program}"))?;
-        match finished.ended {
-            Ended::Exited(status) if status.success() => Ok(()),
-            Ended::Exited(status) => {
-                let said = [finished.stderr, finished.stdout].concat();
-                anyhow::bail!("{program} ended with {status}: {}", redact::excerpt(&String::from_utf8_lossy(&said)))
-            }
-            Ended::TimedOut => anyhow::bail!("{program} did not end within {} s", PATIENCE.as_secs()),
-            Ended::Interrupted => anyhow::bail!("interrupted"),
+        if let Self::Pm2(name) = self {
+            pm2::check(name, folder)?;
         }
+        ask(&self.argv(), folder, KEEP).map(drop)
+    }
+}
+
+/// Runs a manager's command, and gives what it wrote to its standard output.
+///
+/// # Errors
+/// It is not there, or says no.
+pub(super) fn ask(argv: &[String], folder: &Path, keep: usize) -> anyhow::Result<Vec<u8>> {
+    let (program, words) = argv.split_first().context("there is no command")?;
+    let mut command = Command::new(program);
+    let finished =
+        child::run(command.args(words).current_dir(folder), PATIENCE, keep).with_context(|| format!("cannot start {program}"))?;
+    match finished.ended {
+        Ended::Exited(status) if status.success() => Ok(finished.stdout),
+        Ended::Exited(status) => {
+            let said = [finished.stderr, finished.stdout].concat();
+            anyhow::bail!("{program} ended with {status}: {}", redact::excerpt(&String::from_utf8_lossy(&said)))
+        }
+        Ended::TimedOut => anyhow::bail!("{program} did not end within {} s", PATIENCE.as_secs()),
+        Ended::Interrupted => anyhow::bail!("interrupted"),
     }
 }

@@ -7,6 +7,7 @@ mod ledger;
 mod listed;
 mod manager;
 mod owner;
+mod pm2;
 mod restart;
 
 use std::path::Path;
