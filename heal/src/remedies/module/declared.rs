@@ -11,6 +11,8 @@ use super::{locks, pyproject, requirements};
 
 /// Longer than any that a person or a tool writes, in bytes.
 const LONGEST: u64 = 16 << 20;
+/// What tools lock, the best understood first.
+const LOCKS: [&str; 5] = ["uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock"];
 /// Folders that hold requirements files.
 const FOLDERS: [&str; 2] = ["requirements", "requirement"];
 
@@ -50,7 +52,7 @@ pub(super) fn read(near: &[&Path], root: &Path, here: &MarkerEnvironment) -> Vec
 
 fn in_folder(folder: &Path, here: &MarkerEnvironment) -> Vec<Source> {
     let toml = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-    let locks = ["uv.lock", "poetry.lock", "Pipfile.lock"].into_iter().filter_map(toml).filter_map(|path| locks::read(&path, here));
+    let locks = LOCKS.into_iter().filter_map(toml).filter_map(|path| locks::read(&path, here));
     let files = requirements_files(folder).into_iter().map(|path| requirements::read(&path, here));
     let project = toml("pyproject.toml").into_iter().filter_map(|path| pyproject::read(&path, here));
     locks.chain(files).chain(project).collect()

@@ -1,7 +1,9 @@
-//! Lock files of uv, poetry and pipenv: exact versions with their hashes, and what each needs here.
+//! Lock files of uv, poetry, pdm and pipenv, and the one of PEP 751: exact versions with their hashes, and what each needs here.
 
+mod pdm;
 mod pipenv;
 mod poetry;
+mod pylock;
 mod uv;
 
 use std::collections::HashMap;
@@ -38,6 +40,8 @@ pub(super) fn read(path: &Path, here: &MarkerEnvironment) -> Option<Source> {
     let locked = match path.file_name()?.to_str()? {
         "uv.lock" => uv::read(&text)?,
         "poetry.lock" => poetry::read(&text)?,
+        "pdm.lock" => pdm::read(&text)?,
+        "pylock.toml" => pylock::read(&text)?,
         _ => pipenv::read(&text)?,
     };
     let mut times: HashMap<String, usize> = HashMap::new();

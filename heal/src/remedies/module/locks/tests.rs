@@ -85,10 +85,78 @@ fn pipenvs_lock_is_read() {
     assert_eq!(source.all[0].index, None);
 }
 
+#[test]
+fn pdms_lock_is_read_with_what_its_extras_need() {
+    let text = r#"
+[metadata]
+lock_version = "4.5.0"
+[[package]]
+name = "requests"
+version = "2.31.0"
+requires_python = ">=3.7"
+summary = "Python HTTP for Humans."
+groups = ["default"]
+dependencies = ["idna<4,>=2.5", "win-inet-pton; sys_platform == \"win32\""]
+files = [{file = "requests-2.31.0-py3-none-any.whl", hash = "sha256:aa"}]
+[[package]]
+name = "requests"
+version = "2.31.0"
+extras = ["socks"]
+dependencies = ["PySocks!=1.5.7,>=1.5.6", "requests==2.31.0"]
+files = [{file = "requests-2.31.0-py3-none-any.whl", hash = "sha256:aa"}]
+[[package]]
+name = "g"
+version = "1"
+git = "https://h/r.git"
+[[package]]
+name = "w"
+version = "1"
+marker = "os_name == 'nt'"
+files = [{file = "w.whl", hash = "sha256:bb"}]
+"#;
+    let source = of("pdm.lock", text).unwrap();
+    assert_eq!(lines(&source), ["requests==2.31.0 --hash=sha256:aa", "g", "w"]);
+    assert_eq!(source.all[0].needs, ["idna", "pysocks", "requests"]);
+    let reasons: Vec<_> = source.all.iter().filter_map(|one| one.refusal.as_ref()).map(|refusal| refusal.0).collect();
+    assert_eq!((reasons, source.hashed), (vec!["source-tree", "marker"], true));
+}
+
+const PYLOCK: &str = r#"
+lock-version = "1.0"
+created-by = "uv"
+[[packages]]
+name = "a"
+version = "1"
+index = "https://pypi.org/simple"
+wheels = [{ url = "https://files/a-1-py3-none-any.whl", upload-time = 2026-10-22T00:02:38Z, size = 1, hashes = { sha256 = "aa" } }]
+[[packages]]
+name = "b"
+version = "2"
+marker = "python_version < '3'"
+index = "https://own/simple"
+wheels = [{ url = "https://files/b-2-py3-none-any.whl", hashes = { sha256 = "bb" } }]
+[[packages]]
+name = "shop"
+directory = { path = ".", editable = true }
+"#;
+
+#[test]
+fn the_lock_of_no_tool_is_read_and_all_of_it_goes_together_unless_it_tells() {
+    let source = of("pylock.toml", PYLOCK).unwrap();
+    assert_eq!(lines(&source), ["a==1 --hash=sha256:aa", "b", "shop"]);
+    let reasons: Vec<_> = source.all.iter().filter_map(|one| one.refusal.as_ref()).map(|refusal| refusal.0).collect();
+    assert_eq!((reasons, source.hashed), (vec!["marker", "source-tree"], true));
+    assert_eq!((&source.all[0].needs[..], source.all[0].index.as_ref()), (&["a", "b", "shop"].map(str::to_owned)[..], None));
+    let told = PYLOCK.replacen("version = \"1\"\n", "version = \"1\"\ndependencies = [{ name = \"B\" }]\n", 1);
+    assert_eq!(of("pylock.toml", &told).unwrap().all[0].needs, ["b"]);
+    let other = of("pylock.toml", &PYLOCK.replace("marker = \"python_version < '3'\"\n", "")).unwrap();
+    assert_eq!((&*lines(&other)[1], other.all[1].index.as_deref()), ("b==2 --hash=sha256:bb", Some("--index-url https://own/simple")));
+}
+
 proptest! {
     #[test]
     fn any_text_is_taken(text: String, at in 0..400_usize) {
-        for name in ["uv.lock", "poetry.lock", "Pipfile.lock"] {
+        for name in ["uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock"] {
             of(name, &text);
         }
         let mut torn = UV.to_owned();
