@@ -186,6 +186,52 @@ fn hashes_hold_for_everything_that_is_installed() {
 }
 
 #[test]
+fn what_hashes_bring_along_replaces_nothing_that_the_module_does_not_need() {
+    let sandbox = Sandbox::new();
+    let line = |name: &str, path: &PathBuf| {
+        let hash = ward::hex(&<sha2::Sha256 as sha2::Digest>::digest(fs::read(path).unwrap()));
+        format!("{name}==2.0 --hash=sha256:{hash}\n")
+    };
+    let wheels = [
+        line("gadget", &ward::wheel_that_needs(&sandbox, "gadget", "2.0", "gizmo")),
+        line("gizmo", &ward::wheel(&sandbox, "gizmo", "2.0")),
+        line("widget", &ward::wheel(&sandbox, "widget", "2.0")),
+    ];
+    let root = project(&sandbox, "import gadget\n", &[("requirements.txt", &wheels.concat())]);
+    for name in ["gizmo", "widget"] {
+        ward::wheel(&sandbox, name, "1.0");
+    }
+    ward::install(&sandbox, &root.join(".venv"), &["gizmo==1.0", "widget==1.0"]);
+    let before = inventory(&root);
+    // Without --force nobody is asked.
+    is(&healed(&sandbox, &root, &[], 0), "planned");
+    let skipped = healed(&sandbox, &root, &["--force"], 1);
+    is(&skipped, "skipped");
+    assert_eq!(skipped["detail"]["replaces"], serde_json::json!(["widget 1.0 by 2.0"]), "{skipped}");
+    same(&before, &inventory(&root));
+    // What is needed may be replaced, and what is as declared stays.
+    ward::install(&sandbox, &root.join(".venv"), &["widget==2.0"]);
+    is(&healed(&sandbox, &root, &["--force"], 0), "done");
+    let installed = ward::installed(&root.join(".venv"));
+    assert!(["gadget 2.0", "gizmo 2.0", "widget 2.0"].iter().all(|one| installed.contains(&(*one).to_owned())), "{installed:?}");
+}
+
+#[test]
+fn uv_is_asked_what_it_would_replace_as_well() {
+    let sandbox = Sandbox::new();
+    let wheels = [ward::wheel(&sandbox, "gadget", "2.0"), ward::wheel(&sandbox, "widget", "2.0")];
+    let hash = |path: &PathBuf| ward::hex(&<sha2::Sha256 as sha2::Digest>::digest(fs::read(path).unwrap()));
+    let text = format!("gadget==2.0 --hash=sha256:{}\nwidget==2.0 --hash=sha256:{}\n", hash(&wheels[0]), hash(&wheels[1]));
+    let root = bare(&sandbox, "import gadget\n", &[("requirements.txt", &text)]);
+    ward::by_uv(&sandbox, &root.join(".venv"), &[]);
+    ward::wheel(&sandbox, "widget", "1.0");
+    ward::install(&sandbox, &root.join(".venv"), &["widget==1.0"]);
+    let skipped = healed(&sandbox, &root, &["--force"], 1);
+    is(&skipped, "skipped");
+    assert_eq!(skipped["detail"]["replaces"], serde_json::json!(["widget 1.0 by 2.0"]), "{skipped}");
+}
+
+#[test]
 fn a_lock_decides_versions_and_hashes_of_all_that_comes_along() {
     let sandbox = Sandbox::new();
     let wheels = [ward::wheel_that_needs(&sandbox, "gadget", "1.0", "gizmo"), ward::wheel(&sandbox, "gizmo", "1.0")];

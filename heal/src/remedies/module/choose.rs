@@ -26,6 +26,8 @@ pub(super) struct Lines {
     pub(super) requirements: Vec<String>,
     pub(super) limits: Vec<String>,
     pub(super) hashed: bool,
+    /// All that a file declares is among them, whatever the module needs.
+    pub(super) is_whole: bool,
 }
 
 /// Finds the one declared distribution that brings a module, of whose dotted name so many parts are there; `None` where none does.
@@ -94,7 +96,7 @@ impl Chosen<'_> {
             let others = if self.source.is_lock { with } else { self.source.all.iter().filter(|one| one.refusal.is_none()).collect() };
             limits.extend(others.iter().filter(|one| one.name != self.one.name).filter_map(|one| one.limit()));
         }
-        Ok(Lines { requirements, limits, hashed: self.source.hashed })
+        Ok(Lines { requirements, limits, hashed: self.source.hashed, is_whole: self.source.hashed && !self.source.is_lock })
     }
 
     /// It and all that a lock says it needs, and what those need.

@@ -89,15 +89,24 @@ impl Install {
     /// It cannot be installed, or conflicts with what was there; the caller puts back what there was.
     pub(crate) fn apply(&self) -> anyhow::Result<()> {
         let folder = tempfile::tempdir().context("there is no room for a temporary folder")?;
-        lay(folder.path(), REQUIREMENTS, &self.lines)?;
-        lay(folder.path(), LIMITS, &self.limits)?;
         let before = self.conflicts(folder.path())?;
-        let finished = run(&self.argv(), folder.path())?;
+        let finished = self.run_in(folder.path(), &[])?;
         anyhow::ensure!(finished.ended.success(), "{} failed: {}", self.name(), reason(&finished));
         let now = self.conflicts(folder.path())?;
         let new: Vec<&str> = now.difference(&before).map(String::as_str).collect();
         anyhow::ensure!(new.is_empty(), "it conflicts with what is installed: {}", new.join("; "));
         Ok(())
+    }
+
+    /// Runs the installer in a folder, with what it reads and with more arguments.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not end.
+    pub(super) fn run_in(&self, folder: &Path, more: &[&str]) -> anyhow::Result<Finished> {
+        lay(folder, REQUIREMENTS, &self.lines)?;
+        lay(folder, LIMITS, &self.limits)?;
+        let words = self.argv().into_iter().chain(more.iter().map(|word| (*word).to_owned()));
+        run(&words.collect::<Vec<_>>(), folder)
     }
 
     pub(super) fn name(&self) -> &'static str {

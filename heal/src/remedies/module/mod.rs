@@ -5,6 +5,7 @@
 
 mod choose;
 mod declared;
+mod foresee;
 mod install;
 mod locks;
 mod names;
@@ -57,13 +58,30 @@ fn judge(asked: &Asked, bounds: &Bounds, options: &Mend) -> Result<Plan, Decline
         let why = format!("{} has no pip, and uv is not on PATH; install uv, or run `python -m ensurepip` in it", shown(&target.venv));
         refused("no-installer", why)
     })?;
-    let Lines { requirements, limits, hashed } = wanted.lines;
+    let Lines { requirements, limits, hashed, is_whole } = wanted.lines;
     let install = Install { venv: target.venv.clone(), tool, lines: requirements, limits, hashed };
+    // A dry run asks no index.
+    if options.force && is_whole {
+        foresee(&install, &wanted.name, &seen)?;
+    }
     Ok(Plan::Change(change(module, &wanted.requirement, wanted.declared_in.as_ref(), install)))
+}
+
+/// Lets an installation be that leaves alone what is there and has nothing to do with the module.
+fn foresee(install: &Install, name: &str, seen: &Seen) -> Result<(), Declined> {
+    let replaced = install.replaces(name, &seen.markers).map_err(|e| refused("installer", format!("{e:#}")))?;
+    if replaced.is_empty() {
+        return Ok(());
+    }
+    let why = format!("installing {name} by its hash would also replace what it is not known to need: {}", replaced.join(", "));
+    let detail = json!({ "reason": "replaces", "replaces": replaced });
+    Err(Declined { why: format!("{why}; install all that the project declares by hand"), detail })
 }
 
 /// What is to be installed, and who says so.
 struct Wanted {
+    /// Normalised.
+    name: String,
     requirement: String,
     declared_in: Option<Value>,
     lines: Lines,
@@ -72,14 +90,19 @@ struct Wanted {
 fn wanted(module: &str, seen: &Seen, sources: &[Source], options: &Mend) -> Result<Wanted, Declined> {
     if let Some(chosen) = choose::declared(module, seen.found, sources)? {
         let place = json!({ "file": contract::path::Subject::from(&*chosen.one.file), "line": chosen.one.number });
-        return Ok(Wanted { requirement: chosen.one.shown(), declared_in: Some(place), lines: chosen.lines()? });
+        return Ok(Wanted {
+            name: chosen.one.name.clone(),
+            requirement: chosen.one.shown(),
+            declared_in: Some(place),
+            lines: chosen.lines()?,
+        });
     }
     let name = choose::allowed(module, &options.allow_new, sources)?;
     // It comes from where the project takes the rest.
     let index = sources.iter().find(|source| !source.options.is_empty() && source.refusal.is_none());
     let mut requirements = index.map(|source| source.options.clone()).unwrap_or_default();
     requirements.push(name.to_owned());
-    Ok(Wanted { requirement: name.to_owned(), declared_in: None, lines: Lines { requirements, ..Lines::default() } })
+    Ok(Wanted { name: name.to_owned(), requirement: name.to_owned(), declared_in: None, lines: Lines { requirements, ..Lines::default() } })
 }
 
 fn change(module: &str, requirement: &str, declared_in: Option<&Value>, install: Install) -> Change {
