@@ -170,6 +170,30 @@ fn a_run_that_is_killed_anywhere_is_ended_by_the_next() {
 }
 
 #[test]
+fn undo_spares_what_was_written_after_a_repair_that_was_interrupted() {
+    let scenario = scenarios().swap_remove(0);
+    let mut mended = 0;
+    for (call, nth) in points(&scenario) {
+        let (sandbox, _) = prepared(&scenario);
+        let file = sandbox.work(scenario.touches);
+        let ran = traced(&sandbox, &format!("inject={call}:signal=KILL:when={nth}"), Path::new("/dev/null"), &scenario.record);
+        let (next, text) = (heal(&sandbox, words()).run(), fs::read_to_string(&file).unwrap());
+        if text.ends_with(",}\n") {
+            continue;
+        }
+        let at = format!("{call} {nth}: {:?}, {:?}", ran.code, next.code);
+        let done = heal(&sandbox, ["history"]).run().code(0);
+        assert_eq!(done.of("action").iter().filter(|action| action["data"]["outcome"] == "done").count(), 1, "{at}: {}", done.text());
+        let later = text + "\n";
+        fs::write(&file, &later).unwrap();
+        heal(&sandbox, ["undo", "--force"]).run().code(1).ok();
+        assert_eq!(fs::read_to_string(&file).unwrap(), later, "{at}");
+        mended += 1;
+    }
+    assert!(mended > 1, "{mended}");
+}
+
+#[test]
 fn whatever_fails_it_is_done_or_all_is_as_it_was() {
     for scenario in scenarios() {
         let after = mended(&scenario);

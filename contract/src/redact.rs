@@ -62,7 +62,8 @@ pub fn quoted(line: &str) -> String {
 }
 
 /// Takes out of a text: user name and password of every URL, and the values in its query; the value of whatever has the name of a secret;
-/// credentials that are known by how they begin, and whatever follows `Bearer` or `Basic`.
+/// credentials that are known by how they begin, whatever follows `Bearer` or `Basic`, and what a command line gives to an option that is named
+/// for a secret.
 #[must_use]
 pub fn secrets(text: &str) -> String {
     let is_secret = |name: &str| SECRET.iter().any(|part| name.to_ascii_lowercase().contains(part));
@@ -73,9 +74,9 @@ pub fn secrets(text: &str) -> String {
 /// `password is VALUE`.
 fn arguments(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    let (mut before, mut last) = ("", "");
-    for word in text.split_inclusive(' ') {
-        let plain = word.trim();
+    let (mut before, mut last, is_mysql) = ("", "", text.contains("mysql"));
+    for word in text.split_inclusive(char::is_whitespace) {
+        let plain = word.trim_end();
         let flag = last.strip_prefix("--").unwrap_or_default().to_ascii_lowercase();
         let is_named = |name: &str| SURE.iter().any(|sure| name.eq_ignore_ascii_case(sure));
         let is_value = !plain.is_empty() && !plain.starts_with('-');
@@ -84,14 +85,14 @@ fn arguments(text: &str) -> String {
         let secret_from = match plain.split_once(':') {
             _ if is_secret => Some(0),
             Some((user, _)) if ["-u", "--user"].contains(&last) => Some(user.len() + 1),
-            _ if text.contains("mysql") && plain.starts_with("-p") && plain.len() > 2 => Some(2),
+            _ if is_mysql && plain.starts_with("-p") && plain.len() > 2 => Some(2),
             _ => None,
         };
         match secret_from {
             Some(from) => {
                 safe.push_str(&plain[..from]);
                 safe.push_str(GONE);
-                safe.push_str(&word[word.trim_end().len()..]);
+                safe.push_str(&word[plain.len()..]);
             }
             None => safe.push_str(word),
         }
@@ -272,6 +273,7 @@ mod tests {
             ("mysql -u root -phunter2 failed", "mysql -u root -p*** failed"),
             ("curl -u bob:hunter3 failed", "curl -u bob:*** failed"),
             ("password is hunter5 for bob", "password is *** for bob"),
+            ("error:\t--password\thunter4\nrejected", "error:\t--password\t***\nrejected"),
             ("cp -u a -p b", "cp -u a -p b"),
         ] {
             assert_eq!(secrets(text), expected);

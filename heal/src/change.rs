@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::Name;
 use crate::asked::Asked;
 use crate::bounds::Bounds;
+use crate::history::History;
 use crate::journal::{self, Journal, Tree};
 use crate::mend::Mender;
 use crate::remedies::{self, Change, Plan, Step};
@@ -126,10 +127,19 @@ impl Mender {
         let Some(journal) = Journal::read(&self.state)? else { return Ok(()) };
         let _in_hand = signal::hold()?;
         journal.tidy()?;
+        if self.was_told(&journal)? {
+            return journal::end(&self.state);
+        }
         let ended = self.recovered(&journal);
         self.failed |= ended.outcome == Outcome::Failed;
         self.tell(out, &journal.asked, &journal.target, &ended)?;
         if is_over(&ended) { journal::end(&self.state) } else { Ok(()) }
+    }
+
+    /// Whether that run had proved the change and told of it, and only its journal is left.
+    fn was_told(&self, journal: &Journal) -> anyhow::Result<bool> {
+        let Some(snapshot) = &journal.snapshot else { return Ok(false) };
+        Ok(History::read(&self.state)?.standing().any(|entry| entry.action.undo.as_ref() == Some(snapshot)))
     }
 
     fn recovered(&self, journal: &Journal) -> Action {

@@ -92,11 +92,8 @@ impl Mender {
         let asked = &remedies::routed(asked, &self.bounds, &self.options);
         let Some(name) = asked.name().filter(|name| self.is_wanted(*name)) else { return Ok(()) };
         let is_spent = self.options.max_actions.is_some_and(|most| self.acted >= most);
-        if let Some(command) = sibling::command(name).filter(|_| !is_spent) {
-            return self.sibling(out, command, asked);
-        }
-        if is_spent && sibling::command(name).is_some() {
-            return self.decline(out, asked, SPENT, Value::Null);
+        if let Some(command) = sibling::command(name) {
+            return if is_spent { self.decline(out, asked, SPENT, Value::Null) } else { self.sibling(out, command, asked) };
         }
         match remedies::plan(name, asked, &self.bounds, &self.options, &self.state) {
             Ok(Plan::Passes) => self.skip(out, asked, "the check passes: there is nothing to mend", Value::Null),

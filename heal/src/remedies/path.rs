@@ -19,6 +19,8 @@ enum Wanted {
     Folder,
     /// To make a file, or a folder, there.
     ToMake,
+    /// To read it.
+    ToRead,
     /// That is all that is known.
     File,
 }
@@ -36,7 +38,7 @@ pub(super) fn plan(asked: &Asked, bounds: &Bounds) -> anyhow::Result<Plan> {
         Wanted::Folder => Ok(folder(&path, &path)),
         Wanted::ToMake if parent.is_dir() => Ok(Plan::Passes),
         Wanted::ToMake => Ok(folder(&path, parent)),
-        Wanted::File => file(&path, parent, source_line(asked, bounds).is_some_and(|line| line.contains("open(") || line.contains("read"))),
+        Wanted::ToRead | Wanted::File => file(&path, parent, wanted == Wanted::ToRead),
     }
 }
 
@@ -100,6 +102,8 @@ fn wanted(asked: &Asked, bounds: &Bounds) -> Wanted {
         Wanted::Folder
     } else if calls(&["mkdir", "write_text", "write_bytes", "touch", "FileHandler"]) || opens_to_write(&line) {
         Wanted::ToMake
+    } else if calls(&["open", "read_text", "read_bytes", "read", "readlines"]) {
+        Wanted::ToRead
     } else {
         Wanted::File
     }

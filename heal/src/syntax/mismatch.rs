@@ -2,9 +2,10 @@
 
 use super::Verdict;
 use super::encoding::Encoding;
+use super::era::Era;
 use super::features;
 use super::judge::{Error, Judge, Ruling};
-use super::python2::{self, Era};
+use super::python2;
 use super::rules::Class;
 use super::tokens::Source;
 

@@ -6,6 +6,7 @@
 mod checks;
 pub(crate) mod edit;
 pub(crate) mod encoding;
+mod era;
 mod features;
 mod judge;
 mod mismatch;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::corpus;
 use super::edit::{Edit, apply};
 use super::encoding::Encoding;
+use super::era::Era;
 use super::features;
 use super::python2;
 use super::tokens::Source;
@@ -85,7 +86,7 @@ proptest! {
             let source = Source::read(&text, encoding, nests);
             prop_assert!(source.tokens.windows(2).all(|pair| pair[0].end <= pair[1].start));
             prop_assert!(source.tokens.iter().all(|token| token.start < token.end && token.end <= text.len()));
-            let _ = (python2::constructs(&source), python2::Era::of(&source), features::of(&text, encoding));
+            let _ = (python2::constructs(&source), Era::of(&source), features::of(&text, encoding));
         }
     }
 }

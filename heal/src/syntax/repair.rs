@@ -2,8 +2,8 @@
 
 use super::edit::{Edit, apply, are_apart, join};
 use super::encoding::Encoding;
+use super::era::Era;
 use super::judge::{Candidate, Error, Judge, Ruling};
-use super::python2::Era;
 use super::rules::{self, Case, Proposal};
 use super::tokens::Source;
 use super::{Suggestion, Verdict, checks, suggest};

@@ -30,10 +30,15 @@ impl Case<'_> {
                 Err(refused(format!("{one} is spelt as another kind of thing than {name}"), &[(*one).to_owned()]))
             }
             ([one], []) => Ok(Answer { at, module: None, name: Some((*one).to_owned()) }),
-            ([], [(file, _)]) if provider.is_some_and(|provider| was_never_in(provider, name)) => {
-                Err(refused(format!("{} defines {name}, which was never in the module that it is taken from", shown(file)), &[]))
-            }
-            ([], [(file, survey)]) => self.moved(from, entry, (provider, file), survey, at),
+            ([], [(file, survey)]) => match provider.map(|provider| (provider, past(provider, name))) {
+                Some((_, Past::Without)) => {
+                    Err(refused(format!("{} defines {name}, which was never in the module that it is taken from", shown(file)), &[]))
+                }
+                Some((provider, Past::Unknown)) if !are_together(entry, provider, file) => {
+                    self.moved(from, entry, file, survey, at).and_then(|_| Err(unlikely(file, name)))
+                }
+                _ => self.moved(from, entry, file, survey, at),
+            },
             _ => {
                 let places = definers.iter().map(|(file, _)| file.to_string_lossy().into_owned());
                 let candidates: Vec<String> = alike.iter().map(|one| (*one).to_owned()).chain(places).collect();
@@ -43,7 +48,7 @@ impl Case<'_> {
     }
 
     /// A name that one other module of the project defines.
-    fn moved(&self, from: &From, entry: &Path, (provider, file): (Option<&Path>, &Path), survey: &Survey, at: usize) -> Found {
+    fn moved(&self, from: &From, entry: &Path, file: &Path, survey: &Survey, at: usize) -> Found {
         let (name, place) = (self.text(&from.aliases[at].name), shown(file));
         let refused = |why: String| Err(refused(why, &[file.to_string_lossy().into_owned()]));
         if !survey.defines.iter().any(|one| one == name) {
@@ -57,9 +62,6 @@ impl Case<'_> {
         }
         if project::is_apart(file, self.bounds) && !project::is_apart(self.file, self.bounds) {
             return refused(format!("only {place} defines {name}, which is there to be run, or to test others"));
-        }
-        if provider.is_some_and(|provider| !has_history(provider) && !are_together(entry, provider, file)) {
-            return refused(format!("{place} defines {name}, and without a history nothing tells that it is the same"));
         }
         let path = project::path_of(entry, file).filter(|_| crate::project::is_own(file, self.bounds));
         match path.and_then(|path| written(entry, self.file, from, &path)) {
@@ -83,18 +85,31 @@ pub(super) fn in_library(case: &Case<'_>, module: &str, name: &str, at: usize) -
     Ok(Ok(Answer { at, module: differs(to, module), name: differs(now, name) }))
 }
 
-/// Whether the history of a module tells that a name was never in it; without a history nothing is told.
-fn was_never_in(module: &Path, name: &str) -> bool {
-    let commits = || says(module, &["log", "-1", "--format=%h", "--no-textconv", "-S", name, "--"]);
-    has_history(module) && commits().is_some_and(|commits| commits.is_empty())
+/// What the history of a module tells of a name.
+enum Past {
+    With,
+    Without,
+    /// There is no history.
+    Unknown,
 }
 
-fn has_history(module: &Path) -> bool {
-    says(module, &["log", "-1", "--format=%h", "--"]).is_some_and(|commits| !commits.is_empty())
+fn past(module: &Path, name: &str) -> Past {
+    let has_commit = |words: &[&str]| {
+        let commits = module.parent().and_then(|folder| git(folder, words, module).ok().flatten());
+        commits.map(|commits| !commits.is_empty())
+    };
+    match has_commit(&["log", "-1", "--format=%h", "--"]) {
+        Some(true) => match has_commit(&["log", "-1", "--format=%h", "--no-textconv", "-S", name, "--"]) {
+            Some(false) => Past::Without,
+            _ => Past::With,
+        },
+        _ => Past::Unknown,
+    }
 }
 
-fn says(module: &Path, words: &[&str]) -> Option<Vec<u8>> {
-    git(module.parent()?, words, module).ok().flatten()
+fn unlikely(file: &Path, name: &str) -> Declined {
+    let why = format!("{} defines {name}, and without a history nothing tells that it is the same", shown(file));
+    refused(why, &[file.to_string_lossy().into_owned()])
 }
 
 /// Whether two modules are of one package, or lie side by side where they are of none.

@@ -10,8 +10,8 @@ mod legacy;
 use serde::Serialize;
 
 use super::edit::{Edit, line_at};
+use super::era::Era;
 use super::judge::Error;
-use super::python2::Era;
 use super::tokens::Source;
 
 /// What kind of slip an edit undoes.
