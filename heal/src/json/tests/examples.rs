@@ -184,5 +184,5 @@ fn time_for(piece: &str, count: usize, end: &str) -> Duration {
     repair(("[".to_owned() + &text).as_bytes(), Consumer::Strict, false);
     // All on one line that is indented as far as the text is long.
     repair((" ".repeat(2 * count) + "[" + &text).as_bytes(), Consumer::Strict, false);
-    now() - start
+    now().saturating_sub(start)
 }
