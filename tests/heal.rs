@@ -540,8 +540,24 @@ fn git_is_asked_about_the_file_itself_whatever_the_environment_and_the_filters_s
     heal(&sandbox, ["c.json"]).run().code(0).ok();
     same(&index, &inventory(&sandbox.work(".git/index")));
     assert!(!sandbox.work("PWNED").exists());
+    for attribute in ["filter=evil", "ident", "working-tree-encoding=UTF-16"] {
+        file(&sandbox.work(".gitattributes"), format!("*.json {attribute}\n"));
+        fs::write(sandbox.work("c.json"), BROKEN_JSON.to_owned() + "\n").unwrap();
+        assert!(outcome(&run("X", "")).2.contains("gitattributes"), "{attribute}");
+    }
+    fs::write(sandbox.work("c.json"), BROKEN_JSON).unwrap();
     fs::write(sandbox.work(".git/index"), "garbage").unwrap();
     assert!(outcome(&run("X", "")).2.contains("git cannot say"));
+    assert_eq!(fs::read_to_string(sandbox.work("c.json")).unwrap(), BROKEN_JSON);
+}
+
+#[test]
+fn a_file_with_two_names_is_not_parted() {
+    let sandbox = Sandbox::new();
+    file(&sandbox.work("c.json"), BROKEN_JSON);
+    fs::hard_link(sandbox.work("c.json"), sandbox.root().join("other.json")).unwrap();
+    let (_, left, why) = outcome(&heal(&sandbox, ["--force", "c.json"]).run().code(1));
+    assert_eq!((&*left, why.contains("hard links")), ("skipped", true), "{why}");
     assert_eq!(fs::read_to_string(sandbox.work("c.json")).unwrap(), BROKEN_JSON);
 }
 

@@ -205,15 +205,31 @@ fn what_hashes_bring_along_replaces_nothing_that_the_module_does_not_need() {
     let before = inventory(&root);
     // Without --force nobody is asked.
     is(&healed(&sandbox, &root, &[], 0), "planned");
-    let skipped = healed(&sandbox, &root, &["--force"], 1);
-    is(&skipped, "skipped");
-    assert_eq!(skipped["detail"]["replaces"], serde_json::json!(["widget 1.0 by 2.0"]), "{skipped}");
+    let undone = healed(&sandbox, &root, &["--force"], 1);
+    is(&undone, "undone");
+    assert!(undone["text"].as_str().unwrap().contains("is not known to need: widget 1.0 by 2.0;"), "{undone}");
     same(&before, &inventory(&root));
     // What is needed may be replaced, and what is as declared stays.
     ward::install(&sandbox, &root.join(".venv"), &["widget==2.0"]);
-    is(&healed(&sandbox, &root, &["--force"], 0), "done");
+    let done = healed(&sandbox, &root, &["--force"], 0);
+    is(&done, "done");
+    assert_eq!(done["detail"]["replaced"], serde_json::json!(["gizmo 1.0 by 2.0"]), "{done}");
     let installed = ward::installed(&root.join(".venv"));
     assert!(["gadget 2.0", "gizmo 2.0", "widget 2.0"].iter().all(|one| installed.contains(&(*one).to_owned())), "{installed:?}");
+}
+
+#[test]
+fn what_a_module_needs_in_another_version_is_told() {
+    let sandbox = Sandbox::new();
+    let root = project(&sandbox, "import gadget\n", &[("requirements.txt", "gadget\n")]);
+    ward::wheel_that_needs(&sandbox, "gadget", "1.0", "gizmo>=2");
+    for version in ["1.0", "2.0"] {
+        ward::wheel(&sandbox, "gizmo", version);
+    }
+    ward::install(&sandbox, &root.join(".venv"), &["gizmo==1.0"]);
+    let done = healed(&sandbox, &root, &["--force"], 0);
+    is(&done, "done");
+    assert!(done["text"].as_str().unwrap().ends_with("; it replaced gizmo 1.0 by 2.0"), "{done}");
 }
 
 #[test]
@@ -226,9 +242,11 @@ fn uv_is_asked_what_it_would_replace_as_well() {
     ward::by_uv(&sandbox, &root.join(".venv"), &[]);
     ward::wheel(&sandbox, "widget", "1.0");
     ward::install(&sandbox, &root.join(".venv"), &["widget==1.0"]);
-    let skipped = healed(&sandbox, &root, &["--force"], 1);
-    is(&skipped, "skipped");
-    assert_eq!(skipped["detail"]["replaces"], serde_json::json!(["widget 1.0 by 2.0"]), "{skipped}");
+    let before = inventory(&root);
+    let undone = healed(&sandbox, &root, &["--force"], 1);
+    is(&undone, "undone");
+    assert!(undone["text"].as_str().unwrap().contains("is not known to need: widget 1.0 by 2.0;"), "{undone}");
+    same(&before, &inventory(&root));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What may be touched: what lies in the project, is no secret, and is not as git has it unless that is said.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -99,8 +100,10 @@ impl Bounds {
     /// Lets a file be changed.
     ///
     /// # Errors
-    /// git has it as it is.
+    /// git has it as it is, or it has other names, which would be left with what it was.
     pub(crate) fn admit(&self, file: &Path) -> anyhow::Result<()> {
+        let meta = file.symlink_metadata().with_context(|| format!("cannot look at {}", shown(file)))?;
+        anyhow::ensure!(meta.nlink() == 1, "{} has other names (hard links), which would not be changed with it", shown(file));
         anyhow::ensure!(self.tracked || !is_clean(file)?, "git has {} as it is; --tracked mends it all the same", shown(file));
         Ok(())
     }
@@ -145,11 +148,25 @@ fn is_clean(file: &Path) -> anyhow::Result<bool> {
     let Some(listed) = git(folder, &["ls-files", "--stage", "-z", "--"], file)? else { return Ok(false) };
     // `MODE BLOB STAGE\tNAME`, once for each side of a merge; nothing for what git does not know.
     let Some(blob) = listed.split(|byte| *byte == b' ').nth(1) else { return Ok(false) };
+    anyhow::ensure!(
+        !is_converted(folder, file)?,
+        "git has something else in the place of {} (`ident`, `filter` or an encoding in .gitattributes), so that it is not known whether \
+         that is as it was committed; --tracked mends it all the same",
+        shown(file)
+    );
     let blob = String::from_utf8_lossy(blob);
     let text = std::fs::read(file).with_context(|| format!("cannot read {}", shown(file)))?;
     // The filters and attributes of the project are not asked: they may run anything.
     let unix: Vec<u8> = text.split(|byte| *byte == b'\r').collect::<Vec<_>>().concat();
     Ok([text, unix].iter().any(|text| hash(text, blob.len()) == blob))
+}
+
+/// Whether the project has git keep a file as something else than it is, and not only with other ends of lines (gitattributes(5)).
+fn is_converted(folder: &Path, file: &Path) -> anyhow::Result<bool> {
+    let said = git(folder, &["check-attr", "-z", "filter", "ident", "working-tree-encoding", "--"], file)?.unwrap_or_default();
+    // `NAME\0ATTRIBUTE\0VALUE\0`, once for each attribute.
+    let fields: Vec<&[u8]> = said.split(|byte| *byte == 0).collect();
+    Ok(fields.chunks_exact(3).any(|fields| ![&b"unspecified"[..], b"unset"].contains(&fields[2])))
 }
 
 /// What git calls a blob of this content (gitformat-object(5)), by the hash that has so many digits.

@@ -69,17 +69,20 @@ impl Mender {
     }
 
     fn carried_out(&self, hold: &Hold, name: Name, change: &Change, journal: &Journal, started: &Action) -> Action {
-        let applied = change.steps.iter().try_for_each(|step| {
+        let applied = change.steps.iter().try_fold(Vec::new(), |replaced, step| {
             // Nobody put a link in the way since the plan.
             for path in step.touches() {
                 anyhow::ensure!(self.bounds.place(&path)? == path, "the way to {} changed meanwhile; try again", shown(&path));
             }
-            step.apply(&self.state)
+            Ok([replaced, step.apply(&self.state)?].concat())
         });
-        let proved = applied.and_then(|()| self.proof(name, &journal.asked));
-        let proved = proved.and_then(|()| journal.is_as_left().then_some(()).context("the check passes"));
+        let proved = applied.and_then(|replaced| self.proof(name, &journal.asked).map(|()| replaced));
+        let proved = proved.and_then(|replaced| journal.is_as_left().then_some(replaced).context("the check passes"));
         match proved {
-            Ok(()) => Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.undo(), ..started.clone() },
+            Ok(replaced) => {
+                let done = with_replaced(started.clone(), &replaced);
+                Action { outcome: Outcome::Done, changed: true, verified: true, undo: journal.undo(), ..done }
+            }
             Err(why) => {
                 let (interrupted, why) = (signal::interrupted(), format!("{why:#}"));
                 let back = hold.regardless(|| self.taken_back(journal, &why, started));
@@ -169,6 +172,17 @@ impl Mender {
         }
         self.taken_back(journal, began, &started)
     }
+}
+
+/// What came in the place of what, since the plan could not tell.
+fn with_replaced(mut ended: Action, replaced: &[String]) -> Action {
+    if !replaced.is_empty() {
+        ended.text = format!("{}; it replaced {}", ended.text, replaced.join(", "));
+        if let Some(detail) = ended.detail.as_mut().and_then(Value::as_object_mut) {
+            detail.insert("replaced".to_owned(), json!(replaced));
+        }
+    }
+    ended
 }
 
 /// What a change that stands has made of whole folders, so that nobody else's work in them goes with an `undo`.

@@ -146,10 +146,12 @@ impl Step {
         }
     }
 
+    /// Tells what came in the place of what, where the plan could not know it.
+    ///
     /// # Errors
     /// It could not be done; the caller puts back what there was.
-    pub(crate) fn apply(&self, state: &Path) -> anyhow::Result<()> {
-        match self {
+    pub(crate) fn apply(&self, state: &Path) -> anyhow::Result<Vec<String>> {
+        let applied = match self {
             Self::Write { file, before, text } => {
                 let now = match fs::read(file) {
                     Err(e) if e.kind() == io::ErrorKind::NotFound => None,
@@ -167,8 +169,9 @@ impl Step {
             }
             Self::Folder(folder) => fs::create_dir_all(folder).with_context(|| format!("cannot make {}", shown(folder))),
             Self::Restart(restart) => restart.apply(state),
-            Self::Install(install) => install.apply(),
-        }
+            Self::Install(install) => return install.apply(),
+        };
+        applied.map(|()| Vec::new())
     }
 }
 

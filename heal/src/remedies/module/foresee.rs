@@ -1,5 +1,5 @@
-//! What an installation would put in the place of what is there, as the installer says before it does anything. A file that asks for hashes is
-//! installed whole, with what has nothing to do with the module.
+//! What an installation puts in the place of what is there: as the installer says before, and as is seen after it. A file that asks for hashes
+//! is installed whole, with what has nothing to do with the module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,32 +36,42 @@ struct Metadata {
     requires_dist: Vec<String>,
 }
 
+/// What alone may be replaced: a distribution, and what it needs here.
+#[derive(Debug)]
+pub(super) struct Only {
+    /// Normalised.
+    pub(super) name: String,
+    pub(super) here: MarkerEnvironment,
+}
+
 impl Install {
-    /// What is there and would be replaced, although a distribution does not need it. Where the installer cannot say, it will when it installs.
+    /// Lets an installation be that leaves alone what has nothing to do with the module. Where the installer cannot say, it will when it
+    /// installs.
     ///
     /// # Errors
-    /// The installer cannot be asked.
-    pub(super) fn replaces(&self, name: &str, here: &MarkerEnvironment) -> anyhow::Result<Vec<String>> {
-        let folder = tempfile::tempdir().context("there is no room for a temporary folder")?;
+    /// It would replace something else, or the installer cannot be asked.
+    pub(super) fn spares(&self, only: &Only, folder: &Path) -> anyhow::Result<()> {
         let more: &[&str] = match self.tool {
             Tool::Pip => &["--dry-run", "--quiet", "--report", REPORT],
             Tool::Uv(_) => &["--dry-run"],
         };
-        let finished = self.run_in(folder.path(), more)?;
+        let finished = self.run_in(folder, more)?;
         if !finished.ended.success() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let all = match self.tool {
-            Tool::Pip => reported(&folder.path().join(REPORT))?,
+            Tool::Pip => reported(&folder.join(REPORT))?,
             Tool::Uv(_) => said(&String::from_utf8_lossy(&finished.stderr)),
         };
-        let (needed, installed) = (needed(name, &all, here), installed(&self.venv));
-        let unneeded = all.iter().filter(|item| !needed.contains(&normalised(&item.name)));
-        let replaced = unneeded.filter_map(|item| Some((item, installed.get(&normalised(&item.name))?)));
-        Ok(replaced
-            .filter(|(item, old)| **old != item.version)
-            .map(|(item, old)| format!("{} {old} by {}", item.name, item.version))
-            .collect())
+        let needed = needed(&only.name, &all, &only.here);
+        let unneeded = all.into_iter().map(|item| (normalised(&item.name), item.version)).filter(|(name, _)| !needed.contains(name));
+        let replaced = replaced(&installed(&self.venv), &unneeded.collect()).join(", ");
+        let (name, by_hand) = (&only.name, "install all that the project declares by hand");
+        anyhow::ensure!(
+            replaced.is_empty(),
+            "installing {name} by its hash would also replace what it is not known to need: {replaced}; {by_hand}"
+        );
+        Ok(())
     }
 }
 
@@ -90,8 +100,14 @@ fn needed(name: &str, all: &[Metadata], here: &MarkerEnvironment) -> BTreeSet<St
     names
 }
 
+/// `NAME OLD by NEW`, for each that has another version.
+pub(super) fn replaced(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    let both = after.iter().filter_map(|(name, new)| Some((name, before.get(name)?, new)));
+    both.filter(|(_, old, new)| old != new).map(|(name, old, new)| format!("{name} {old} by {new}")).collect()
+}
+
 /// Versions by names, as the folders of their metadata are called.
-fn installed(venv: &Path) -> BTreeMap<String, String> {
+pub(super) fn installed(venv: &Path) -> BTreeMap<String, String> {
     let entries = own::packages(venv).into_iter().flat_map(|packages| fs::read_dir(packages).into_iter().flatten().flatten());
     let names = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".dist-info").map(str::to_owned));
     names.filter_map(|name| name.split_once('-').map(|(name, version)| (normalised(name), version.to_owned()))).collect()

@@ -11,6 +11,7 @@ use contract::child::{self, Ended, Finished};
 use contract::path::shown;
 use contract::{redact, sibling};
 
+use super::foresee::{Only, installed, replaced};
 use super::surroundings::scrub;
 use super::target::last_line;
 use crate::{leftover, python};
@@ -41,6 +42,8 @@ pub(crate) struct Install {
     /// Lines of a constraints file.
     pub(super) limits: Vec<String>,
     pub(super) hashed: bool,
+    /// What alone may be replaced, where more than the module is installed.
+    pub(super) only: Option<Only>,
 }
 
 impl Tool {
@@ -85,17 +88,20 @@ impl Install {
         }
     }
 
+    /// Tells what other versions were replaced, in words.
+    ///
     /// # Errors
     /// It cannot be installed, or conflicts with what was there; the caller puts back what there was.
-    pub(crate) fn apply(&self) -> anyhow::Result<()> {
+    pub(crate) fn apply(&self) -> anyhow::Result<Vec<String>> {
         let folder = tempfile::tempdir().context("there is no room for a temporary folder")?;
-        let before = self.conflicts(folder.path())?;
+        self.only.as_ref().map_or(Ok(()), |only| self.spares(only, folder.path()))?;
+        let (before, versions) = (self.conflicts(folder.path())?, installed(&self.venv));
         let finished = self.run_in(folder.path(), &[])?;
         anyhow::ensure!(finished.ended.success(), "{} failed: {}", self.name(), reason(&finished));
         let now = self.conflicts(folder.path())?;
         let new: Vec<&str> = now.difference(&before).map(String::as_str).collect();
         anyhow::ensure!(new.is_empty(), "it conflicts with what is installed: {}", new.join("; "));
-        Ok(())
+        Ok(replaced(&versions, &installed(&self.venv)))
     }
 
     /// Runs the installer in a folder, with what it reads and with more arguments.
@@ -162,7 +168,9 @@ mod tests {
 
     fn install(tool: Tool, hashed: bool, limits: &[&str]) -> String {
         let limits = limits.iter().map(|&line| line.to_owned()).collect();
-        Install { venv: "/p/.venv".into(), tool, lines: vec!["--index-url https://u:p@h/".to_owned()], limits, hashed }.argv().join(" ")
+        Install { venv: "/p/.venv".into(), tool, lines: vec!["--index-url https://u:p@h/".to_owned()], limits, hashed, only: None }
+            .argv()
+            .join(" ")
     }
 
     #[test]

@@ -29,6 +29,7 @@ use serde_json::{Value, json};
 
 use self::choose::Lines;
 use self::declared::Source;
+use self::foresee::Only;
 pub(crate) use self::install::Install;
 use self::install::Tool;
 use self::target::{Seen, Target, refused};
@@ -59,23 +60,9 @@ fn judge(asked: &Asked, bounds: &Bounds, options: &Mend) -> Result<Plan, Decline
         refused("no-installer", why)
     })?;
     let Lines { requirements, limits, hashed, is_whole } = wanted.lines;
-    let install = Install { venv: target.venv.clone(), tool, lines: requirements, limits, hashed };
-    // A dry run asks no index.
-    if options.force && is_whole {
-        foresee(&install, &wanted.name, &seen)?;
-    }
+    let only = is_whole.then_some(Only { name: wanted.name, here: seen.markers });
+    let install = Install { venv: target.venv, tool, lines: requirements, limits, hashed, only };
     Ok(Plan::Change(change(module, &wanted.requirement, wanted.declared_in.as_ref(), install)))
-}
-
-/// Lets an installation be that leaves alone what is there and has nothing to do with the module.
-fn foresee(install: &Install, name: &str, seen: &Seen) -> Result<(), Declined> {
-    let replaced = install.replaces(name, &seen.markers).map_err(|e| refused("installer", format!("{e:#}")))?;
-    if replaced.is_empty() {
-        return Ok(());
-    }
-    let why = format!("installing {name} by its hash would also replace what it is not known to need: {}", replaced.join(", "));
-    let detail = json!({ "reason": "replaces", "replaces": replaced });
-    Err(Declined { why: format!("{why}; install all that the project declares by hand"), detail })
 }
 
 /// What is to be installed, and who says so.
