@@ -8,6 +8,7 @@ mod checkup;
 mod contract_readme;
 mod corpus;
 mod day;
+mod deploy;
 mod diagnose;
 mod diagnose_hostile;
 mod drawing;

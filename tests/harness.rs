@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every tool of the workspace, and the ways to call it that stand for all others. A new one is tested for its manners the day it stands here.
-pub const TOOLS: [Tool; 7] = [
+pub const TOOLS: [Tool; 8] = [
     Tool { name: "venv-probe", ways: &[Way { args: &["-"], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool { name: "venv-rebuild", ways: &[Way { args: &[], stdin: Stdin::Filtered }, Way { args: &["."], stdin: Stdin::Unread }] },
     Tool {
@@ -42,6 +42,8 @@ pub const TOOLS: [Tool; 7] = [
             Way { args: &["history"], stdin: Stdin::Told },
         ],
     },
+    // Each of its commands is about a repository, so that nowhere else has it anything to do.
+    Tool { name: "deploy-watch", ways: &[] },
     Tool { name: "report", ways: &[Way { args: &[], stdin: Stdin::Drawn }] },
 ];
 

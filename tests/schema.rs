@@ -23,7 +23,7 @@ struct Header {
 }
 
 /// Required and optional keys of each payload.
-const PAYLOADS: [(&str, &[&str], &[&str]); 16] = [
+const PAYLOADS: [(&str, &[&str], &[&str]); 20] = [
     (
         "venv.probe",
         &["status", "layout", "level", "proof", "faults", "took_ms"],
@@ -63,6 +63,10 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 16] = [
     ("diagnosis", &["code", "severity", "text", "evidence", "auto"], &["class", "count", "explains", "consequences", "remedy", "manual"]),
     ("heal.stats", &["remedy", "kind", "tried", "helped", "relapsed", "undone", "failed", "pending"], &["code", "at_least"]),
     ("log.summary", &["bytes", "lines", "unknown"], &[]),
+    ("deploy.watch", &["commit", "provider", "timeout_ms"], &["branch", "app", "watcher"]),
+    ("deploy.state", &["commit", "provider", "phase"], &["branch", "app", "deployment", "text"]),
+    ("deploy.result", &["commit", "provider", "result", "text", "took_ms"], &["branch", "app", "deployment", "url", "class", "logs"]),
+    ("deploy.word", &["word"], &[]),
     ("action", &["verb", "outcome", "changed", "verified"], &["text", "undo", "partial", "log", "detail", "took_ms"]),
     ("error", &["code", "text"], &["line"]),
     ("end", &["ok", "read", "wrote"], &[]),

@@ -17,6 +17,7 @@ pub mod output;
 pub mod path;
 pub mod pathset;
 pub mod pep508;
+pub mod process;
 pub mod progress;
 pub mod project;
 pub mod record;

@@ -2,6 +2,7 @@
 
 mod actions;
 mod clip;
+mod deployments;
 mod document;
 mod environments;
 mod fit;

@@ -12,6 +12,7 @@ use contract::venv::{self, Finding, Level, Probe};
 use serde::Deserialize;
 
 use crate::clip;
+use crate::deployments::Deployments;
 use crate::registries::Registries;
 use crate::snapshots::{self, Kept};
 
@@ -184,6 +185,7 @@ pub(crate) struct Seen {
     pub(crate) actions: Vec<Step>,
     pub(crate) snapshots: Kept,
     pub(crate) registries: Registries,
+    pub(crate) deployments: Deployments,
     pub(crate) diagnoses: Vec<Diagnosis>,
     pub(crate) errors: Few<Trouble>,
     /// Lines, and payloads, that could not be read.
@@ -226,7 +228,7 @@ impl Seen {
         }
         self.runs.entry(run).or_default();
         if let Some(place) = place.as_ref().filter(|_| record.v == VERSION)
-            && (self.snapshots.take(record, place)? || self.registries.take(record, place)?)
+            && (self.snapshots.take(record, place)? || self.registries.take(record, place)? || self.deployments.take(record, place)?)
         {
             return Ok(());
         }

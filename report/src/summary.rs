@@ -8,6 +8,7 @@ use crate::{actions, environments, next, registries, snapshots, troubles};
 
 pub(crate) fn of(seen: &Seen, all: bool) -> Vec<Block<'_>> {
     let mut blocks = environments::draw(seen, all);
+    blocks.extend(seen.deployments.draw());
     blocks.extend(diagnoses(seen));
     blocks.extend(registries::draw(seen));
     blocks.extend(snapshots::draw(seen, all));

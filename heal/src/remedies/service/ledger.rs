@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use chrono::Utc;
 use contract::path::shown;
+use contract::process::Identity;
 use contract::{replace, state};
 use serde::{Deserialize, Serialize};
-
-use super::identity::Identity;
 
 /// So many attempts within [`WINDOW`], by however many runs.
 pub(super) const MOST: usize = 3;

@@ -2,7 +2,6 @@
 //! the attempts, so that no cron makes it loop.
 
 mod health;
-mod identity;
 mod ledger;
 mod listed;
 mod manager;

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use contract::path::shown;
+use contract::process::Identity;
 use contract::{redact, signal, state};
 
-use super::identity::Identity;
 use super::ledger::{Ledger, MOST};
 use super::listed::Service;
 use super::manager::Way;
@@ -55,7 +55,7 @@ impl Restart {
             return self.well(None);
         };
         if let Some(running) = self.ledger.running()? {
-            running.end();
+            running.end_group();
             self.ledger.set_running(None)?;
         }
         let port = self.service.health.address().port;
@@ -69,7 +69,7 @@ impl Restart {
         self.ledger.set_running(started.clone())?;
         self.well(Some(&mut child)).or_else(|why| {
             if let Some(started) = &started {
-                started.end();
+                started.end_group();
             }
             // It is over, and only its number is left.
             let _ = child.try_wait();

@@ -4,16 +4,16 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 /// Between asking a process to end and ending it.
 const GRACE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(50);
 
-/// A process that we started, as the leader of its own group.
+/// A process, which is over once another has its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Identity {
+pub struct Identity {
     pid: i32,
     /// When it began, in ticks since the machine did (proc_pid_stat(5), field 22).
     start: String,
@@ -23,9 +23,16 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// None where it is over already, or where there is no /proc.
-    pub(super) fn of(pid: u32) -> Option<Self> {
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
         let pid = i32::try_from(pid).ok()?;
         Some(Self { pid, start: start(pid)?, boot: boot()? })
+    }
+
+    /// Whether it still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        boot().as_ref() == Some(&self.boot) && start(self.pid).as_ref() == Some(&self.start)
     }
 
     /// Whether anything of its group still runs. Its number is nobody else's as long as the group has members.
@@ -34,20 +41,41 @@ impl Identity {
         boot().as_ref() == Some(&self.boot) && !is_stranger && members(self.pid)
     }
 
-    /// Ends its group: asks, waits, and insists. What it started itself may outlive it.
-    pub(super) fn end(&self) {
-        for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, Duration::from_secs(1))] {
-            if !self.has_group() {
-                return;
-            }
-            if let Some(group) = Pid::from_raw(self.pid) {
-                // It may be over by now.
-                let _ = kill_process_group(group, signal);
-            }
-            let deadline = Instant::now() + patience;
-            while self.has_group() && Instant::now() < deadline {
-                thread::sleep(TICK);
-            }
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Ends it, with its group where it leads one: asks, waits, and insists. Says whether it is over.
+    #[must_use]
+    pub fn end(&self) -> bool {
+        let pid = Pid::from_raw(self.pid);
+        if pid.is_some_and(|pid| getpgid(Some(pid)) == Ok(pid)) {
+            self.end_group();
+        } else {
+            insist(&|| self.is_alive(), &|signal| pid.map_or(Ok(()), |pid| kill_process(pid, signal)));
+        }
+        !self.is_alive()
+    }
+
+    /// Ends the group that it leads or led: asks, waits, and insists. What left the group may outlive it.
+    pub fn end_group(&self) {
+        let group = Pid::from_raw(self.pid);
+        insist(&|| self.has_group(), &|signal| group.map_or(Ok(()), |group| kill_process_group(group, signal)));
+    }
+}
+
+/// Sends signals as long as there is somebody to send them to, who may be over by then.
+fn insist(is_there: &dyn Fn() -> bool, send: &dyn Fn(Signal) -> rustix::io::Result<()>) {
+    for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, Duration::from_secs(1))] {
+        if !is_there() {
+            return;
+        }
+        let _ = send(signal);
+        let deadline = Instant::now() + patience;
+        while is_there() && Instant::now() < deadline {
+            thread::sleep(TICK);
         }
     }
 }
@@ -79,6 +107,17 @@ fn boot() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_that_leads_no_group_is_ended_alone_and_nobody_with_its_number_but_itself() {
+        let mut other = Command::new("sleep").arg("60").spawn().unwrap();
+        let identity = Identity::of(other.id()).unwrap();
+        let stranger = Identity { start: "1".to_owned(), ..identity.clone() };
+        assert!(stranger.end() && identity.is_alive());
+        // Reaped by nobody yet, it is over all the same.
+        assert!(identity.end());
+        other.wait().unwrap();
+    }
     use std::os::unix::process::CommandExt as _;
     use std::process::Command;
 
@@ -91,7 +130,7 @@ mod tests {
         leader.kill().unwrap();
         leader.wait().unwrap();
         assert!(identity.has_group());
-        identity.end();
+        identity.end_group();
         assert!(!identity.has_group());
     }
 }

@@ -1,0 +1,184 @@
+//! Asking an API over HTTP until it answers, or until there is no time left.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use contract::redact;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use ureq::http::HeaderMap;
+use ureq::{Agent, Body, http};
+
+use crate::trail::Trail;
+
+/// For one answer, its body included.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The first pause is a random part of this, each later one of twice as much ("full jitter"), up to [`LONGEST`].
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
+/// No answer of an API is larger, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// An API, and the right to use it.
+pub(crate) struct Api<'t> {
+    agent: Agent,
+    base: String,
+    token: String,
+    trail: &'t Trail,
+    deadline: Instant,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The API says no: status and what it says.
+    Refused(u16, String),
+    /// It could not be asked, and the time is over.
+    Unseen(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(status, text) => write!(f, "{status}: {text}"),
+            Self::Unseen(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What came instead of an answer.
+enum Missed {
+    Refused(u16, String),
+    /// It may go better next time; after so long, if the API says so.
+    Again(String, Option<Duration>),
+}
+
+impl<'t> Api<'t> {
+    /// # Errors
+    /// The token would go over a network in plain text.
+    pub(crate) fn new(base: &str, token: String, trail: &'t Trail, deadline: Instant) -> anyhow::Result<Self> {
+        let base = base.trim_end_matches('/').to_owned();
+        let is_loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+            .iter()
+            .any(|start| base.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
+        anyhow::ensure!(
+            base.starts_with("https://") || is_loopback,
+            "{base} is no https:// URL, and the token would go there in plain text"
+        );
+        Ok(Self { agent: agent(), base, token, trail, deadline })
+    }
+
+    /// Asks for what is at a path, again and again while there is none to blame but the network, the load or the clock.
+    ///
+    /// # Errors
+    /// The API refuses, or the time is over.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let url = format!("{}{path}", self.base);
+        let authorization = format!("Bearer {}", self.token);
+        let bytes = self.patiently(|| self.agent.get(&url).header("authorization", &authorization).call())?;
+        serde_json::from_slice(&bytes).map_err(|e| Failure::Refused(200, format!("the answer to {path} is not what it should be: {e}")))
+    }
+
+    /// What is behind a URL that is signed itself: whoever sends the token along is refused, and has told it to somebody.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub(crate) fn signed(&self, url: &str) -> Result<Vec<u8>, Failure> {
+        self.patiently(|| self.agent.get(url).call())
+    }
+
+    fn patiently(&self, ask: impl Fn() -> Result<http::Response<Body>, ureq::Error>) -> Result<Vec<u8>, Failure> {
+        let mut most = SHORTEST;
+        loop {
+            let (why, asked_for) = match read(ask()) {
+                Ok(bytes) => return Ok(bytes),
+                Err(Missed::Refused(status, text)) => return Err(Failure::Refused(status, text)),
+                Err(Missed::Again(why, after)) => (why, after),
+            };
+            let pause = asked_for.unwrap_or_else(|| part_of(most));
+            most = (most * 2).min(LONGEST);
+            if Instant::now() + pause >= self.deadline {
+                return Err(Failure::Unseen(why));
+            }
+            self.trail.say(&format!("{why}; trying again in {} s", pause.as_secs_f32().ceil()));
+            thread::sleep(pause);
+        }
+    }
+}
+
+fn agent() -> Agent {
+    let config = Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        // The body of a refusal says why.
+        .http_status_as_error(false)
+        .user_agent(concat!("mendline-deploy-watch/", env!("CARGO_PKG_VERSION")));
+    config.build().new_agent()
+}
+
+fn read(answer: Result<http::Response<Body>, ureq::Error>) -> Result<Vec<u8>, Missed> {
+    let mut answer = answer.map_err(|e| missed(&e))?;
+    let (status, after) = (answer.status().as_u16(), asked_for(answer.headers()));
+    // A body that is cut off is an error of the reader.
+    let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(|e| missed(&e))?;
+    match status {
+        200..300 => Ok(body),
+        429 => Err(Missed::Again("the API has had too many requests".to_owned(), after)),
+        408 | 500.. => Err(Missed::Again(format!("the API answers {status}: {}", message(&body)), after)),
+        _ => Err(Missed::Refused(status, message(&body))),
+    }
+}
+
+fn missed(e: &ureq::Error) -> Missed {
+    let why = redact::excerpt(&format!("the API cannot be reached: {e}"));
+    match e {
+        ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::BodyExceedsLimit(_) => Missed::Refused(0, why),
+        _ => Missed::Again(why, None),
+    }
+}
+
+/// "Error" of DigitalOcean's API, and of GitHub's.
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+}
+
+fn message(body: &[u8]) -> String {
+    let refusal: Option<Refusal> = serde_json::from_slice(body).ok();
+    redact::excerpt(
+        &refusal.map_or_else(|| String::from_utf8_lossy(body).lines().next().unwrap_or_default().to_owned(), |said| said.message),
+    )
+}
+
+/// How long the API wants us to wait: `retry-after` in seconds (RFC 9110, 10.2.3), else until `ratelimit-reset`, in seconds since the epoch.
+fn asked_for(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    if let Some(seconds) = number("retry-after") {
+        return Some(Duration::from_secs(seconds));
+    }
+    let is_spent = number("ratelimit-remaining").or_else(|| number("x-ratelimit-remaining")) == Some(0);
+    let reset = number("ratelimit-reset").or_else(|| number("x-ratelimit-reset")).filter(|_| is_spent)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Duration::from_secs(reset).checked_sub(now)
+}
+
+/// A random part, so that many who were refused at once do not come back at once.
+fn part_of(most: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) % 1000;
+    most.mul_f64(0.001 + f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0)
+}
+
+/// The first of some variables that is set.
+///
+/// # Errors
+/// None is.
+pub(crate) fn token(names: &[&str]) -> anyhow::Result<String> {
+    let mut values = names.iter().filter_map(|name| std::env::var(name).ok());
+    values.find(|value| !value.trim().is_empty()).map(|value| value.trim().to_owned()).with_context(|| {
+        let (last, others) = names.split_last().unwrap_or((&"", &[]));
+        format!("no token: set {} or {last}", others.join(", "))
+    })
+}

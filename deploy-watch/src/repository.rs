@@ -1,0 +1,139 @@
+//! The repository whose commits are deployed, as git tells of it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use contract::child::{self, Ended};
+use contract::path::shown;
+use contract::replace;
+
+/// Nothing here leaves the machine, so git answers soon.
+const PATIENCE: Duration = Duration::from_mins(1);
+const KEEP: usize = 1 << 20;
+/// What a watch leaves in the work tree.
+const OURS: [&str; 2] = ["/.deployment-status-*", "/.deployment-monitor-*"];
+
+/// A work tree.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    /// Its topmost folder.
+    pub(crate) top: PathBuf,
+}
+
+impl Repository {
+    /// The one that we are in.
+    ///
+    /// # Errors
+    /// There is none, or git is missing.
+    pub(crate) fn here() -> anyhow::Result<Self> {
+        let here = std::env::current_dir().context("there is no current folder")?;
+        let top = git(&here, &["rev-parse", "--show-toplevel"])?.context("this is no work tree of git; run it in the repository")?;
+        Ok(Self { top: PathBuf::from(OsStr::from_bytes(&top)) })
+    }
+
+    /// All digits of a commit that is named in whatever way (gitrevisions(7)).
+    ///
+    /// # Errors
+    /// There is no such commit.
+    pub(crate) fn commit(&self, name: &str) -> anyhow::Result<String> {
+        let found = self.text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])?;
+        found.with_context(|| format!("there is no commit `{name}` in {}", shown(&self.top)))
+    }
+
+    /// The branch that is checked out; none where HEAD is a commit.
+    pub(crate) fn branch(&self) -> anyhow::Result<Option<String>> {
+        self.text(&["symbolic-ref", "--short", "--quiet", "HEAD"])
+    }
+
+    /// `OWNER/NAME` of a remote on a forge.
+    pub(crate) fn slug(&self, remote: &str) -> anyhow::Result<Option<String>> {
+        Ok(self.text(&["remote", "get-url", "--", remote])?.as_deref().and_then(slug))
+    }
+
+    /// Whether a commit is among those that led to another; not where one is not here.
+    pub(crate) fn leads_to(&self, old: &str, new: &str) -> bool {
+        old != new && matches!(git(&self.top, &["merge-base", "--is-ancestor", old, new]), Ok(Some(_)))
+    }
+
+    /// Has git overlook what a watch leaves in the work tree (gitignore(5): `info/exclude` is this clone's alone).
+    ///
+    /// # Errors
+    /// The list cannot be read or written.
+    pub(crate) fn exclude_ours(&self) -> anyhow::Result<()> {
+        let path = git(&self.top, &["rev-parse", "--git-path", "info/exclude"])?.context("git does not say where its excludes are")?;
+        let path = self.top.join(OsStr::from_bytes(&path));
+        let mut text = match std::fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            text => text.with_context(|| format!("cannot read {}", shown(&path)))?,
+        };
+        let is_there = |line: &&str| text.split(|byte| *byte == b'\n').any(|there| there == line.as_bytes());
+        let missing: Vec<&str> = OURS.into_iter().filter(|line| !is_there(line)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            text.push(b'\n');
+        }
+        text.extend(missing.iter().flat_map(|line| [line.as_bytes(), b"\n"]).flatten());
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", shown(folder)))?;
+        }
+        replace::write(&path, &text)
+    }
+
+    fn text(&self, words: &[&str]) -> anyhow::Result<Option<String>> {
+        Ok(git(&self.top, words)?.map(|said| String::from_utf8_lossy(&said).into_owned()))
+    }
+}
+
+/// What git says, without the end of its line; nothing where it exits with 1 or says that there is none.
+fn git(folder: &Path, words: &[&str]) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut git = Command::new("git");
+    // A hook has variables that name another repository, or another index.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
+        git.env_remove(name);
+    }
+    git.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C").arg("-C").arg(folder).args(words);
+    let finished = child::run(&mut git, PATIENCE, KEEP).context("cannot start git")?;
+    let mut said = finished.stdout;
+    match finished.ended {
+        Ended::Exited(status) if status.success() => {
+            said.truncate(said.trim_ascii_end().len());
+            Ok(Some(said))
+        }
+        Ended::Exited(_) => Ok(None),
+        Ended::TimedOut => anyhow::bail!("git did not answer within {} s", PATIENCE.as_secs()),
+        Ended::Interrupted => anyhow::bail!("interrupted"),
+    }
+}
+
+/// Of `https://HOST/OWNER/NAME.git`, `git@HOST:OWNER/NAME` and their like.
+fn slug(url: &str) -> Option<String> {
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None => url.split_once(':')?.1,
+    };
+    let path = path.trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    (path.split('/').count() == 2).then(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_is_known_in_every_spelling() {
+        for url in ["https://github.com/o/r.git", "https://u:p@github.com/o/r", "git@github.com:o/r.git", "ssh://git@github.com:22/o/r/"] {
+            assert_eq!(slug(url).as_deref(), Some("o/r"), "{url}");
+        }
+        for url in ["/srv/git/r.git", "../r", "https://github.com/"] {
+            assert_eq!(slug(url), None, "{url}");
+        }
+    }
+}

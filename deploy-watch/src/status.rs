@@ -1,0 +1,94 @@
+//! `status` and `logs`: what the watch of a commit left.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::Context as _;
+use contract::output::Output;
+use contract::path::{Subject, shown};
+use contract::record::{About, Record};
+use contract::run::Exit;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::arguments::Which;
+use crate::outcome::{Outcome, RESULT, STATE, WATCH};
+use crate::repository::Repository;
+use crate::trail::Names;
+
+/// The exit statuses of the script that this replaces.
+const SUCCEEDED: u8 = 0;
+const FAILED: u8 = 1;
+const GOES_ON: u8 = 2;
+const NOT_FOUND: u8 = 3;
+
+#[derive(Deserialize)]
+struct Ended {
+    result: Outcome,
+}
+
+/// Passes on the last that was told of the deployment.
+pub(crate) fn run(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
+    let names = names(&which.commit)?;
+    let told = last(&names.records, &[WATCH, STATE, RESULT])?;
+    if names.is_watched()? {
+        told.map_or(Ok(()), |(_, line)| out.pass(&line))?;
+        return Ok(Exit::Of(GOES_ON));
+    }
+    let Some(word) = text(&names.result)? else {
+        out.hint(if told.is_some() || names.log.exists() {
+            "its watch was ended before the deployment was; deploy-watch watch goes on with it"
+        } else {
+            "nobody watched this commit; deploy-watch watch does"
+        });
+        return Ok(Exit::Of(NOT_FOUND));
+    };
+    match told {
+        Some((record, line)) if record.is(RESULT) => {
+            out.pass(&line)?;
+            Ok(Exit::Of(if record.read::<Ended>()?.result.exit() == Exit::Done { SUCCEEDED } else { FAILED }))
+        }
+        // The watch could not see it, or it was one of the old system, which wrote no records.
+        _ => {
+            let data = json!({ "word": word.trim() });
+            out.emit("deploy.word", About { subject: Some(&Subject::from(&names.result)), ..About::default() }, &data)?;
+            Ok(Exit::Of(if word.trim() == "success" { SUCCEEDED } else { FAILED }))
+        }
+    }
+}
+
+/// Prints what its watch said.
+pub(crate) fn logs(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
+    let names = names(&which.commit)?;
+    match text(&names.log)? {
+        Some(text) => out.prose(&text).map(|()| Exit::Done),
+        None => anyhow::bail!("nobody watched this commit: there is no {}", shown(&names.log)),
+    }
+}
+
+/// A commit that is gone from the repository still has its files.
+pub(crate) fn names(commit: &str) -> anyhow::Result<Names> {
+    let repository = Repository::here()?;
+    let is_sha = commit.len() >= 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let commit = match repository.commit(commit) {
+        Err(_) if is_sha => commit.to_ascii_lowercase(),
+        commit => commit?,
+    };
+    Ok(Names::of(&repository.top, &commit))
+}
+
+/// The last record of some types, and its line.
+pub(crate) fn last(path: &Path, kinds: &[&str]) -> anyhow::Result<Option<(Record, String)>> {
+    let Some(text) = text(path)? else { return Ok(None) };
+    // A crash can tear the last line.
+    let records = text.lines().rev().filter_map(|line| Some((Record::parse(line).ok()?, line.to_owned())));
+    Ok(records.into_iter().find(|(record, _)| kinds.iter().any(|kind| record.is(kind))))
+}
+
+fn text(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        text => Ok(Some(String::from_utf8_lossy(&text.with_context(|| format!("cannot read {}", shown(path)))?).into_owned())),
+    }
+}

@@ -1,0 +1,113 @@
+//! What a watch leaves in the root of the work tree, under the names that the system had which this replaces:
+//!
+//! - `.deployment-status-SHA7.log`: what happens, for people (`tail -f`);
+//! - `.deployment-status-SHA7.jsonl`: the same as records;
+//! - `.deployment-status-SHA7.result`: one word, once it is over;
+//! - `.deployment-monitor-SHA7.pid`: the process, which holds a lock on it (flock(2)) for as long as it lives.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::Local;
+use contract::lock::{self, Held, Mode};
+use contract::output::hint;
+use contract::path::{plain, shown};
+use contract::replace;
+use rustix::fs::OFlags;
+
+/// The four paths.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) log: PathBuf,
+    pub(crate) records: PathBuf,
+    pub(crate) result: PathBuf,
+    pub(crate) pid: PathBuf,
+}
+
+/// The files of a watch that goes on.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    names: Names,
+    log: File,
+    records: File,
+    /// Its lock is the watch.
+    pid: File,
+}
+
+impl Names {
+    pub(crate) fn of(top: &Path, commit: &str) -> Self {
+        let sha7 = &commit[..commit.len().min(7)];
+        let status = |end: &str| top.join(format!(".deployment-status-{sha7}.{end}"));
+        Self {
+            log: status("log"),
+            records: status("jsonl"),
+            result: status("result"),
+            pid: top.join(format!(".deployment-monitor-{sha7}.pid")),
+        }
+    }
+
+    /// Whether a watch goes on.
+    pub(crate) fn is_watched(&self) -> anyhow::Result<bool> {
+        let file = match OpenOptions::new().read(true).custom_flags(NO_LINK).open(&self.pid) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file.with_context(|| format!("cannot open {}", shown(&self.pid)))?,
+        };
+        match lock::file(&file, &self.pid, Mode::Shared, Duration::ZERO) {
+            Err(e) if e.is::<Held>() => Ok(true),
+            free => free.map(|()| false),
+        }
+    }
+}
+
+/// A link in the place of one of the files could lead anywhere.
+const NO_LINK: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+
+impl Trail {
+    /// # Errors
+    /// [`Held`]: another watch of this commit goes on. Or a file cannot be written.
+    pub(crate) fn begin(names: Names) -> anyhow::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o600).custom_flags(NO_LINK);
+        let open = |path: &Path| options.open(path).with_context(|| format!("cannot open {}", shown(path)));
+        let mut pid = open(&names.pid)?;
+        lock::file(&pid, &names.pid, Mode::Exclusive, Duration::ZERO)?;
+        pid.set_len(0)
+            .and_then(|()| writeln!(pid, "{}", std::process::id()))
+            .with_context(|| format!("cannot write {}", shown(&names.pid)))?;
+        match fs::remove_file(&names.result) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(e).with_context(|| format!("cannot remove {}", shown(&names.result)));
+            }
+            _ => {}
+        }
+        Ok(Self { log: open(&names.log)?, records: open(&names.records)?, pid, names })
+    }
+
+    /// Says something to whoever looks on, in the log and on stderr.
+    pub(crate) fn say(&self, text: &str) {
+        hint(env!("CARGO_PKG_NAME"), text);
+        self.note(text);
+    }
+
+    /// Says it in the log alone.
+    pub(crate) fn note(&self, text: &str) {
+        // A log that cannot be written is no reason to look away from the deployment.
+        let _ = writeln!(&self.log, "[{}] {}", Local::now().format("%H:%M:%S"), plain(text));
+    }
+
+    /// Keeps a record.
+    pub(crate) fn keep(&self, line: &[u8]) -> anyhow::Result<()> {
+        (&self.records).write_all(line).with_context(|| format!("cannot write {}", shown(&self.names.records)))
+    }
+
+    /// Says how it ended; the last thing that is done.
+    pub(crate) fn end(self, word: &str) -> anyhow::Result<()> {
+        self.records.sync_data().with_context(|| format!("cannot sync {}", shown(&self.names.records)))?;
+        replace::write(&self.names.result, format!("{word}\n").as_bytes())?;
+        self.pid.set_len(0).with_context(|| format!("cannot write {}", shown(&self.names.pid)))
+    }
+}
