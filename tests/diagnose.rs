@@ -68,6 +68,106 @@ fn what_python_really_writes_is_known() {
     assert_eq!(frames.as_array().unwrap().iter().map(|frame| frame["line"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 2]);
 }
 
+/// The diagnoses of each of many logs, which one run reads.
+fn of_logs(sandbox: &Sandbox, texts: &[&str]) -> Vec<Vec<Value>> {
+    let logs: Vec<PathBuf> = (0..texts.len()).map(|number| sandbox.work(&format!("{number}.log"))).collect();
+    logs.iter().zip(texts).for_each(|(log, text)| file(log, text));
+    let ran = sandbox.tool("diagnose", logs.iter().flat_map(|log| [arg("--log"), arg(log)])).run().code(0);
+    let found = ran.of("diagnosis");
+    let of = |log: &PathBuf| found.iter().filter(|one| one["subject"] == json!(log)).map(|one| one["data"].clone()).collect();
+    logs.iter().map(of).collect()
+}
+
+/// Its code, one of its captures, and its remedy.
+fn told<'d>(diagnosis: &'d Value, name: &str) -> [&'d Value; 3] {
+    [&diagnosis["code"], &diagnosis["evidence"][0]["captures"][name], &diagnosis["remedy"]["name"]]
+}
+
+#[test]
+fn a_path_of_a_build_context_is_told_and_never_made() {
+    let sandbox = Sandbox::new();
+    let cases = [
+        (
+            "ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref a::b: \"/app/r.txt\": not found",
+            "/app/r.txt",
+        ),
+        ("#7 ERROR: failed to calculate checksum of ref a::b: \"/r.txt\": not found", "/r.txt"),
+        ("failed to compute cache key: \"/r.txt\" not found: not found", "/r.txt"),
+        (
+            "failed to compute cache key: failed to walk /var/lib/docker/tmp/buildkit-mount1/x: lstat /var/lib/docker/tmp/buildkit-mount1/x: no such file or directory",
+            "x",
+        ),
+        ("COPY failed: file not found in build context or excluded by .dockerignore: stat r.txt: file does not exist", "r.txt"),
+        ("ADD failed: file not found in build context or excluded by .dockerignore: stat a/r.txt: file does not exist", "a/r.txt"),
+        ("COPY failed: stat /var/lib/docker/tmp/docker-builder12/r.txt: no such file or directory", "r.txt"),
+        ("COPY failed: forbidden path outside the build context: ../r.txt ()", "../r.txt"),
+    ];
+    let found = of_logs(&sandbox, &cases.map(|(text, _)| text));
+    for ((text, path), found) in cases.iter().zip(&found) {
+        assert_eq!(told(&found[0], "path"), [&json!("docker.source-missing"), &json!(path), &Value::Null], "{text}");
+    }
+    let without = of_log(&sandbox, "failed to read dockerfile: open Dockerfile: no such file or directory");
+    assert_eq!(told(&without[0], "path"), [&json!("docker.file-missing"), &Value::Null, &Value::Null]);
+}
+
+#[test]
+fn what_is_no_package_is_never_to_be_installed() {
+    let sandbox = Sandbox::new();
+    let renaming = "(consider renaming '/srv/random.py' since it has the same name as the standard library module named 'random' and \
+                    prevents importing that standard library module)";
+    let cases = [
+        ("ModuleNotFoundError: No module named 'yaml.x'; 'yaml' is not a package", "python.module-shadowed", "package", "yaml"),
+        (&format!("AttributeError: module 'random' has no attribute 'x' {renaming}"), "python.module-shadowed", "file", "/srv/random.py"),
+        (&format!("ImportError: cannot import name 'x' from 'random' {renaming}"), "python.module-shadowed", "file", "/srv/random.py"),
+        ("Error: Cannot find module './src/app'\nRequire stack:", "node.file-missing", "module", "./src/app"),
+        ("Error: Cannot find module '../x'", "node.file-missing", "module", "../x"),
+        ("Error: Cannot find module '/srv/app/index.js'", "node.start-file-missing", "module", "/srv/app/index.js"),
+        ("Module not found: Error: Can't resolve './Foo' in '/srv/src'", "node.file-missing", "module", "./Foo"),
+        ("Module not found: Can't resolve '@/Foo'", "node.file-missing", "module", "@/Foo"),
+        ("Failed to resolve import \"./foo\" from \"src/main.js\". Does the file exist?", "node.file-missing", "module", "./foo"),
+        ("a.c:1:10: fatal error: foo.h: No such file or directory\nmake: *** [all] Error 1", "native.header-missing", "header", "foo.h"),
+        ("a.c:1:10: fatal error: 'foo.h' file not found", "native.header-missing", "header", "foo.h"),
+    ];
+    let found = of_logs(&sandbox, &cases.map(|(text, ..)| text));
+    for ((text, code, name, value), found) in cases.iter().zip(&found) {
+        assert_eq!(told(&found[0], name), [&json!(code), &json!(value), &Value::Null], "{text}");
+        let said = format!("{} {}", found[0]["text"], found[0]["manual"]);
+        assert!(found.len() == 1 && !said.contains("add it to") && !said.contains("a package"), "{found:?}");
+    }
+    let packages = [
+        ("Error: Cannot find module 'express'\nRequire stack:", "express"),
+        ("Module not found: Error: Can't resolve '@scope/foo'", "@scope/foo"),
+        ("Error: Cannot find module '.prisma/client/index'", ".prisma/client/index"),
+    ];
+    let found = of_logs(&sandbox, &packages.map(|(text, _)| text));
+    for ((_, module), found) in packages.iter().zip(&found) {
+        assert_eq!(told(&found[0], "module")[..2], [&json!("node.module-missing"), &json!(module)]);
+    }
+}
+
+#[test]
+fn a_limit_or_a_signal_is_told_for_what_it_is() {
+    let sandbox = Sandbox::new();
+    let cases = [
+        ("Error: ENOSPC: System limit for number of file watchers reached, watch '/srv'", "file-watchers"),
+        ("Error: ENOSPC: no space left on device, watch '/srv'", "file-watchers"),
+        ("OSError: [Errno 28] inotify watch limit reached", "file-watchers"),
+        ("Failed to allocate directory watch: No space left on device", "file-watchers"),
+        ("Error: ENOSPC: no space left on device, write", "disk.full"),
+        ("make: *** [Makefile:3: run] Error 139", "program.crashed"),
+        ("Segmentation fault (core dumped)\nmake: *** [run] Error 139", "program.crashed"),
+        ("make[2]: *** [run] Error 137", "memory.signal"),
+        ("make: *** [all] Error 1", "make.failed"),
+        ("a.c:1:10: fatal error: foo.h: No such file or directory\nmake: *** [all] Error 139", "native.header-missing"),
+    ];
+    let found = of_logs(&sandbox, &cases.map(|(text, _)| text));
+    for ((text, code), found) in cases.iter().zip(&found) {
+        assert_eq!(codes(found), [*code], "{text}");
+    }
+    let watched = &found[0][0];
+    assert!(watched["manual"].as_str().unwrap().contains("fs.inotify.max_user_watches") && watched["class"] == "config");
+}
+
 #[test]
 fn of_exceptions_that_follow_each_other_the_cause_is_first() {
     let sandbox = Sandbox::new();
