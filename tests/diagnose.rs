@@ -245,6 +245,8 @@ fn ordinary_output_is_no_failure() {
     let well = "GET /api/items/P1003 200 OK\nNOTICE:  relation \"users\" already exists, skipping\nmanifest unknown fields ignored\n\
                 test handles_eaddrinuse: Address already in use ... ok\n  ✓ throws ECONNREFUSED 127.0.0.1:5432 when db is down\n\
                 PASS src/errors/EMFILE.test.ts\nok 12 - returns 401 Unauthorized without a token\nERROR:root:Traceback (most recent call last):\n\
+                raises ModuleNotFoundError: No module named 'x' as expected\n\
+                PASSED tests/a.py::test_x - raised ModuleNotFoundError: No module named 'x'\n\
                 INFO database connection timed out handler registered\nLOG:  the database system is starting up\n";
     assert_eq!(codes(&of_log(&sandbox, well)), Vec::<&str>::new());
 }
@@ -266,6 +268,53 @@ fn what_stays_is_before_what_may_go_away_and_what_a_platform_says_of_the_end() {
     let twice = of_log(&sandbox, "Server listening on port 5000\nError: listen EADDRINUSE: address already in use :::5000\n");
     let once = of_log(&sandbox, "Error: listen EADDRINUSE: address already in use :::5000\n");
     assert_eq!([&twice[0]["auto"], &once[0]["auto"]], [&json!(false), &json!(true)]);
+}
+
+#[test]
+fn what_was_tried_again_is_behind_what_stays() {
+    let sandbox = Sandbox::new();
+    let import = "Traceback (most recent call last):\n  File \"/srv/main.py\", line 3, in <module>\n\
+                  ImportError: cannot import name 'New' from 'helper' (/srv/helper.py)\n";
+    let logs = [
+        "ConnectionRefusedError: [Errno 111] Connection refused, retrying (1/5)\nconnected\n",
+        "ConnectionRefusedError: [Errno 111] Connection refused\nretrying in 2 seconds\nconnected\n",
+        "Error: connect ECONNREFUSED 127.0.0.1:5432 (attempt 1 of 3)\n    at TCPConnectWrap.afterConnect (node:net:1494:16)\nconnected\n",
+        "WARNING retrying in 5 s\nTraceback (most recent call last):\n  File \"/srv/a.py\", line 1, in f\nConnectionRefusedError: [Errno 111] Connection refused\n",
+        "Port 3000 is in use, trying another one instead.\n",
+    ]
+    .map(|retried| format!("{retried}{import}"));
+    for found in of_logs(&sandbox, &logs.each_ref().map(String::as_str)) {
+        assert_eq!((codes(&found)[0], found.len()), ("python.name-missing", 2), "{found:?}");
+    }
+    // The last attempt was the end of it; and what nothing follows is the cause, however often it was tried.
+    let logs = [
+        format!("Error: connect ECONNREFUSED 127.0.0.1:5432, retrying\nError: connect ECONNREFUSED 127.0.0.1:5432\ngiving up\n{import}"),
+        format!("Error: connect ECONNREFUSED 127.0.0.1:5432 (attempt 3 of 3)\n{import}"),
+        "Error: connect ECONNREFUSED 127.0.0.1:5432, retrying\n".to_owned(),
+    ];
+    for found in of_logs(&sandbox, &logs.each_ref().map(String::as_str)) {
+        assert_eq!(codes(&found)[0], "database.unreachable", "{found:?}");
+    }
+}
+
+#[test]
+fn what_can_never_be_done_is_not_offered() {
+    let sandbox = Sandbox::new();
+    let logs = [
+        "PermissionError: [Errno 13] Permission denied: '/etc/shadow'",
+        "Error: EACCES: permission denied, open '/proc/1/mem'",
+        "PermissionError: [Errno 13] Permission denied: '/home/u/.ssh/id_rsa'",
+        "open /srv/app/.env: permission denied",
+        "bash: /usr/sbin/foo: Permission denied",
+        "/srv/run.sh: /bin/zsh: bad interpreter: Permission denied",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/srv/tls/server.key'",
+    ];
+    for found in of_logs(&sandbox, &logs) {
+        assert_eq!((found.len(), found[0].get("remedy"), &found[0]["auto"]), (1, None, &json!(false)), "{found:?}");
+        assert!(found[0]["manual"].is_string(), "{found:?}");
+    }
+    let own = of_log(&sandbox, "PermissionError: [Errno 13] Permission denied: '/srv/app/run.sh'");
+    assert_eq!(own[0]["remedy"], json!({"name": "fix-permissions", "args": {"path": "/srv/app/run.sh"}}));
 }
 
 #[test]
