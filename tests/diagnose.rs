@@ -100,6 +100,7 @@ fn a_path_of_a_build_context_is_told_and_never_made() {
         ("COPY failed: file not found in build context or excluded by .dockerignore: stat r.txt: file does not exist", "r.txt"),
         ("ADD failed: file not found in build context or excluded by .dockerignore: stat a/r.txt: file does not exist", "a/r.txt"),
         ("COPY failed: stat /var/lib/docker/tmp/docker-builder12/r.txt: no such file or directory", "r.txt"),
+        ("COPY failed: stat /var/lib/docker/overlay2/0a/merged/app/r.txt: no such file or directory", "/app/r.txt"),
         ("COPY failed: forbidden path outside the build context: ../r.txt ()", "../r.txt"),
     ];
     let found = of_logs(&sandbox, &cases.map(|(text, _)| text));
@@ -286,6 +287,8 @@ fn what_was_tried_again_is_behind_what_stays() {
     for found in of_logs(&sandbox, &logs.each_ref().map(String::as_str)) {
         assert_eq!((codes(&found)[0], found.len()), ("python.name-missing", 2), "{found:?}");
     }
+    let other = "ConnectionRefusedError: [Errno 111] Connection refused, retrying\nImportError: attempted relative import\n";
+    assert_eq!(codes(&of_log(&sandbox, other)), ["python.import-failed", "connection.refused"]);
     // The last attempt was the end of it; and what nothing follows is the cause, however often it was tried.
     let logs = [
         format!("Error: connect ECONNREFUSED 127.0.0.1:5432, retrying\nError: connect ECONNREFUSED 127.0.0.1:5432\ngiving up\n{import}"),
