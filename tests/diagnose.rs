@@ -68,6 +68,107 @@ fn what_python_really_writes_is_known() {
     assert_eq!(frames.as_array().unwrap().iter().map(|frame| frame["line"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 2]);
 }
 
+/// The diagnoses of each of many logs, which one run reads.
+fn of_logs(sandbox: &Sandbox, texts: &[&str]) -> Vec<Vec<Value>> {
+    let logs: Vec<PathBuf> = (0..texts.len()).map(|number| sandbox.work(&format!("{number}.log"))).collect();
+    logs.iter().zip(texts).for_each(|(log, text)| file(log, text));
+    let ran = sandbox.tool("diagnose", logs.iter().flat_map(|log| [arg("--log"), arg(log)])).run().code(0);
+    let found = ran.of("diagnosis");
+    let of = |log: &PathBuf| found.iter().filter(|one| one["subject"] == json!(log)).map(|one| one["data"].clone()).collect();
+    logs.iter().map(of).collect()
+}
+
+/// Its code, one of its captures, and its remedy.
+fn told<'d>(diagnosis: &'d Value, name: &str) -> [&'d Value; 3] {
+    [&diagnosis["code"], &diagnosis["evidence"][0]["captures"][name], &diagnosis["remedy"]["name"]]
+}
+
+#[test]
+fn a_path_of_a_build_context_is_told_and_never_made() {
+    let sandbox = Sandbox::new();
+    let cases = [
+        (
+            "ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref a::b: \"/app/r.txt\": not found",
+            "/app/r.txt",
+        ),
+        ("#7 ERROR: failed to calculate checksum of ref a::b: \"/r.txt\": not found", "/r.txt"),
+        ("failed to compute cache key: \"/r.txt\" not found: not found", "/r.txt"),
+        (
+            "failed to compute cache key: failed to walk /var/lib/docker/tmp/buildkit-mount1/x: lstat /var/lib/docker/tmp/buildkit-mount1/x: no such file or directory",
+            "x",
+        ),
+        ("COPY failed: file not found in build context or excluded by .dockerignore: stat r.txt: file does not exist", "r.txt"),
+        ("ADD failed: file not found in build context or excluded by .dockerignore: stat a/r.txt: file does not exist", "a/r.txt"),
+        ("COPY failed: stat /var/lib/docker/tmp/docker-builder12/r.txt: no such file or directory", "r.txt"),
+        ("COPY failed: stat /var/lib/docker/overlay2/0a/merged/app/r.txt: no such file or directory", "/app/r.txt"),
+        ("COPY failed: forbidden path outside the build context: ../r.txt ()", "../r.txt"),
+    ];
+    let found = of_logs(&sandbox, &cases.map(|(text, _)| text));
+    for ((text, path), found) in cases.iter().zip(&found) {
+        assert_eq!(told(&found[0], "path"), [&json!("docker.source-missing"), &json!(path), &Value::Null], "{text}");
+    }
+    let without = of_log(&sandbox, "failed to read dockerfile: open Dockerfile: no such file or directory");
+    assert_eq!(told(&without[0], "path"), [&json!("docker.file-missing"), &Value::Null, &Value::Null]);
+}
+
+#[test]
+fn what_is_no_package_is_never_to_be_installed() {
+    let sandbox = Sandbox::new();
+    let renaming = "(consider renaming '/srv/random.py' since it has the same name as the standard library module named 'random' and \
+                    prevents importing that standard library module)";
+    let cases = [
+        ("ModuleNotFoundError: No module named 'yaml.x'; 'yaml' is not a package", "python.module-shadowed", "package", "yaml"),
+        (&format!("AttributeError: module 'random' has no attribute 'x' {renaming}"), "python.module-shadowed", "file", "/srv/random.py"),
+        (&format!("ImportError: cannot import name 'x' from 'random' {renaming}"), "python.module-shadowed", "file", "/srv/random.py"),
+        ("Error: Cannot find module './src/app'\nRequire stack:", "node.file-missing", "module", "./src/app"),
+        ("Error: Cannot find module '../x'", "node.file-missing", "module", "../x"),
+        ("Error: Cannot find module '/srv/app/index.js'", "node.start-file-missing", "module", "/srv/app/index.js"),
+        ("Module not found: Error: Can't resolve './Foo' in '/srv/src'", "node.file-missing", "module", "./Foo"),
+        ("Module not found: Can't resolve '@/Foo'", "node.file-missing", "module", "@/Foo"),
+        ("Failed to resolve import \"./foo\" from \"src/main.js\". Does the file exist?", "node.file-missing", "module", "./foo"),
+        ("a.c:1:10: fatal error: foo.h: No such file or directory\nmake: *** [all] Error 1", "native.header-missing", "header", "foo.h"),
+        ("a.c:1:10: fatal error: 'foo.h' file not found", "native.header-missing", "header", "foo.h"),
+    ];
+    let found = of_logs(&sandbox, &cases.map(|(text, ..)| text));
+    for ((text, code, name, value), found) in cases.iter().zip(&found) {
+        assert_eq!(told(&found[0], name), [&json!(code), &json!(value), &Value::Null], "{text}");
+        let said = format!("{} {}", found[0]["text"], found[0]["manual"]);
+        assert!(found.len() == 1 && !said.contains("add it to") && !said.contains("a package"), "{found:?}");
+    }
+    let packages = [
+        ("Error: Cannot find module 'express'\nRequire stack:", "express"),
+        ("Module not found: Error: Can't resolve '@scope/foo'", "@scope/foo"),
+        ("Error: Cannot find module '.prisma/client/index'", ".prisma/client/index"),
+    ];
+    let found = of_logs(&sandbox, &packages.map(|(text, _)| text));
+    for ((_, module), found) in packages.iter().zip(&found) {
+        assert_eq!(told(&found[0], "module")[..2], [&json!("node.module-missing"), &json!(module)]);
+    }
+}
+
+#[test]
+fn a_limit_or_a_signal_is_told_for_what_it_is() {
+    let sandbox = Sandbox::new();
+    let cases = [
+        ("Error: ENOSPC: System limit for number of file watchers reached, watch '/srv'", "file-watchers"),
+        ("Error: ENOSPC: no space left on device, watch '/srv'", "file-watchers"),
+        ("OSError: [Errno 28] inotify watch limit reached", "file-watchers"),
+        ("Failed to allocate directory watch: No space left on device", "file-watchers"),
+        ("Error: ENOSPC: no space left on device, write", "disk.full"),
+        ("make: *** [Makefile:3: run] Error 139", "program.crashed"),
+        ("Segmentation fault (core dumped)\nmake: *** [run] Error 139", "program.crashed"),
+        ("make[2]: *** [run] Error 137", "memory.signal"),
+        ("make: *** [all] Error 1", "make.failed"),
+        ("a.c:1:10: fatal error: foo.h: No such file or directory\nmake: *** [all] Error 139", "native.header-missing"),
+    ];
+    let found = of_logs(&sandbox, &cases.map(|(text, _)| text));
+    for ((text, code), found) in cases.iter().zip(&found) {
+        assert_eq!(codes(found), [*code], "{text}");
+    }
+    let watched = &found[0][0];
+    assert!(watched["manual"].as_str().unwrap().contains("fs.inotify.max_user_watches") && watched["class"] == "config");
+}
+
 #[test]
 fn of_exceptions_that_follow_each_other_the_cause_is_first() {
     let sandbox = Sandbox::new();
@@ -145,6 +246,8 @@ fn ordinary_output_is_no_failure() {
     let well = "GET /api/items/P1003 200 OK\nNOTICE:  relation \"users\" already exists, skipping\nmanifest unknown fields ignored\n\
                 test handles_eaddrinuse: Address already in use ... ok\n  ✓ throws ECONNREFUSED 127.0.0.1:5432 when db is down\n\
                 PASS src/errors/EMFILE.test.ts\nok 12 - returns 401 Unauthorized without a token\nERROR:root:Traceback (most recent call last):\n\
+                raises ModuleNotFoundError: No module named 'x' as expected\n\
+                PASSED tests/a.py::test_x - raised ModuleNotFoundError: No module named 'x'\n\
                 INFO database connection timed out handler registered\nLOG:  the database system is starting up\n";
     assert_eq!(codes(&of_log(&sandbox, well)), Vec::<&str>::new());
 }
@@ -166,6 +269,55 @@ fn what_stays_is_before_what_may_go_away_and_what_a_platform_says_of_the_end() {
     let twice = of_log(&sandbox, "Server listening on port 5000\nError: listen EADDRINUSE: address already in use :::5000\n");
     let once = of_log(&sandbox, "Error: listen EADDRINUSE: address already in use :::5000\n");
     assert_eq!([&twice[0]["auto"], &once[0]["auto"]], [&json!(false), &json!(true)]);
+}
+
+#[test]
+fn what_was_tried_again_is_behind_what_stays() {
+    let sandbox = Sandbox::new();
+    let import = "Traceback (most recent call last):\n  File \"/srv/main.py\", line 3, in <module>\n\
+                  ImportError: cannot import name 'New' from 'helper' (/srv/helper.py)\n";
+    let logs = [
+        "ConnectionRefusedError: [Errno 111] Connection refused, retrying (1/5)\nconnected\n",
+        "ConnectionRefusedError: [Errno 111] Connection refused\nretrying in 2 seconds\nconnected\n",
+        "Error: connect ECONNREFUSED 127.0.0.1:5432 (attempt 1 of 3)\n    at TCPConnectWrap.afterConnect (node:net:1494:16)\nconnected\n",
+        "WARNING retrying in 5 s\nTraceback (most recent call last):\n  File \"/srv/a.py\", line 1, in f\nConnectionRefusedError: [Errno 111] Connection refused\n",
+        "Port 3000 is in use, trying another one instead.\n",
+    ]
+    .map(|retried| format!("{retried}{import}"));
+    for found in of_logs(&sandbox, &logs.each_ref().map(String::as_str)) {
+        assert_eq!((codes(&found)[0], found.len()), ("python.name-missing", 2), "{found:?}");
+    }
+    let other = "ConnectionRefusedError: [Errno 111] Connection refused, retrying\nImportError: attempted relative import\n";
+    assert_eq!(codes(&of_log(&sandbox, other)), ["python.import-failed", "connection.refused"]);
+    // The last attempt was the end of it; and what nothing follows is the cause, however often it was tried.
+    let logs = [
+        format!("Error: connect ECONNREFUSED 127.0.0.1:5432, retrying\nError: connect ECONNREFUSED 127.0.0.1:5432\ngiving up\n{import}"),
+        format!("Error: connect ECONNREFUSED 127.0.0.1:5432 (attempt 3 of 3)\n{import}"),
+        "Error: connect ECONNREFUSED 127.0.0.1:5432, retrying\n".to_owned(),
+    ];
+    for found in of_logs(&sandbox, &logs.each_ref().map(String::as_str)) {
+        assert_eq!(codes(&found)[0], "database.unreachable", "{found:?}");
+    }
+}
+
+#[test]
+fn what_can_never_be_done_is_not_offered() {
+    let sandbox = Sandbox::new();
+    let logs = [
+        "PermissionError: [Errno 13] Permission denied: '/etc/shadow'",
+        "Error: EACCES: permission denied, open '/proc/1/mem'",
+        "PermissionError: [Errno 13] Permission denied: '/home/u/.ssh/id_rsa'",
+        "open /srv/app/.env: permission denied",
+        "bash: /usr/sbin/foo: Permission denied",
+        "/srv/run.sh: /bin/zsh: bad interpreter: Permission denied",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/srv/tls/server.key'",
+    ];
+    for found in of_logs(&sandbox, &logs) {
+        assert_eq!((found.len(), found[0].get("remedy"), &found[0]["auto"]), (1, None, &json!(false)), "{found:?}");
+        assert!(found[0]["manual"].is_string(), "{found:?}");
+    }
+    let own = of_log(&sandbox, "PermissionError: [Errno 13] Permission denied: '/srv/app/run.sh'");
+    assert_eq!(own[0]["remedy"], json!({"name": "fix-permissions", "args": {"path": "/srv/app/run.sh"}}));
 }
 
 #[test]

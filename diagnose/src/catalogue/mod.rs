@@ -50,6 +50,9 @@ pub(crate) struct Entry {
     /// It may go away by itself.
     #[serde(default)]
     pub(crate) transient: bool,
+    /// A program may try it again; where the log says so, it is as transient.
+    #[serde(default)]
+    pub(crate) retryable: bool,
     #[serde(default = "broken")]
     pub(crate) severity: Status,
     /// The cause in one sentence; `{name}` is what the group of that name matched.
@@ -139,8 +142,13 @@ impl Catalogue {
 }
 
 impl Entry {
-    /// Whether the lines around say more: those of an exception in Python.
+    /// Whether the lines around say more: those of an exception, or those that tell of another attempt.
     fn is_traced(&self) -> bool {
+        self.retryable || self.is_exception()
+    }
+
+    /// Whether it is the last line of a traceback of Python, or may be.
+    pub(crate) fn is_exception(&self) -> bool {
         let is_python = |pattern: &String| pattern.contains("Error") || pattern.contains("Exception");
         self.level < Level::Note && self.patterns.iter().any(is_python)
     }

@@ -126,6 +126,7 @@ fn entry(path: &Path, name: String, given: Given, remedy: &str) -> Entry {
         class: None,
         level: Level::Cause,
         transient: false,
+        retryable: false,
         severity: Status::Broken,
         manual: given.description,
         remedy: Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty()),

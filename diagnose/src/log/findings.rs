@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use contract::path::Subject;
 use contract::redact::GONE;
 
+use super::reach::is_out_of_reach;
 use super::trace::Place;
 use crate::catalogue::{Catalogue, Entry, Level};
 use crate::diagnosis::{Diagnosis, Evidence, Frame, Remedy};
 
 /// A line without a name for what it is about belongs to one with it that is no farther away.
 const NEAR: u64 = 20;
+/// Exceptions that were raised from one another are no farther apart.
+const CHAIN: u64 = 100;
 /// As many places of one finding are shown.
 const PLACES: usize = 3;
 /// As many findings of one entry are told apart.
@@ -26,6 +29,7 @@ pub(crate) struct Sighting {
     pub(crate) captures: BTreeMap<String, String>,
     pub(crate) frames: Vec<Frame>,
     pub(crate) place: Place,
+    pub(crate) is_retried: bool,
 }
 
 /// The same thing, seen as often as it was.
@@ -39,6 +43,8 @@ pub(crate) struct Finding {
     pub(crate) captures: BTreeMap<String, String>,
     pub(crate) places: Vec<Evidence>,
     place: Place,
+    /// The last line of it behind which it was tried again.
+    retried: u64,
 }
 
 /// All findings of one log.
@@ -57,6 +63,9 @@ impl Findings {
         let near = || of_entry.iter().copied().rev().find(|at| self.all[*at].is_part_of(entry, &seen));
         let is_full = of_entry.len() >= OF_ONE;
         let at = same.or_else(near).or_else(|| of_entry.last().copied().filter(|_| is_full));
+        if seen.is_retried {
+            self.retry_chain(catalogue, seen.line);
+        }
         if let Some(at) = at {
             self.all[at].take(source, seen);
             return false;
@@ -70,10 +79,18 @@ impl Findings {
             captures: BTreeMap::new(),
             places: Vec::new(),
             place: seen.place,
+            retried: 0,
         };
         finding.take(source, seen);
         self.all.push(finding);
         true
+    }
+
+    /// What an exception was raised from was tried again with it.
+    fn retry_chain(&mut self, catalogue: &Catalogue, line: u64) {
+        let is_inner =
+            |one: &&mut Finding| catalogue.get(one.entry).retryable && one.place != Place::Alone && line.saturating_sub(one.last) <= CHAIN;
+        self.all.iter_mut().filter(is_inner).for_each(|inner| inner.retried = inner.last);
     }
 
     /// The cause first: what is no consequence before what is, what stays before what may go away, the surer before the likely, the earlier
@@ -92,7 +109,8 @@ impl Findings {
             .iter()
             .any(|code| self.all.iter().any(|other| catalogue.get(other.entry).code == *code && other.first <= finding.first));
         let is_effect = yields || matches!(finding.place, Place::Consequence | Place::Handled);
-        (kind, is_effect, entry.transient, entry.level, Reverse(finding.place == Place::Cause), finding.first)
+        let is_transient = entry.transient || finding.is_retried();
+        (kind, is_effect, is_transient, entry.level, Reverse(finding.place == Place::Cause), finding.first)
     }
 }
 
@@ -100,6 +118,9 @@ impl Finding {
     fn take(&mut self, source: &Subject, seen: Sighting) {
         self.count += 1;
         (self.first, self.last) = (self.first.min(seen.line), self.last.max(seen.line));
+        if seen.is_retried {
+            self.retried = self.retried.max(seen.line);
+        }
         for (name, value) in &seen.captures {
             self.captures.entry(name.clone()).or_insert_with(|| value.clone());
         }
@@ -116,14 +137,20 @@ impl Finding {
         (mine.is_empty() || its.is_empty() || agrees) && seen.line.abs_diff(self.last) <= NEAR
     }
 
+    /// Whether it was tried again each time, the last one included.
+    fn is_retried(&self) -> bool {
+        self.retried >= self.last
+    }
+
     /// Whether it can be nothing but the cause, wherever the log ends: nothing goes before it.
     pub(crate) fn is_surely_first(&self, catalogue: &Catalogue) -> bool {
         let entry = catalogue.get(self.entry);
-        entry.level == Level::Cause && !entry.transient && entry.yields_to.is_empty() && self.place == Place::Alone
+        entry.level == Level::Cause && !entry.transient && !entry.retryable && entry.yields_to.is_empty() && self.place == Place::Alone
     }
 
     pub(crate) fn diagnosis(&self, catalogue: &Catalogue) -> Diagnosis {
         let entry = catalogue.get(self.entry);
+        let remedy = entry.remedy.as_deref().filter(|remedy| self.can_be_mended_by(remedy));
         Diagnosis {
             subject: Some(self.source.clone()),
             code: entry.code.clone(),
@@ -134,9 +161,18 @@ impl Finding {
             evidence: self.places.clone(),
             explains: Vec::new(),
             consequences: Vec::new(),
-            auto: entry.remedy.as_deref().is_some_and(|remedy| self.can_be_acted_on(remedy)),
-            remedy: entry.remedy.clone().map(|name| Remedy { args: self.args(&name), name }),
+            auto: remedy.is_some_and(|remedy| self.can_be_acted_on(remedy)),
+            remedy: remedy.map(|name| Remedy { args: self.args(name), name: name.to_owned() }),
             manual: entry.manual.as_deref().map(|text| filled(text, &self.captures)),
+        }
+    }
+
+    /// Whether it says what a remedy is to act on, and that is nothing that is never touched.
+    fn can_be_mended_by(&self, remedy: &str) -> bool {
+        match remedy {
+            "create-path" | "fix-permissions" => self.captures.get("path").is_some_and(|path| !is_out_of_reach(path)),
+            "install-module" => self.captures.contains_key("module"),
+            _ => true,
         }
     }
 

@@ -32,13 +32,25 @@ pub(crate) fn bare(line: &str) -> &str {
     rest.trim_end()
 }
 
-/// Whether a line is one of a test that passed, whose name says what it tests; or the head of a traceback, whose last line says what it is.
+/// What a test says that passed because something failed: pytest's summary and progress, `assertRaises … ok`, "raised … as expected".
+static EXPECTED: LazyLock<Regex> = LazyLock::new(|| {
+    let forms = [
+        r"^(?:PASSED|XFAIL|XFAILED)\s",
+        r"\s(?:PASSED|XFAIL)(?:\s+\[\s*\d+%\])?$",
+        r"\b(?:assertRaises|assert_raises|pytest\.raises|toThrow)\w*\b.*\b(?i:ok|passed)$",
+        r"(?i)\b(?:raise[sd]?|throws?|threw|thrown|caught|rejected|fail(?:s|ed))\b.*[^t] as expected[.!)]*$",
+    ];
+    Regex::new(&forms.join("|")).unwrap_or_else(|e| unreachable!("{e}"))
+});
+
+/// Whether a line is one of a test that passed, whose name or result says what it tests; or the head of a traceback, whose last line says what
+/// it is.
 pub(crate) fn says_that_it_passed(line: &str) -> bool {
     let bare = bare(line);
     let begins = bare.starts_with(['✓', '√', '✔'])
         || bare.starts_with("PASS ")
         || bare.strip_prefix("ok ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    begins || bare.ends_with("... ok") || bare.ends_with("Traceback (most recent call last):")
+    begins || bare.ends_with("... ok") || bare.ends_with("Traceback (most recent call last):") || EXPECTED.is_match(bare)
 }
 
 /// A text without the sequences that move the cursor and change its colours (ECMA-48), and without what was overwritten after a lone `\r`.
@@ -94,6 +106,33 @@ mod tests {
             assert_eq!(bare(line), "Error: x", "{line}");
         }
         assert_eq!(bare("TypeError: build: x"), "TypeError: build: x");
+    }
+
+    #[test]
+    fn an_error_that_a_test_wanted_is_none() {
+        let error = "ModuleNotFoundError: No module named 'x'";
+        for line in [
+            format!("PASSED tests/a.py::test_x - raised {error}"),
+            format!("XFAIL tests/a.py::test_x - {error}"),
+            format!("tests/a.py::test_x[{error}] PASSED   [ 50%]"),
+            format!("test_x (a.T.test_x) ... raises {error} as expected"),
+            format!("2026-01-01 10:00:00 caught {error}, as expected."),
+            format!("assertRaises {error} ok"),
+        ] {
+            assert!(says_that_it_passed(&line), "{line}");
+        }
+        for line in [
+            error.to_owned(),
+            format!("FAILED tests/a.py::test_x - {error}"),
+            format!("E   {error}"),
+            format!("raised {error}, which is not as expected"),
+            format!("the plugin does not load as expected: {error}"),
+            format!("assertRaises {error} FAIL"),
+            format!("3 PASSED, 1 failed: {error}"),
+            "SyntaxError: expected ':'".to_owned(),
+        ] {
+            assert!(!says_that_it_passed(&line), "{line}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod escapes;
 pub(crate) mod findings;
 mod line;
+mod reach;
+mod retry;
 mod trace;
 mod unknown;
 
@@ -14,6 +16,7 @@ use contract::redact;
 
 use self::escapes::Plain;
 use self::findings::{Finding, Findings, Sighting};
+use self::trace::Place;
 use self::unknown::Templates;
 use crate::catalogue::{Catalogue, Level, group_name};
 use crate::diagnosis::{Diagnosis, Evidence};
@@ -115,15 +118,17 @@ impl Log {
     }
 }
 
-fn sighting(catalogue: &Catalogue, entry: usize, found: &Found) -> Sighting {
-    let (before, after) = (text(&found.before), text(&found.after));
+fn sighting(catalogue: &Catalogue, number: usize, found: &Found) -> Sighting {
+    let (entry, line, before, after) = (catalogue.get(number), text(&found.line), text(&found.before), text(&found.after));
+    let is_exception = entry.is_exception();
     Sighting {
-        entry,
+        entry: number,
         line: found.number,
-        excerpt: redact::excerpt(line::bare(&text(&found.line))),
-        captures: captures(catalogue, entry, found),
-        frames: trace::frames(&before),
-        place: trace::place(&before, &after),
+        excerpt: redact::excerpt(line::bare(&line)),
+        captures: captures(catalogue, number, found),
+        frames: if is_exception { trace::frames(&before) } else { Vec::new() },
+        place: if is_exception { trace::place(&before, &after) } else { Place::Alone },
+        is_retried: entry.retryable && retry::was_tried_again(&line, &before, &after),
     }
 }
 

@@ -1,5 +1,10 @@
 //! Texts without secrets. Where it is in doubt what is one, too much goes rather than too little.
 
+mod arguments;
+
+use std::borrow::Cow;
+
+use self::arguments::arguments;
 use crate::path::plain;
 
 /// What stands in place of a secret.
@@ -58,49 +63,38 @@ pub fn excerpt(text: &str) -> String {
 /// The same of a line that may be anything, such as a line of a file of settings: no value of an assignment is shown.
 #[must_use]
 pub fn quoted(line: &str) -> String {
-    excerpt(&assignments(line, |_name| true))
+    excerpt(&assignments(&private_keys(line), |_name| true))
 }
 
 /// Takes out of a text: user name and password of every URL, and the values in its query; the value of whatever has the name of a secret;
-/// credentials that are known by how they begin, whatever follows `Bearer` or `Basic`, and what a command line gives to an option that is named
+/// credentials that are known by how they begin, private keys, whatever follows `Bearer` or `Basic`, and what a command line gives to an option that is named
 /// for a secret.
 #[must_use]
 pub fn secrets(text: &str) -> String {
     let is_secret = |name: &str| SECRET.iter().any(|part| name.to_ascii_lowercase().contains(part));
-    arguments(&credentials(&fields(&assignments(&addresses(text), is_secret))))
+    arguments(&credentials(&fields(&assignments(&addresses(&private_keys(text)), is_secret))))
 }
 
-/// Replaces what a command line or a sentence says behind the name of a secret: `--password VALUE`, `-u USER:VALUE`, mysql's `-pVALUE`,
-/// `password is VALUE`.
-fn arguments(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    let (mut before, mut last, is_mysql) = ("", "", text.contains("mysql"));
-    for word in text.split_inclusive(char::is_whitespace) {
-        let plain = word.trim_end();
-        let flag = last.strip_prefix("--").unwrap_or_default().to_ascii_lowercase();
-        let is_named = |name: &str| SURE.iter().any(|sure| name.eq_ignore_ascii_case(sure));
-        let is_value = !plain.is_empty() && !plain.starts_with('-');
-        let is_secret = is_value
-            && (SURE.contains(&&*flag) || ["token", "api-key", "secret-key"].contains(&&*flag) || last == "is" && is_named(before));
-        let secret_from = match plain.split_once(':') {
-            _ if is_secret => Some(0),
-            Some((user, _)) if ["-u", "--user"].contains(&last) => Some(user.len() + 1),
-            _ if is_mysql && plain.starts_with("-p") && plain.len() > 2 => Some(2),
-            _ => None,
-        };
-        match secret_from {
-            Some(from) => {
-                safe.push_str(&plain[..from]);
-                safe.push_str(GONE);
-                safe.push_str(&word[plain.len()..]);
-            }
-            None => safe.push_str(word),
-        }
-        if !plain.is_empty() {
-            (before, last) = (last, plain);
+/// Replaces what stands between the first and the last line of a private key, which may be one line; of one that does not end, all the rest.
+fn private_keys(text: &str) -> Cow<'_, str> {
+    const BEGIN: &str = "-----BEGIN ";
+    if !text.contains(BEGIN) {
+        return Cow::Borrowed(text);
+    }
+    let (mut safe, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(BEGIN) {
+        let (before, label) = rest.split_at(at + BEGIN.len());
+        safe.push_str(before);
+        let end = label.find("-----").map_or(label.len(), |end| end + 5);
+        safe.push_str(&label[..end]);
+        rest = &label[end..];
+        if label[..end].contains("PRIVATE KEY") {
+            safe.push_str(GONE);
+            rest = rest.find("-----END ").map_or("", |end| &rest[end..]);
         }
     }
-    safe
+    safe.push_str(rest);
+    Cow::Owned(safe)
 }
 
 /// Replaces the values of `"name": "value"` and `NAME: value`, where the name is surely one of a secret.
@@ -275,6 +269,12 @@ mod tests {
             ("password is hunter5 for bob", "password is *** for bob"),
             ("error:\t--password\thunter4\nrejected", "error:\t--password\t***\nrejected"),
             ("cp -u a -p b", "cp -u a -p b"),
+            ("SECRET_KEY 'two S3CR3T words' is", "SECRET_KEY *** is"),
+            ("using (db_password \\\"two S3CR3T words\\\")", "using (db_password ***)"),
+            ("passphrase is \"two S3CR3T words\" for", "passphrase is *** for"),
+            ("--password 'two S3CR3T words' and -u \"me:two S3CR3T words\" x", "--password *** and -u \"me:*** x"),
+            ("mysql -p'two S3CR3T words' x", "mysql -p*** x"),
+            ("password is \"S3CR3T that does not end", "password is ***"),
         ] {
             assert_eq!(secrets(text), expected);
         }
@@ -293,6 +293,46 @@ mod tests {
         assert_eq!(secrets(text), "TOKEN=*** db_password =*** x==1.0 --hash=sha256:ab python=3");
         assert_eq!(quoted("DSN=S3CR3T x y"), "DSN=*** x y");
         assert_eq!(quoted("pytz>dev"), "pytz>dev");
+    }
+
+    #[test]
+    fn a_sentence_about_a_secret_stays_readable() {
+        for text in [
+            "the password is required, and the passphrase is not set.",
+            "KeyError: 'SECRET_KEY'",
+            "API_KEY is deprecated",
+            "duplicate key value violates unique constraint \"users_pkey\"",
+            "column \"auth_token\" of relation \"users\" does not exist",
+            "Load key \"/home/me/id\": invalid format",
+            "Unexpected token 'x', \"x\" is not valid JSON",
+        ] {
+            assert_eq!(secrets(text), text);
+        }
+    }
+
+    #[test]
+    fn of_a_private_key_its_lines_of_beginning_and_end_are_left() {
+        let gone = "x -----BEGIN PRIVATE KEY-----***-----END PRIVATE KEY----- y";
+        for between in ["MIIES3CR3T+/=", "\\nMIIE\\nS3CR3T=\\n", "\nMIIES3CR3T\n", " MIIE S3CR3T "] {
+            let text = format!("x -----BEGIN PRIVATE KEY-----{between}-----END PRIVATE KEY----- y");
+            assert_eq!(secrets(&text), gone);
+            assert!(!quoted(&format!("KEY={text}")).contains("S3CR3T"), "{text}");
+        }
+        assert_eq!(secrets("-----BEGIN RSA PRIVATE KEY-----MIIES3CR3T"), "-----BEGIN RSA PRIVATE KEY-----***");
+        let public = "-----BEGIN CERTIFICATE-----MIIE-----END CERTIFICATE-----";
+        assert_eq!(secrets(public), public);
+    }
+
+    #[test]
+    fn the_time_grows_with_the_text_alone() {
+        for piece in
+            ["-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "password is \"", "SECRET_KEY ' ", "--token '\\", "is is ", "a:\"", "a_key '"]
+        {
+            let text = piece.repeat(400_000 / piece.len());
+            let start = std::time::Instant::now();
+            let _ = secrets(&text);
+            assert!(start.elapsed().as_secs() < 20, "{piece}");
+        }
     }
 
     #[test]
