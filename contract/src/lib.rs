@@ -24,6 +24,7 @@ pub mod record;
 pub mod redact;
 pub mod replace;
 pub mod run;
+pub mod secret;
 pub mod shell;
 pub mod sibling;
 pub mod signal;

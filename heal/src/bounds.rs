@@ -109,39 +109,6 @@ impl Bounds {
     }
 }
 
-/// Whether the names on the way to a file say that it holds what nobody else may see.
-pub(crate) fn is_secret(path: &Path) -> bool {
-    let names = path.iter().map(|name| name.to_string_lossy().to_lowercase());
-    names.into_iter().any(|name| {
-        let is_folder = [".ssh", ".gnupg", ".aws", ".kube", ".docker", ".password-store", "secrets"].contains(&&*name);
-        let is_file =
-            [".netrc", ".pypirc", ".npmrc", ".pgpass", ".git-credentials", "kubeconfig", "shadow", "auth.json", "wallet.dat", ".boto"];
-        let ends = [".pem", ".key", ".p12", ".pfx", ".kdbx", ".age", ".gpg", ".asc", ".jks", ".keystore", ".ppk", ".env"];
-        let holds = [
-            "secret",
-            "credential",
-            "token",
-            "password",
-            "passwd",
-            "private_key",
-            "apikey",
-            "api_key",
-            "id_rsa",
-            "id_dsa",
-            "id_ecdsa",
-            "id_ed25519",
-            "service-account",
-            "service_account",
-        ];
-        is_folder
-            || is_file.contains(&&*name)
-            || name == ".env"
-            || name.starts_with(".env.")
-            || ends.iter().any(|end| name.ends_with(end))
-            || holds.iter().any(|part| name.contains(part))
-    })
-}
-
 /// Whether git tracks a file and it is as it was committed; not where git does not know it, or is not there.
 fn is_clean(file: &Path) -> anyhow::Result<bool> {
     let folder = file.parent().unwrap_or(Path::new("/"));
@@ -228,16 +195,6 @@ mod tests {
         assert_eq!(bounds.place(Path::new("new/folder/a")).unwrap(), root.join("new/folder/a"));
         for out in ["../outside/a", "inside/../../outside/a", "link/a", "link/new/a", "/etc/passwd", "/", ".git/config"] {
             assert!(bounds.place(Path::new(out)).is_err(), "{out}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_known_by_their_names() {
-        for path in ["/a/.env", "/a/.env.local", "/home/a/.ssh/config", "/a/server.key", "/a/client_secret.json", "/a/gmail_token.json"] {
-            assert!(is_secret(Path::new(path)), "{path}");
-        }
-        for path in ["/a/run.sh", "/a/.envrc.d/x", "/a/keys.py", "/a/environment.json"] {
-            assert!(!is_secret(Path::new(path)), "{path}");
         }
     }
 }

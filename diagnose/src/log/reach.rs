@@ -2,9 +2,11 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use contract::secret::is_secret;
+
 /// Images keep projects below `/usr/src`.
 const PROJECTS: &str = "/usr/src";
-const SYSTEM: [&str; 19] = [
+const SYSTEM: [&str; 18] = [
     "/bin",
     "/boot",
     "/dev",
@@ -13,7 +15,6 @@ const SYSTEM: [&str; 19] = [
     "/lib32",
     "/lib64",
     "/proc",
-    "/root",
     "/run",
     "/sbin",
     "/sys",
@@ -25,25 +26,12 @@ const SYSTEM: [&str; 19] = [
     "/var/run",
     "/var/spool",
 ];
-const FOLDERS: [&str; 7] = [".ssh", ".gnupg", ".aws", ".kube", ".docker", ".password-store", "secrets"];
-const FILES: [&str; 7] = [".env", ".netrc", ".npmrc", ".pgpass", ".pypirc", ".git-credentials", "shadow"];
-const ENDS: [&str; 9] = [".env", ".key", ".pem", ".p12", ".pfx", ".ppk", ".jks", ".keystore", ".gpg"];
-const PARTS: [&str; 10] =
-    ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "secret", "credential", "token", "password", "api_key", "private_key"];
 
 /// Whether that is one of them.
 pub(super) fn is_out_of_reach(path: &str) -> bool {
     let path = straight(Path::new(path));
     let is_system = path == Path::new("/") || SYSTEM.iter().any(|folder| path.starts_with(folder));
-    is_system && !path.starts_with(PROJECTS) || path.iter().any(|name| is_secret(&name.to_string_lossy().to_lowercase()))
-}
-
-fn is_secret(name: &str) -> bool {
-    FOLDERS.contains(&name)
-        || FILES.contains(&name)
-        || name.starts_with(".env.")
-        || ENDS.iter().any(|end| name.ends_with(end))
-        || PARTS.iter().any(|part| name.contains(part))
+    is_system && !path.starts_with(PROJECTS) || is_secret(&path)
 }
 
 /// A path without `.` and `..`, which could lead to the system by way of a project.
@@ -78,7 +66,17 @@ mod tests {
         ] {
             assert!(is_out_of_reach(path), "{path}");
         }
-        for path in ["/srv/app/run.sh", "run.sh", "/usr/src/app/run.sh", "/etcetera/x", "/var/www/x", "../x", "keys.py", "environment"] {
+        for path in [
+            "/srv/app/run.sh",
+            "/root/app/run.sh",
+            "run.sh",
+            "/usr/src/app/run.sh",
+            "/etcetera/x",
+            "/var/www/x",
+            "../x",
+            "keys.py",
+            "environment",
+        ] {
             assert!(!is_out_of_reach(path), "{path}");
         }
     }

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use contract::redact;
+use contract::secret::is_secret;
 use serde_json::{Value, json};
 
 use super::{Change, Declined, LARGEST, Plan, declined, edited, is_installed, text_in, text_of};
 use crate::arguments::Mend;
 use crate::asked::Asked;
-use crate::bounds::{Bounds, is_secret};
+use crate::bounds::Bounds;
 use crate::json::{Consumer, Verdict, repair};
 
 /// A file is opened at most so many lines before the one that reads it.

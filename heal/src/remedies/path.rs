@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use contract::path::shown;
+use contract::secret::is_secret;
 use serde_json::json;
 
 use super::{Change, Plan, Step, declined, source_line};
 use crate::asked::Asked;
-use crate::bounds::{Bounds, is_secret};
+use crate::bounds::Bounds;
 
 /// What is put behind the name of a file to make that of its template.
 const TEMPLATES: [&str; 4] = ["example", "sample", "dist", "template"];

@@ -6,12 +6,13 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use contract::path::shown;
+use contract::secret::is_secret;
 use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags, StatxAttributes, StatxFlags};
 use serde_json::{Value, json};
 
 use super::{Change, Declined, Plan, Step, source_line};
 use crate::asked::Asked;
-use crate::bounds::{Bounds, is_secret};
+use crate::bounds::Bounds;
 
 /// What was denied: from the plan to its check, since a message does not tell.
 const DENIED: &str = "denied";
