@@ -24,6 +24,7 @@ mod manners;
 mod mutation;
 mod night;
 mod originals;
+mod platform;
 mod probe;
 mod probe_hostile;
 mod registry;
