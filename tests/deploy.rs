@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tests::{Run, Sandbox, arg, write_program};
 
 /// A repository with one commit, which is returned.
-fn repository(sandbox: &Sandbox) -> String {
+pub(crate) fn repository(sandbox: &Sandbox) -> String {
     let git = |words: &[&str]| {
         let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
         sandbox.command("git", identity.iter().chain(words)).within(sandbox.work("")).run().code(0).text()
@@ -31,7 +31,7 @@ fn told_by(sandbox: &Sandbox, options: &[&str], lines: &str) -> Run {
     sandbox.tool("deploy-watch", words).within(sandbox.work(""))
 }
 
-fn left(sandbox: &Sandbox, commit: &str, end: &str) -> PathBuf {
+pub(crate) fn left(sandbox: &Sandbox, commit: &str, end: &str) -> PathBuf {
     sandbox.work(&format!(".deployment-status-{}.{end}", &commit[..7]))
 }
 
@@ -39,7 +39,7 @@ fn pid_file(sandbox: &Sandbox, commit: &str) -> PathBuf {
     sandbox.work(&format!(".deployment-monitor-{}.pid", &commit[..7]))
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 

@@ -77,7 +77,6 @@ pub(super) struct Deployment {
     pub(super) cause: String,
     #[serde(default)]
     pub(super) cause_details: CauseDetails,
-    pub(super) previous_deployment_id: Option<String>,
     #[serde(default)]
     services: Vec<Component>,
     #[serde(default)]

@@ -46,6 +46,8 @@ fn a_failure_that_the_platform_took_back_is_no_success() {
     assert_eq!(outcome(&[deployment("c", "ACTIVE", OTHER, "AUTO_ROLLBACK"), failed.clone()]), Outcome::RolledBack);
     assert!(matches!(seen(&[deployment("c", "DEPLOYING", OTHER, "AUTO_ROLLBACK"), failed.clone()]), Sight::Running(_)));
     assert_eq!(outcome(&[deployment("c", "ERROR", OTHER, "AUTO_ROLLBACK"), failed]), Outcome::Error);
+    let newer = [deployment("d", "ACTIVE", OURS, "AUTO_ROLLBACK"), deployment("c", "ERROR", OTHER, "DEPLOY_ON_PUSH")];
+    assert_eq!(outcome(&[&newer[..], &[deployment("b", "ERROR", OURS, "DEPLOY_ON_PUSH")]].concat()), Outcome::Error);
     // It was live for a moment.
     let gone = deployment("b", "SUPERSEDED", OURS, "DEPLOY_ON_PUSH");
     assert_eq!(outcome(&[deployment("c", "ACTIVE", OTHER, "AUTO_ROLLBACK"), gone]), Outcome::RolledBack);

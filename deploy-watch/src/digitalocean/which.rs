@@ -28,7 +28,9 @@ pub(super) fn judge(list: &[Deployment], commit: &str) -> Sight {
         return Sight::Absent(list.iter().filter(|one| is_of_a_push(one)).find_map(commit_of));
     };
     let ended = |outcome, text: String| Ended { deployment: Some(ours.id.clone()), ..Ended::new(outcome, text) };
-    let rollback = list[..at].iter().rev().find(|one| is_rollback_of(one, ours));
+    // One behind a newer push that is over may be of that one.
+    let mut until_next = list[..at].iter().rev().take_while(|one| !(is_of_a_push(one) && is_over(&one.phase)));
+    let rollback = until_next.find(|one| one.cause_details.r#type == "AUTO_ROLLBACK");
     match (ours.phase.as_str(), rollback.map(|one| one.phase.as_str())) {
         ("ERROR" | "SUPERSEDED", Some("ACTIVE")) => {
             Sight::Ended(ended(Outcome::RolledBack, format!("{}; the platform went back to the last good one", why(ours))))
@@ -81,11 +83,6 @@ fn commit_of(deployment: &Deployment) -> Option<String> {
     let pushed = deployment.cause_details.git_push.as_ref().map(|push| push.commit_sha.clone());
     let mut hashes = deployment.components().map(|component| component.source_commit_hash.clone());
     hashes.find(|hash| !hash.is_empty()).or(pushed).or_else(|| named(&deployment.cause))
-}
-
-fn is_rollback_of(deployment: &Deployment, failed: &Deployment) -> bool {
-    let before = deployment.previous_deployment_id.as_deref().filter(|id| !id.is_empty());
-    deployment.cause_details.r#type == "AUTO_ROLLBACK" && before.is_none_or(|id| id == failed.id)
 }
 
 fn why(deployment: &Deployment) -> String {
