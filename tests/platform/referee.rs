@@ -97,6 +97,9 @@ fn objection(answer: &Result<Vec<u8>>) -> Option<String> {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_the_wrapper_runs_ends_with_its_input() {
+    use crate::heal_service::wait_until;
+    use crate::ward::is_running;
+
     let mut child = Command::new("sh")
         .args(["-c", WRAPPER, "sh", "sh", "-c", "echo $$; exec sleep 1000"])
         .stdin(Stdio::piped())
@@ -105,8 +108,8 @@ fn what_the_wrapper_runs_ends_with_its_input() {
         .unwrap();
     let mut pid = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-    assert!(crate::ward::is_running(pid.trim()));
+    wait_until(|| is_running(pid.trim()));
     drop(child.stdin.take());
     child.wait().unwrap();
-    crate::heal_service::wait_until(|| !crate::ward::is_running(pid.trim()));
+    wait_until(|| !is_running(pid.trim()));
 }
