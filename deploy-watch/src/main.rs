@@ -4,12 +4,15 @@ mod arguments;
 mod classify;
 mod digitalocean;
 mod exec;
+mod fingerprint;
+mod heal;
 mod http;
 mod outcome;
 mod repository;
 mod status;
 mod stop;
 mod trail;
+mod voice;
 mod watch;
 
 use std::process::ExitCode;

@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::Local;
+use contract::action::{self, Action, Outcome};
 use contract::lock::{self, Held, Mode};
 use contract::output::hint;
 use contract::path::{plain, shown};
+use contract::record::Record;
 use contract::replace;
 use rustix::fs::OFlags;
 
@@ -102,6 +104,15 @@ impl Trail {
     /// Keeps a record.
     pub(crate) fn keep(&self, line: &[u8]) -> anyhow::Result<()> {
         (&self.records).write_all(line).with_context(|| format!("cannot write {}", shown(&self.names.records)))
+    }
+
+    /// What was tried by watches of this commit before, by the fingerprints of what it was tried against.
+    pub(crate) fn tried(&self) -> anyhow::Result<Vec<String>> {
+        let text = fs::read(&self.names.records).with_context(|| format!("cannot read {}", shown(&self.names.records)))?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let records = text.lines().filter_map(|line| Record::parse(line).ok()).filter(|record| record.is(action::KIND));
+        let actions = records.filter_map(|record| record.read::<Action>().ok()).filter(|action| action.outcome == Outcome::Started);
+        Ok(actions.filter_map(|action| Some(action.detail?["fingerprint"].as_str()?.to_owned())).collect())
     }
 
     /// Says how it ended; the last thing that is done.
