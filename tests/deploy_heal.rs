@@ -19,13 +19,13 @@ const OTHER: &str = "54d4a727f457231062439895000d45437c7bb405";
 const WEB: &str = "web 2026-11-29T10:00:01.123456789Z ";
 
 /// Runs git somewhere, as somebody.
-fn git(sandbox: &Sandbox, folder: &Path, words: &[&str]) -> String {
+pub(crate) fn git(sandbox: &Sandbox, folder: &Path, words: &[&str]) -> String {
     let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
     sandbox.command("git", identity.iter().chain(words)).within(folder).run().code(0).text().trim().to_owned()
 }
 
 /// A project whose lock file lacks a dependency, pushed to a bare remote; the commit.
-fn pushed(sandbox: &Sandbox, manager: &str) -> String {
+pub(crate) fn pushed(sandbox: &Sandbox, manager: &str) -> String {
     let (work, remote) = (sandbox.work(""), sandbox.root().join("remote.git"));
     git(sandbox, sandbox.root(), &["init", "-q", "--bare", "-b", "main", "remote.git"]);
     git(sandbox, &work, &["init", "-q", "-b", "main"]);

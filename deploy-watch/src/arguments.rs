@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Follow the deployment of one commit
     #[command(after_help = WATCH)]
-    Watch(Watch),
+    Watch(Box<Watch>),
     /// Say how the deployment of a commit went, from what its watch left
     #[command(after_help = "Examples:\n  deploy-watch status\n  deploy-watch status 9a4df0b; echo $?")]
     Status(Which),
@@ -87,6 +87,9 @@ pub(crate) struct Watch {
     /// Where the API of DigitalOcean is
     #[arg(long, value_name = "URL", env = "MENDLINE_DIGITALOCEAN_URL", default_value = "https://api.digitalocean.com")]
     pub(crate) digitalocean_url: String,
+    /// Go on where a watch of this commit was killed, without doing again what it did
+    #[arg(long)]
+    pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) heal: Heal,
     /// Instead of DigitalOcean: a command that writes a line of JSON for each change

@@ -21,6 +21,8 @@ use contract::record::Record;
 use contract::replace;
 use rustix::fs::OFlags;
 
+use crate::heal::{FOLLOWED, Pending};
+
 /// The four paths.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -108,11 +110,25 @@ impl Trail {
 
     /// What was tried by watches of this commit before, by the fingerprints of what it was tried against.
     pub(crate) fn tried(&self) -> anyhow::Result<Vec<String>> {
+        let actions = self.actions()?.into_iter().filter(|(action, _)| action.outcome == Outcome::Started);
+        Ok(actions.filter_map(|(action, _)| Some(action.detail?["fingerprint"].as_str()?.to_owned())).collect())
+    }
+
+    /// What was begun last, if no end of it was told; else what was last followed to its end.
+    pub(crate) fn pending(&self) -> anyhow::Result<Option<Pending>> {
+        let mut actions = self.actions()?;
+        let is_open = actions.last().is_some_and(|(action, _)| action.outcome == Outcome::Started);
+        let of_deployment = |(action, _): &(Action, _)| action.detail.as_ref().is_some_and(|detail| detail[FOLLOWED].is_string());
+        let last = if is_open { actions.pop() } else { actions.into_iter().rfind(of_deployment) };
+        Ok(last.map(|(action, cause)| Pending { action, cause }))
+    }
+
+    /// All actions, and the ids of their causes. A crash can tear the last line.
+    fn actions(&self) -> anyhow::Result<Vec<(Action, String)>> {
         let text = fs::read(&self.names.records).with_context(|| format!("cannot read {}", shown(&self.names.records)))?;
         let text = String::from_utf8_lossy(&text).into_owned();
         let records = text.lines().filter_map(|line| Record::parse(line).ok()).filter(|record| record.is(action::KIND));
-        let actions = records.filter_map(|record| record.read::<Action>().ok()).filter(|action| action.outcome == Outcome::Started);
-        Ok(actions.filter_map(|action| Some(action.detail?["fingerprint"].as_str()?.to_owned())).collect())
+        Ok(records.filter_map(|record| Some((record.read().ok()?, record.cause.into_iter().next().unwrap_or_default()))).collect())
     }
 
     /// Says how it ended; the last thing that is done.

@@ -76,17 +76,17 @@ pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> 
 fn follow(mut voice: Voice<'_>, trail: &Trail, mut goal: Goal<'_>) -> anyhow::Result<Ended> {
     let begun = goal.begun;
     let platform = if goal.watch.teller.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
-    begin(&mut voice, &goal, platform.as_ref())?;
     let mut budget = Budget::of(goal.repository, &goal.commit, goal.watch.heal.max_attempts, trail.tried()?)?;
     let mut healer = Healer::of(&goal, platform.as_ref());
-    let mut tried = None;
+    let mut tried = if goal.watch.resume { healer.resume(trail.pending()?, &mut goal, &mut budget, &voice)? } else { None };
+    begin(&mut voice, &goal, platform.as_ref())?;
     let (ended, class) = loop {
         let ended = match &platform {
             Some(platform) => platform.follow(&goal, &mut voice)?,
             None => exec::follow(&goal, &mut voice)?,
         };
         if let Some(tried) = tried.take() {
-            Healer::conclude(tried, ended.outcome == Outcome::Active, &mut voice)?;
+            Healer::conclude(tried, &goal.commit, ended.outcome == Outcome::Active, &mut voice)?;
         }
         let cause = if ended.outcome.is_failure() { classify::tell(&ended.logs, &mut voice)? } else { None };
         let Some(cause) = cause else { break (ended, None) };

@@ -101,6 +101,15 @@ impl<'t> Platform<'t> {
         }
     }
 
+    /// Whether there is a deployment that was asked for after another one.
+    ///
+    /// # Errors
+    /// The API cannot be asked.
+    pub(crate) fn has_newer(&self, deployment: &str) -> anyhow::Result<bool> {
+        let list = self.deployments().context("cannot list the deployments")?;
+        Ok(list.iter().take_while(|one| one.id != deployment).any(|one| one.cause_details.r#type == "MANUAL"))
+    }
+
     fn deployments(&self) -> Result<Vec<api::Deployment>, Failure> {
         self.api.get::<Deployments>(&format!("/v2/apps/{}/deployments?page=1&per_page=50", self.app)).map(|list| list.deployments)
     }

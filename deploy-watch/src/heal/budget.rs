@@ -49,6 +49,16 @@ impl Budget {
         self.tried.push(fingerprint.to_owned());
     }
 
+    /// What was tried against that was not done after all.
+    pub(super) fn forget(&mut self, fingerprint: &str) {
+        self.tried.retain(|tried| tried != fingerprint);
+    }
+
+    /// Goes on with a deployment that an earlier run brought about; one whose number is not known is the last.
+    pub(super) fn resume(&mut self, attempt: Option<u64>) {
+        self.attempt = attempt.and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(self.most);
+    }
+
     /// Which deployment this is.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempt

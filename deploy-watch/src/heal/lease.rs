@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use chrono::Utc;
+use contract::process::Identity;
 use serde_json::{Value, json};
 
 use crate::repository::Repository;
@@ -26,8 +27,7 @@ impl<'r> Lease<'r> {
     pub(crate) fn take(repository: &'r Repository, remote: &'r str, root: &str) -> anyhow::Result<Result<Self, String>> {
         let reference = format!("refs/deploy-watch/lease/{root}");
         // Two healers must not write the same, or both would have it.
-        let note =
-            json!({ "host": host(), "pid": std::process::id(), "at": Utc::now().timestamp(), "salt": Utc::now().timestamp_subsec_nanos() });
+        let note = json!({ "host": host(), "healer": Identity::of(std::process::id()), "at": Utc::now().timestamp(), "salt": Utc::now().timestamp_subsec_nanos() });
         let blob = repository.fed(&["hash-object", "-w", "--stdin"], note.to_string().as_bytes())?;
         let lease = Self { repository, remote, reference, blob };
         let mut expected = String::new();
@@ -38,7 +38,7 @@ impl<'r> Lease<'r> {
             let Some(holder) = lease.there()? else { continue };
             let note = lease.note(&holder)?;
             let age = Utc::now().timestamp() - note["at"].as_i64().unwrap_or_default();
-            if age < OLDEST {
+            if age < OLDEST && !is_dead(&note) {
                 let host = note["host"].as_str().unwrap_or("another machine");
                 return Ok(Err(format!("{host} has been healing it for {age} s")));
             }
@@ -75,6 +75,12 @@ impl<'r> Lease<'r> {
         let (lease, refspec) = (format!("--force-with-lease={}:{}", self.reference, self.blob), format!(":{}", self.reference));
         self.repository.run(&["push", "--quiet", "--no-verify", &lease, "--", self.remote, &refspec]).map(drop)
     }
+}
+
+/// Whether it is of a process of this machine that is over.
+fn is_dead(note: &Value) -> bool {
+    let healer: Option<Identity> = serde_json::from_value(note["healer"].clone()).ok();
+    note["host"].as_str() == Some(&host()) && healer.is_some_and(|healer| !healer.is_alive())
 }
 
 fn host() -> String {

@@ -5,17 +5,19 @@ mod budget;
 mod lease;
 mod lockfile;
 mod manager;
+mod resume;
 mod worktree;
 
 use std::path::PathBuf;
 
 use contract::action::{Action, Outcome};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::branch::{Branch, Pushed};
 pub(crate) use self::budget::Budget;
 use self::lease::Lease;
 use self::lockfile::Message;
+pub(crate) use self::resume::Pending;
 use crate::arguments::Heal;
 use crate::classify::Cause;
 use crate::digitalocean::Platform;
@@ -23,6 +25,9 @@ use crate::fingerprint;
 use crate::repository::Repository;
 use crate::voice::Voice;
 use crate::watch::Goal;
+
+/// Which deployment showed whether a remedy helped: the commit, in the detail of the action.
+pub(crate) const FOLLOWED: &str = "followed";
 
 /// What may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +92,7 @@ impl<'h> Healer<'h> {
         let planned = Action {
             verb: remedy.verb().to_owned(),
             text: remedy.words(failed.commit),
-            detail: Some(json!({ "commit": failed.commit, "attempt": budget.next(), "fingerprint": fingerprint })),
+            detail: Some(detail(failed, budget.next(), &fingerprint)),
             ..Action::default()
         };
         if !self.options.force {
@@ -178,7 +183,10 @@ impl<'h> Healer<'h> {
     ///
     /// # Errors
     /// Nothing can be written.
-    pub(crate) fn conclude(tried: Tried, is_live: bool, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+    pub(crate) fn conclude(mut tried: Tried, commit: &str, is_live: bool, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        if let Some(detail) = &mut tried.started.detail {
+            detail[FOLLOWED] = commit.into();
+        }
         let action = if is_live {
             Action { outcome: Outcome::Done, changed: true, verified: true, ..tried.started }
         } else {
@@ -187,6 +195,15 @@ impl<'h> Healer<'h> {
         };
         voice.action(&tried.cause, &action)
     }
+}
+
+/// What whoever goes on after a crash has to know.
+fn detail(failed: &Failed<'_>, attempt: u32, fingerprint: &str) -> Value {
+    let mut detail = json!({ "commit": failed.commit, "attempt": attempt, "fingerprint": fingerprint });
+    if let Some(deployment) = failed.deployment {
+        detail["deployment"] = deployment.into();
+    }
+    detail
 }
 
 fn declined(failed: &Failed<'_>, text: String, voice: &mut Voice<'_>) -> anyhow::Result<Next> {
@@ -208,6 +225,10 @@ pub(crate) struct Failed<'f> {
 }
 
 impl Remedy {
+    fn of(verb: &str) -> Option<Self> {
+        [Self::LockfileUpdate, Self::Redeploy].into_iter().find(|remedy| remedy.verb() == verb)
+    }
+
     fn verb(self) -> &'static str {
         match self {
             Self::LockfileUpdate => "lockfile-update",
