@@ -9,6 +9,7 @@ mod contract_readme;
 mod corpus;
 mod day;
 mod deploy;
+mod deploy_adapters;
 mod deploy_crash;
 mod deploy_heal;
 mod deploy_platform;
