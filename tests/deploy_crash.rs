@@ -10,9 +10,9 @@ use tests::{Ran, Sandbox, arg, binary, write_program};
 use crate::deploy_heal::{git, pushed};
 
 /// The calls that start a program, or put something on the disk.
-const CALLS: [&str; 6] = ["clone", "clone3", "vfork", "write", "fdatasync", "renameat"];
+const CALLS: [&str; 7] = ["clone", "clone3", "vfork", "write", "fdatasync", "rename", "renameat"];
 /// At most so many of one call, evenly chosen.
-const OF_ONE_CALL: usize = 4;
+const OF_ONE_CALL: usize = 3;
 
 /// Deploys what is pushed: the first commit fails for its lock file, any other is live.
 fn teller(sandbox: &Sandbox, commit: &str) -> std::path::PathBuf {
@@ -38,12 +38,10 @@ fn traced(sandbox: &Sandbox, commit: &str, expression: &str, log: &Path, options
 }
 
 /// Every point at which to kill it: a call, and the how-manieth it is.
-fn points() -> Vec<(&'static str, usize)> {
-    let sandbox = Sandbox::new();
-    let commit = pushed(&sandbox, "npm");
+fn points(sandbox: &Sandbox, commit: &str) -> Vec<(&'static str, usize)> {
     let log = sandbox.root().join("calls.log");
     let expression = format!("trace={}", CALLS.map(|call| format!("?{call}")).join(","));
-    traced(&sandbox, &commit, &expression, &log, &[]).code(0).ok();
+    traced(sandbox, commit, &expression, &log, &[]).code(0).ok();
     let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
     for line in fs::read_to_string(log).unwrap().lines() {
         let called = line.split('(').next().unwrap_or_default();
@@ -57,12 +55,21 @@ fn points() -> Vec<(&'static str, usize)> {
 
 #[test]
 fn a_watch_that_is_killed_anywhere_goes_on_without_pushing_twice() {
-    let points = points();
+    let template = Sandbox::new();
+    let commit = pushed(&template, "npm");
+    // It lies elsewhere in each copy.
+    git(&template, &template.work(""), &["remote", "set-url", "origin", "../remote.git"]);
+    let copy = || {
+        let sandbox = Sandbox::new();
+        let parts = ["work", "remote.git"].map(|part| arg(template.root().join(part)));
+        sandbox.command("cp", [arg("-a")].into_iter().chain(parts).chain([arg(sandbox.root())])).run().code(0).ok();
+        sandbox
+    };
+    let points = points(&copy(), &commit);
     assert!(points.len() >= 12, "{points:?}");
     let mut killed = 0;
     for (call, nth) in points {
-        let sandbox = Sandbox::new();
-        let commit = pushed(&sandbox, "npm");
+        let sandbox = copy();
         let ran = traced(&sandbox, &commit, &format!("inject={call}:signal=KILL:when={nth}"), Path::new("/dev/null"), &[]);
         killed += usize::from(ran.code != Some(0));
         let at = format!("{call} {nth}: {:?} {}", ran.code, ran.stderr);

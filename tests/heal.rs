@@ -377,10 +377,21 @@ fn paths_are_made_where_that_is_right() {
     heal(&sandbox, ["undo", "--force"]).run().code(0).ok();
     assert!(!work.join("config.toml").exists() && work.join("config.toml.example").exists());
 
-    for name in ["settings.json", "doctl", "bin/tool", ".env", "token.txt", "access.log"] {
+    for name in ["settings.json", "doctl", "bin/tool", "access.log"] {
         script(&format!("open({name:?})\n"));
         let (_, left, _) = outcome(&from_script(&sandbox, python(), "app.py", 1, &["--force"]));
         assert_eq!((&*left, work.join(name).exists()), ("skipped", false), "{name}");
+    }
+    // Of a secret nothing is even offered.
+    for name in [".env", "token.txt"] {
+        script(&format!("open({name:?})\n"));
+        assert_eq!(from_script(&sandbox, python(), "app.py", 0, &["--force"]).of("action").len(), 0);
+        let record = diagnosis("file.missing", "create-path", json!({ "path": name }));
+        assert_eq!(
+            (outcome(&asked(&sandbox, 1, &["--force"], &record)).1.as_str(), work.join(name).exists()),
+            ("skipped", false),
+            "{name}"
+        );
     }
     script("open('../outside/app.log', 'w')\n");
     assert_eq!(outcome(&from_script(&sandbox, python(), "app.py", 1, &["--force"])).1, "skipped");
