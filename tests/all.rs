@@ -9,6 +9,8 @@ mod contract_readme;
 mod corpus;
 mod day;
 mod deploy;
+mod deploy_hook;
+mod deploy_hook_ways;
 mod deploy_platform;
 mod diagnose;
 mod diagnose_hostile;
