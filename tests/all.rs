@@ -10,6 +10,8 @@ mod corpus;
 mod day;
 mod deploy;
 mod deploy_hook;
+mod deploy_hook_install;
+mod deploy_hook_odd;
 mod deploy_hook_ways;
 mod deploy_platform;
 mod diagnose;

@@ -181,7 +181,10 @@ fn where_the_project_has_no_post_push_the_watch_itself_begins() {
     assert_eq!(lab.watched().len(), 0);
     let left = |end: &str| fs::read_to_string(lab.0.work(&format!(".deployment-status-{}.{end}", &commit[..7]))).unwrap();
     let log = left("log");
-    assert!(log.contains("] pushed to main of origin, as git has noted\n") && log.contains("] no token: set DIGITALOCEAN_ACCESS_TOKEN"), "{log}");
+    assert!(
+        log.contains("] pushed to main of origin, as git has noted\n") && log.contains("] no token: set DIGITALOCEAN_ACCESS_TOKEN"),
+        "{log}"
+    );
     assert_eq!(left("result"), "unknown\n");
 }
 
