@@ -87,7 +87,7 @@ impl Lab {
 
     /// What was watched, once nobody waits any more.
     pub(crate) fn watched(&self) -> Vec<String> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while self.somebody_is_here() {
             assert!(Instant::now() < deadline, "a waiter does not end");
             sleep(Duration::from_millis(20));

@@ -200,3 +200,22 @@ fn a_post_push_that_fails_is_told_of() {
     let log = fs::read_to_string(lab.0.work(&format!(".deployment-status-{}.log", &commit[..7]))).unwrap();
     assert!(log.contains("\nit is main\n") && log.contains(".husky/post-push failed (exit status: 3)"), "{log}");
 }
+
+#[test]
+fn the_shipped_post_push_watches_in_the_background_and_says_where_to_look() {
+    let lab = Lab::new();
+    let commit = lab.commit("next");
+    fs::remove_file(lab.0.work(".husky/post-push")).unwrap();
+    lab.command("deploy-watch", &["install", "--force"]).run().code(0).ok();
+    lab.git(&["push", "origin", "main"]).code(0).ok();
+    assert_eq!(lab.watched().len(), 0);
+    let name = format!(".deployment-status-{}.log", &commit[..7]);
+    let log = fs::read_to_string(lab.0.work(&name)).unwrap();
+    assert!(log.contains(&format!("\nwatching the deployment of {commit}: tail -f {name}\n")), "{log}");
+    assert_eq!(log.matches("no token: set").count(), 1, "{log}");
+    // By hand it is for main alone, and it never fails.
+    let by_hand = |path: &str| lab.command("/bin/sh", &[".husky/post-push"]).env("PATH", path).run().code(0).text();
+    assert_eq!(by_hand("/usr/bin:/bin"), "deploy-watch is not on PATH, so nobody watches this deployment\n");
+    lab.git(&["checkout", "-q", "-b", "feat"]).code(0).ok();
+    assert_eq!(by_hand("/usr/bin:/bin"), "");
+}
