@@ -64,6 +64,26 @@ fn two_urls_of_one_remote() {
 }
 
 #[test]
+fn what_is_announced_more_than_once_is_watched_once_and_what_is_pushed_again_is_watched_again() {
+    let lab = Lab::new();
+    let (first, commit) = (lab.head(), lab.commit("next"));
+    let push = |words: &[&str], code| {
+        lab.command("git", &[&["push", "origin"], words].concat()).env("MENDLINE_DEPLOY_PATIENCE", "20s").run().code(code).ok();
+    };
+    push(&["--dry-run", "main"], 0);
+    lab.server("remote.git", "pre-receive", "exit 1");
+    push(&["main"], 1);
+    lab.server("remote.git", "pre-receive", "exit 0");
+    push(&["main"], 0);
+    let of = |commit: &str| format!("origin main {commit}");
+    assert_eq!(lab.watched(), [of(&commit)]);
+    push(&["--force", &format!("{first}:main")], 0);
+    assert_eq!(lab.watched(), [of(&commit), of(&first)]);
+    push(&["main"], 0);
+    assert_eq!(lab.watched(), [of(&commit), of(&first), of(&commit)]);
+}
+
+#[test]
 fn a_remote_that_cannot_be_reached() {
     let lab = Lab::new();
     lab.commit("next");

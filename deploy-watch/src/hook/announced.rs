@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Read as _};
 
 use anyhow::Context as _;
+use chrono::{SecondsFormat, Utc};
 use contract::process::Identity;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub(crate) struct Push {
     pub(crate) will_be_noted: bool,
     /// The `git push`; none where processes cannot be looked at.
     pub(crate) pusher: Option<Identity>,
+    /// When, as records tell it.
+    pub(crate) announced: String,
     /// For how long the remote is asked afterwards.
     pub(crate) patience_ms: u64,
 }
@@ -51,6 +54,7 @@ impl Push {
             before,
             will_be_noted,
             pusher: pusher::find(),
+            announced: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
             patience_ms: u64::try_from(asked.patience.as_millis()).unwrap_or(u64::MAX),
         }))
     }

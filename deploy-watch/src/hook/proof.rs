@@ -14,9 +14,10 @@ use crate::repository::Repository;
 const BY_PUSH: &str = "update by push";
 /// For one answer of the remote.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Between two questions, at first and at most. A server may take in what it got after the client is gone.
-const SHORTEST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(4);
+/// Between the first two questions, and then ever longer, up to this part of the time that there is. A server may take in what it got
+/// after the client is gone.
+const PAUSE: Duration = Duration::from_millis(250);
+const PART: u32 = 8;
 
 /// How it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,7 +34,7 @@ pub(super) fn of(repository: &Repository, push: &Push, patience: Duration) -> Op
     if push.will_be_noted && is_noted(repository, &push.remote, &push.branch, &push.commit) {
         return Some(Proof::Reflog);
     }
-    let (deadline, mut pause) = (Instant::now() + patience, SHORTEST);
+    let (deadline, mut pause) = (Instant::now() + patience, PAUSE);
     loop {
         if remote_tip(repository, &push.url, &push.branch).is_ok_and(|tip| tip.is_some_and(|tip| has(repository, push, &tip))) {
             return Some(Proof::Remote);
@@ -43,7 +44,7 @@ pub(super) fn of(repository: &Repository, push: &Push, patience: Duration) -> Op
             return None;
         }
         std::thread::sleep(pause.min(left));
-        pause = (pause * 2).min(LONGEST);
+        pause = (pause * 2).min(patience / PART);
     }
 }
 
