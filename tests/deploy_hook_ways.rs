@@ -159,6 +159,19 @@ fn whoever_reads_what_git_says_need_not_wait_for_the_watch() {
 }
 
 #[test]
+fn the_waiter_belongs_to_no_terminal() {
+    let lab = Lab::new();
+    lab.commit("next");
+    let lines = "read -r _ _ _ _ group session _ </proc/$$/stat; echo \"$group $session $PPID\" >../told";
+    write_program(lab.0.work(".husky/post-push"), lines);
+    lab.git(&["push", "origin", "main"]).code(0).ok();
+    assert_eq!(lab.watched().len(), 0);
+    let told = fs::read_to_string(lab.0.root().join("told")).unwrap();
+    let words: Vec<&str> = told.split_whitespace().collect();
+    assert!(words[0] == words[2] && words[1] == words[2], "{told}");
+}
+
+#[test]
 fn a_server_that_takes_its_time() {
     let lab = Lab::new();
     let commit = lab.commit("next");
