@@ -42,7 +42,7 @@ impl App {
 
     fn admitted(state: State) -> Self {
         let state = Arc::new(Mutex::new(state));
-        server::server().platform.admit(Arc::clone(&state));
+        server::ready().platform.admit(Arc::clone(&state));
         Self(state)
     }
 

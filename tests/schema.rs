@@ -65,7 +65,11 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 20] = [
     ("log.summary", &["bytes", "lines", "unknown"], &[]),
     ("deploy.watch", &["commit", "provider", "timeout_ms"], &["branch", "app", "watcher"]),
     ("deploy.state", &["commit", "provider", "phase"], &["branch", "app", "deployment", "text"]),
-    ("deploy.result", &["commit", "provider", "result", "text", "took_ms"], &["branch", "app", "deployment", "url", "class", "logs"]),
+    (
+        "deploy.result",
+        &["commit", "provider", "result", "text", "took_ms"],
+        &["branch", "app", "deployment", "url", "class", "logs", "attempts"],
+    ),
     ("deploy.word", &["word"], &[]),
     ("action", &["verb", "outcome", "changed", "verified"], &["text", "undo", "partial", "log", "detail", "took_ms"]),
     ("error", &["code", "text"], &["line"]),

@@ -9,6 +9,7 @@ const EXAMPLES: &str = "\
 Examples:
   deploy-watch watch                           follow the deployment of HEAD to its end
   deploy-watch watch 9a4df0b --timeout 20m     that of another commit, for longer
+  deploy-watch watch --heal --force            mend what is safely mended, and prove it
   deploy-watch watch -- ./on-fly               what a command of yours tells of
   deploy-watch install --force                 have each push to main followed
   deploy-watch push -- origin main             push, and follow what was pushed
@@ -20,7 +21,8 @@ const WATCH: &str = "\
 Examples:
   deploy-watch watch                           the commit that is checked out
   deploy-watch watch --app shop                in the app of that name or id
-  deploy-watch watch v1.2 --timeout 30m
+  deploy-watch watch --heal                    say what would help, too
+  deploy-watch watch --heal --force            do it, and follow what comes of it
   deploy-watch watch -- scripts/adapters/kubectl-rollout deployment/web
 
 Exit status: 0 it is live, or was replaced without blame; 1 it failed, or never ended; 2 trouble; 75 another watch of that commit goes on.";
@@ -60,7 +62,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Follow the deployment of one commit
     #[command(after_help = WATCH)]
-    Watch(Watch),
+    Watch(Box<Watch>),
     /// Say how the deployment of a commit went, from what its watch left
     #[command(after_help = "Examples:\n  deploy-watch status\n  deploy-watch status 9a4df0b; echo $?")]
     Status(Which),
@@ -162,7 +164,32 @@ pub(crate) struct Watch {
     /// Where the API of DigitalOcean is
     #[arg(long, value_name = "URL", env = "MENDLINE_DIGITALOCEAN_URL", default_value = "https://api.digitalocean.com")]
     pub(crate) digitalocean_url: String,
+    /// Go on where a watch of this commit was killed, without doing again what it did
+    #[arg(long)]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) heal: Heal,
     /// Instead of DigitalOcean: a command that writes a line of JSON for each change
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) teller: Vec<String>,
+}
+
+/// What may be done about a failure.
+#[derive(Args)]
+pub(crate) struct Heal {
+    /// Say what would help a failed deployment; with --force, do it, and follow the next one
+    #[arg(long = "heal")]
+    pub(crate) is_wanted: bool,
+    /// Act: push a fix of the lock file, or have it deployed again
+    #[arg(long, visible_alias = "yes", requires = "is_wanted", conflicts_with = "dry_run")]
+    pub(crate) force: bool,
+    /// Only say what would be done, which is the default
+    #[arg(long)]
+    dry_run: bool,
+    /// So many deployments at most, the first one included
+    #[arg(long, value_name = "N", env = "MENDLINE_DEPLOY_ATTEMPTS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=5))]
+    pub(crate) max_attempts: u32,
+    /// Who commits a fix, as `NAME <ADDRESS>` [default: who git says]
+    #[arg(long, value_name = "WHO", env = "MENDLINE_DEPLOY_COMMITTER")]
+    pub(crate) committer: Option<String>,
 }

@@ -7,22 +7,56 @@ use contract::record::{Record, Status};
 use contract::sibling;
 use serde::Deserialize;
 
-use crate::watch::Voice;
+use crate::fingerprint;
+use crate::voice::Voice;
 
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The first diagnosis.
+#[derive(Debug)]
+pub(crate) struct Cause {
+    /// Of its record.
+    pub(crate) id: String,
+    pub(crate) class: String,
+    pub(crate) text: String,
+    /// What a person is to do.
+    pub(crate) manual: Option<String>,
+    /// What may be tried without one.
+    pub(crate) remedy: Option<String>,
+    /// The line that shows it.
+    excerpt: String,
+}
 
 #[derive(Deserialize)]
 struct Diagnosis {
     class: Option<String>,
     severity: Status,
     text: String,
+    manual: Option<String>,
+    #[serde(default)]
+    auto: bool,
+    remedy: Option<Remedy>,
+    #[serde(default)]
+    evidence: Vec<Evidence>,
 }
 
-/// Passes on what the logs say, the cause first, and returns the class of that.
+/// Where a log says so.
+#[derive(Deserialize)]
+struct Evidence {
+    #[serde(default)]
+    excerpt: String,
+}
+
+#[derive(Deserialize)]
+struct Remedy {
+    name: String,
+}
+
+/// Passes on what the logs say, and returns the cause.
 ///
 /// # Errors
 /// Nothing can be written. That `diagnose` cannot be asked is said, and no evidence of anything.
-pub(crate) fn tell(logs: &[PathBuf], voice: &mut Voice<'_>) -> anyhow::Result<Option<String>> {
+pub(crate) fn tell(logs: &[PathBuf], voice: &mut Voice<'_>) -> anyhow::Result<Option<Cause>> {
     if logs.is_empty() {
         voice.say("there are no logs of it");
         return Ok(None);
@@ -36,12 +70,35 @@ pub(crate) fn tell(logs: &[PathBuf], voice: &mut Voice<'_>) -> anyhow::Result<Op
         }
     };
     answer.lines.iter().try_for_each(|line| voice.pass(line))?;
-    let of_diagnoses = answer.records.iter().filter(|record| record.is("diagnosis")).map(Record::read::<Diagnosis>);
-    let all: Vec<Diagnosis> = of_diagnoses.collect::<anyhow::Result<_>>()?;
-    let Some(cause) = all.into_iter().find(|diagnosis| diagnosis.severity != Status::Unknown) else {
-        voice.say("its logs have nothing that is known");
+    for record in answer.records.iter().filter(|record| record.is("diagnosis")) {
+        if let Some(cause) = cause(record)? {
+            voice.say(&format!("the cause: {}", cause.text));
+            return Ok(Some(cause));
+        }
+    }
+    voice.say("its logs have nothing that is known");
+    Ok(None)
+}
+
+/// None of an error that nobody knows.
+fn cause(record: &Record) -> anyhow::Result<Option<Cause>> {
+    let diagnosis: Diagnosis = record.read()?;
+    if diagnosis.severity == Status::Unknown {
         return Ok(None);
-    };
-    voice.say(&format!("the cause: {}", cause.text));
-    Ok(Some(cause.class.unwrap_or_else(|| "unknown_deploy".to_owned())))
+    }
+    Ok(Some(Cause {
+        id: record.id.clone(),
+        class: diagnosis.class.unwrap_or_else(|| "unknown_deploy".to_owned()),
+        text: diagnosis.text,
+        manual: diagnosis.manual,
+        remedy: diagnosis.remedy.filter(|_| diagnosis.auto).map(|remedy| remedy.name),
+        excerpt: diagnosis.evidence.into_iter().next().map_or_else(String::new, |evidence| evidence.excerpt),
+    }))
+}
+
+impl Cause {
+    /// The same for the same failure, whenever and wherever it comes.
+    pub(crate) fn fingerprint(&self) -> String {
+        fingerprint::of(&self.class, &self.excerpt)
+    }
 }

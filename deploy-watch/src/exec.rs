@@ -18,7 +18,8 @@ use contract::state;
 use serde::Deserialize;
 
 use crate::outcome::{Ended, Outcome, State};
-use crate::watch::{Goal, Voice};
+use crate::voice::Voice;
+use crate::watch::Goal;
 
 /// No line is longer, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -50,11 +51,11 @@ struct Heard {
 /// The command cannot be started, writes what is no such line, or ends without a result.
 pub(crate) fn follow(goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<Ended> {
     let (program, words) = goal.watch.teller.split_first().context("there is no command")?;
-    let logs = goal.folder.join(goal.commit);
+    let logs = goal.folder.join(&goal.commit);
     state::private_folder(&logs)?;
     let mut command = Command::new(program);
     command.args(words).current_dir(&goal.repository.top);
-    command.env("DEPLOY_WATCH_COMMIT", goal.commit).env("DEPLOY_WATCH_BRANCH", goal.branch.unwrap_or_default());
+    command.env("DEPLOY_WATCH_COMMIT", &goal.commit).env("DEPLOY_WATCH_BRANCH", goal.branch.unwrap_or_default());
     command.env("DEPLOY_WATCH_TIMEOUT", goal.left().as_secs().to_string()).env("DEPLOY_WATCH_LOGS", &logs);
     let (mut heard, mut failed) = (Heard::default(), None);
     let exited = child::follow(&mut command, goal.left(), &mut |stream, bytes| {

@@ -1,5 +1,6 @@
 //! Asking an API over HTTP until it answers, or until there is no time left.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher as _, RandomState};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -20,6 +21,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 /// No answer of an API is larger, in bytes.
 const LARGEST: u64 = 64 << 20;
+const BUSY: &str = "the API has had too many requests";
 
 /// An API, and the right to use it.
 pub(crate) struct Api<'t> {
@@ -27,7 +29,7 @@ pub(crate) struct Api<'t> {
     base: String,
     token: String,
     trail: &'t Trail,
-    deadline: Instant,
+    deadline: Cell<Instant>,
 }
 
 /// Why there is no answer.
@@ -69,7 +71,16 @@ impl<'t> Api<'t> {
             base.starts_with("https://") || is_loopback,
             "{base} is no https:// URL, and the token would go there in plain text"
         );
-        Ok(Self { agent: agent(), base, token, trail, deadline })
+        Ok(Self { agent: agent(), base, token, trail, deadline: Cell::new(deadline) })
+    }
+
+    /// From here on there is time until then.
+    pub(crate) fn until(&self, deadline: Instant) {
+        self.deadline.set(deadline);
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline.get()
     }
 
     /// Asks for what is at a path, again and again while there is none to blame but the network, the load or the clock.
@@ -81,6 +92,25 @@ impl<'t> Api<'t> {
         let authorization = format!("Bearer {}", self.token);
         let bytes = self.patiently(|| self.agent.get(&url).header("authorization", &authorization).call())?;
         serde_json::from_slice(&bytes).map_err(|e| Failure::Refused(200, format!("the answer to {path} is not what it should be: {e}")))
+    }
+
+    /// Asks for something to be done, once: whether it was where no answer came is for the caller to find out.
+    ///
+    /// # Errors
+    /// The API refuses, or does not answer.
+    pub(crate) fn post(&self, path: &str, body: &str) -> Result<Vec<u8>, Failure> {
+        let url = format!("{}{path}", self.base);
+        let authorization = format!("Bearer {}", self.token);
+        loop {
+            let asked = self.agent.post(&url).header("authorization", &authorization).content_type("application/json").send(body);
+            match read(asked) {
+                Ok(bytes) => return Ok(bytes),
+                Err(Missed::Refused(status, text)) => return Err(Failure::Refused(status, text)),
+                // Too many requests are refused before anything is done.
+                Err(Missed::Again(why, Some(pause))) if why == BUSY && Instant::now() + pause < self.deadline() => thread::sleep(pause),
+                Err(Missed::Again(why, _)) => return Err(Failure::Unseen(why)),
+            }
+        }
     }
 
     /// What is behind a URL that is signed itself: whoever sends the token along is refused, and has told it to somebody.
@@ -101,7 +131,7 @@ impl<'t> Api<'t> {
             };
             let pause = asked_for.unwrap_or_else(|| part_of(most));
             most = (most * 2).min(LONGEST);
-            if Instant::now() + pause >= self.deadline {
+            if Instant::now() + pause >= self.deadline() {
                 return Err(Failure::Unseen(why));
             }
             self.trail.say(&format!("{why}; trying again in {} s", pause.as_secs_f32().ceil()));
@@ -126,7 +156,7 @@ fn read(answer: Result<http::Response<Body>, ureq::Error>) -> Result<Vec<u8>, Mi
     let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(|e| missed(&e))?;
     match status {
         200..300 => Ok(body),
-        429 => Err(Missed::Again("the API has had too many requests".to_owned(), after)),
+        429 => Err(Missed::Again(BUSY.to_owned(), after)),
         408 | 500.. => Err(Missed::Again(format!("the API answers {status}: {}", message(&body)), after)),
         _ => Err(Missed::Refused(status, message(&body))),
     }

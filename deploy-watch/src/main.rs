@@ -4,6 +4,8 @@ mod arguments;
 mod classify;
 mod digitalocean;
 mod exec;
+mod fingerprint;
+mod heal;
 mod hook;
 mod http;
 mod install;
@@ -13,6 +15,7 @@ mod repository;
 mod status;
 mod stop;
 mod trail;
+mod voice;
 mod watch;
 
 use std::process::ExitCode;

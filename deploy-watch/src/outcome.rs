@@ -26,6 +26,8 @@ pub(crate) enum Outcome {
     RolledBack,
     /// No deployment of the commit began.
     NotStarted,
+    /// The branch is at another commit by now, so that nothing was pushed.
+    Moved,
     /// It had not ended when the time was over.
     Timeout,
     /// The time was over in a phase that is not known.
@@ -37,7 +39,7 @@ impl Outcome {
     pub(crate) fn exit(self) -> Exit {
         match self {
             Self::Active | Self::Canceled | Self::Superseded => Exit::Done,
-            Self::Error | Self::RolledBack | Self::NotStarted | Self::Timeout | Self::UnknownPhase => Exit::Bad,
+            Self::Error | Self::RolledBack | Self::NotStarted | Self::Moved | Self::Timeout | Self::UnknownPhase => Exit::Bad,
         }
     }
 
@@ -54,6 +56,7 @@ impl Outcome {
             Self::Superseded => "superseded",
             Self::RolledBack => "rolled_back",
             Self::NotStarted => "not_started",
+            Self::Moved => "moved",
             Self::Timeout => "timeout",
             Self::UnknownPhase => "unknown_phase",
         }

@@ -78,7 +78,7 @@ fn pushed(repository: &Repository, push: &Push, before: &Tips) -> anyhow::Result
 fn watch_of(commit: &str, branch: &str, remote: &str) -> anyhow::Result<Watch> {
     let words = ["deploy-watch", "watch", commit, &format!("--branch={branch}"), &format!("--remote={remote}")];
     match Arguments::try_parse_from(words).context("the settings are wrong")?.command {
-        Asked::Watch(watch) => Ok(watch),
+        Asked::Watch(watch) => Ok(*watch),
         _ => anyhow::bail!("a watch is asked for as one"),
     }
 }

@@ -1,20 +1,37 @@
 //! The repository whose commits are deployed, as git tells of it.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use contract::child::{self, Ended};
+use contract::child::{self, Ended, Finished};
 use contract::path::shown;
-use contract::replace;
+use contract::{redact, replace};
 
-/// Nothing here leaves the machine, so git answers soon.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// A remote can be slow.
+const PATIENCE: Duration = Duration::from_mins(2);
 const KEEP: usize = 1 << 20;
+/// What a hook has in its environment that names another repository, or another index (`git rev-parse --local-env-vars`).
+const OF_A_REPOSITORY: [&str; 14] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+];
 /// What a watch leaves in the work tree.
 const OURS: [&str; 2] = ["/.deployment-status-*", "/.deployment-monitor-*"];
 
@@ -88,28 +105,62 @@ impl Repository {
         replace::write(&path, &text)
     }
 
+    /// What git says where it must not fail.
+    ///
+    /// # Errors
+    /// It fails; with the last that it says.
+    pub(crate) fn run(&self, words: &[&str]) -> anyhow::Result<String> {
+        self.fed(words, b"")
+    }
+
+    /// The same of a command that reads a little.
+    ///
+    /// # Errors
+    /// As [`Repository::run`].
+    pub(crate) fn fed(&self, words: &[&str], input: &[u8]) -> anyhow::Result<String> {
+        let finished = finished(&self.top, words, input)?;
+        let said = String::from_utf8_lossy(&finished.stderr).into_owned();
+        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        anyhow::ensure!(finished.ended.success(), "git: {}", redact::excerpt(last));
+        Ok(String::from_utf8_lossy(finished.stdout.trim_ascii_end()).into_owned())
+    }
+
+    /// The value of a trailer of a commit (git-interpret-trailers(1)).
+    pub(crate) fn trailer(&self, commit: &str, name: &str) -> anyhow::Result<Option<String>> {
+        let format = format!("--format=%(trailers:key={name},valueonly)");
+        Ok(self.text(&["log", "-1", &format, commit])?.filter(|value| !value.is_empty()))
+    }
+
     /// What git says about this work tree; nothing where it exits with 1 or says that there is none.
     pub(crate) fn text(&self, words: &[&str]) -> anyhow::Result<Option<String>> {
         Ok(git(&self.top, words)?.map(|said| String::from_utf8_lossy(&said).into_owned()))
     }
 }
 
-/// What git says, without the end of its line; nothing where it exits with 1 or says that there is none.
-fn git(folder: &Path, words: &[&str]) -> anyhow::Result<Option<Vec<u8>>> {
+/// What git says, without the end of its line; nothing where it says that there is none, or fails.
+pub(crate) fn git(folder: &Path, words: &[&str]) -> anyhow::Result<Option<Vec<u8>>> {
+    let finished = finished(folder, words, b"")?;
+    Ok(finished.ended.success().then(|| finished.stdout.trim_ascii_end().to_owned()))
+}
+
+/// Runs git to its end, whatever that is.
+fn finished(folder: &Path, words: &[&str], input: &[u8]) -> anyhow::Result<Finished> {
     let mut git = Command::new("git");
-    // A hook has variables that name another repository, or another index.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
+    for name in OF_A_REPOSITORY {
         git.env_remove(name);
     }
     git.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C").arg("-C").arg(folder).args(words);
-    let finished = child::run(&mut git, PATIENCE, KEEP).context("cannot start git")?;
-    let mut said = finished.stdout;
+    // Nobody is there to be asked for a password, and the hook of our own push starts no other watch.
+    git.env("GIT_TERMINAL_PROMPT", "0").env("DEPLOY_WATCH", "1");
+    if std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
+        git.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
+    }
+    let (reader, mut writer) = io::pipe().context("cannot make a pipe")?;
+    writer.write_all(input).context("cannot write to git")?;
+    drop(writer);
+    let finished = child::run_fed(&mut git, reader.into(), PATIENCE, KEEP).context("cannot start git")?;
     match finished.ended {
-        Ended::Exited(status) if status.success() => {
-            said.truncate(said.trim_ascii_end().len());
-            Ok(Some(said))
-        }
-        Ended::Exited(_) => Ok(None),
+        Ended::Exited(_) => Ok(finished),
         Ended::TimedOut => anyhow::bail!("git did not answer within {} s", PATIENCE.as_secs()),
         Ended::Interrupted => anyhow::bail!("interrupted"),
     }

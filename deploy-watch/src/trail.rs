@@ -13,11 +13,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::Local;
+use contract::action::{self, Action, Outcome};
 use contract::lock::{self, Held, Mode};
 use contract::output::hint;
 use contract::path::{plain, shown};
+use contract::record::Record;
 use contract::replace;
 use rustix::fs::OFlags;
+
+use crate::heal::{FOLLOWED, Pending};
 
 /// The four paths.
 #[derive(Clone, Debug)]
@@ -124,6 +128,29 @@ impl Trail {
     /// Keeps a record.
     pub(crate) fn keep(&self, line: &[u8]) -> anyhow::Result<()> {
         (&self.records).write_all(line).with_context(|| format!("cannot write {}", shown(&self.names.records)))
+    }
+
+    /// What was tried by watches of this commit before, by the fingerprints of what it was tried against.
+    pub(crate) fn tried(&self) -> anyhow::Result<Vec<String>> {
+        let actions = self.actions()?.into_iter().filter(|(action, _)| action.outcome == Outcome::Started);
+        Ok(actions.filter_map(|(action, _)| Some(action.detail?["fingerprint"].as_str()?.to_owned())).collect())
+    }
+
+    /// What was begun last, if no end of it was told; else what was last followed to its end.
+    pub(crate) fn pending(&self) -> anyhow::Result<Option<Pending>> {
+        let mut actions = self.actions()?;
+        let is_open = actions.last().is_some_and(|(action, _)| action.outcome == Outcome::Started);
+        let of_deployment = |(action, _): &(Action, _)| action.detail.as_ref().is_some_and(|detail| detail[FOLLOWED].is_string());
+        let last = if is_open { actions.pop() } else { actions.into_iter().rfind(of_deployment) };
+        Ok(last.map(|(action, cause)| Pending { action, cause }))
+    }
+
+    /// All actions, and the ids of their causes. A crash can tear the last line.
+    fn actions(&self) -> anyhow::Result<Vec<(Action, String)>> {
+        let text = fs::read(&self.names.records).with_context(|| format!("cannot read {}", shown(&self.names.records)))?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let records = text.lines().filter_map(|line| Record::parse(line).ok()).filter(|record| record.is(action::KIND));
+        Ok(records.filter_map(|record| Some((record.read().ok()?, record.cause.into_iter().next().unwrap_or_default()))).collect())
     }
 
     /// Says how it ended; the last thing that is done.

@@ -1,38 +1,33 @@
-//! `watch`: follows one deployment, tells of each step, and of its end with what caused it.
+//! `watch`: follows the deployment of one commit, and those that come of what is done about its failure.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use contract::audit::Audit;
 use contract::output::Output;
 use contract::path::Subject;
 use contract::process::Identity;
-use contract::record::About;
 use contract::run::Exit;
 use contract::state;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::arguments::Watch;
 use crate::classify;
 use crate::digitalocean::Platform;
 use crate::exec;
-use crate::outcome::{Ended, RESULT, STATE, State, WATCH};
+use crate::heal::{Budget, Failed, Healer, Next};
+use crate::outcome::{Ended, Outcome};
 use crate::repository::Repository;
 use crate::trail::{Names, Trail};
-
-/// Where the records of a watch go: to stdout, and to whoever looks on.
-pub(crate) struct Voice<'w> {
-    out: &'w mut Output,
-    trail: &'w Trail,
-    subject: Subject,
-    /// What is in every record: the commit, the branch, and who deploys it.
-    deploy: Map<String, Value>,
-}
+use crate::voice::Voice;
 
 /// What is followed, and for how long.
+#[derive(Clone)]
 pub(crate) struct Goal<'w> {
     pub(crate) repository: &'w Repository,
-    pub(crate) commit: &'w str,
+    pub(crate) commit: String,
+    /// The deployment of it that failed before: it and those before it are none.
+    pub(crate) after: Option<String>,
     pub(crate) branch: Option<&'w str>,
     pub(crate) begun: Instant,
     pub(crate) watch: &'w Watch,
@@ -54,14 +49,17 @@ pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> 
     let repository = Repository::here()?;
     let commit = repository.commit(&watch.commit)?;
     let branch = watch.branch.clone().map_or_else(|| repository.branch(), |branch| Ok(Some(branch)))?;
-    let folder = options.open()?.join("deploy");
+    let state = options.open()?;
+    let folder = state.join("deploy");
     state::private_folder(&folder)?;
     repository.exclude_ours()?;
     let trail = Trail::begin(Names::of(&repository.top, &commit))?;
     // Whoever looks at the files wants to see the end, whether or not somebody reads the records.
     out.outlive_its_reader();
-    let goal = Goal { repository: &repository, commit: &commit, branch: branch.as_deref(), begun: Instant::now(), watch, folder: &folder };
-    match follow(out, &trail, &goal) {
+    let voice = Voice::new(out, &trail, Audit::open(&state)?, Subject::from(&*repository.top));
+    let (repository, branch, folder) = (&repository, branch.as_deref(), &*folder);
+    let goal = Goal { repository, commit, after: None, branch, begun: Instant::now(), watch, folder };
+    match follow(voice, &trail, goal) {
         Ok(ended) => {
             trail.end(ended.outcome.old_word())?;
             Ok(ended.outcome.exit())
@@ -74,77 +72,56 @@ pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> 
     }
 }
 
-fn follow(out: &mut Output, trail: &Trail, goal: &Goal<'_>) -> anyhow::Result<Ended> {
-    let mut voice = Voice { out, trail, subject: Subject::from(&*goal.repository.top), deploy: Map::new() };
-    voice.deploy.insert("commit".to_owned(), goal.commit.into());
-    voice.deploy.extend(goal.branch.map(|branch| ("branch".to_owned(), branch.into())));
-    let ended = if goal.watch.teller.is_empty() {
-        let platform = Platform::find(goal, trail)?;
-        voice.deploy.insert("provider".to_owned(), "digitalocean".into());
-        voice.deploy.insert("app".to_owned(), platform.app.clone().into());
-        voice.begin(goal)?;
-        platform.follow(goal, &mut voice)?
-    } else {
-        voice.deploy.insert("provider".to_owned(), "exec".into());
-        voice.begin(goal)?;
-        exec::follow(goal, &mut voice)?
+/// Follows one deployment after the other, for as long as something is tried in between.
+fn follow(mut voice: Voice<'_>, trail: &Trail, mut goal: Goal<'_>) -> anyhow::Result<Ended> {
+    let begun = goal.begun;
+    let platform = if goal.watch.teller.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
+    let mut budget = Budget::of(goal.repository, &goal.commit, goal.watch.heal.max_attempts, trail.tried()?)?;
+    let mut healer = Healer::of(&goal, platform.as_ref());
+    let mut tried = if goal.watch.resume { healer.resume(trail.pending()?, &mut goal, &mut budget, &voice)? } else { None };
+    begin(&mut voice, &goal, platform.as_ref())?;
+    let (ended, class) = loop {
+        let ended = match &platform {
+            Some(platform) => platform.follow(&goal, &mut voice)?,
+            None => exec::follow(&goal, &mut voice)?,
+        };
+        if let Some(tried) = tried.take() {
+            Healer::conclude(tried, &goal.commit, ended.outcome == Outcome::Active, &mut voice)?;
+        }
+        let cause = if ended.outcome.is_failure() { classify::tell(&ended.logs, &mut voice)? } else { None };
+        let Some(cause) = cause else { break (ended, None) };
+        let failed = Failed { commit: &goal.commit, deployment: ended.deployment.as_deref(), cause: &cause };
+        match healer.attempt(&failed, &mut budget, &mut voice)? {
+            Next::Stop => break (ended, Some(cause.class)),
+            Next::Moved(to) => {
+                let text = format!("{}; the branch is at {} by now", ended.text, &to[..to.len().min(7)]);
+                break (Ended { outcome: Outcome::Moved, text, ..ended }, Some(cause.class));
+            }
+            Next::Follow { commit, after, tried: now } => {
+                voice.say(&format!("attempt {}: following {commit}", budget.attempts()));
+                voice.with("commit", &commit);
+                goal = Goal { commit, after, begun: Instant::now(), ..goal };
+                tried = Some(now);
+            }
+        }
     };
-    let class = if ended.outcome.is_failure() { classify::tell(&ended.logs, &mut voice)? } else { None };
-    voice.end(goal, &ended, class.as_deref())?;
+    healer.give_back(&voice);
+    let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    voice.end(&ended, class.as_deref(), budget.attempts(), took_ms)?;
     Ok(ended)
 }
 
-impl Voice<'_> {
-    /// Who watches, so that `stop` ends nobody else.
-    fn begin(&mut self, goal: &Goal<'_>) -> anyhow::Result<()> {
-        let watcher = Identity::of(std::process::id());
-        let timeout = u64::try_from(goal.watch.timeout.as_millis()).unwrap_or(u64::MAX);
-        self.trail.say(&format!("watching {} for {} s at most", goal.commit, goal.watch.timeout.as_secs()));
-        self.emit(WATCH, json!({ "timeout_ms": timeout, "watcher": watcher }))
+/// Says what is watched, and who watches, so that `stop` ends nobody else.
+fn begin(voice: &mut Voice<'_>, goal: &Goal<'_>, platform: Option<&Platform<'_>>) -> anyhow::Result<()> {
+    voice.with("commit", &goal.commit);
+    if let Some(branch) = goal.branch {
+        voice.with("branch", branch);
     }
-
-    /// One step of the deployment.
-    pub(crate) fn state(&mut self, state: &State) -> anyhow::Result<()> {
-        let words = if state.text.is_empty() { String::new() } else { format!(": {}", state.text) };
-        self.trail.say(&format!("{}{words}", state.phase));
-        let text = Some(&state.text).filter(|text| !text.is_empty());
-        self.emit(STATE, json!({ "phase": state.phase, "deployment": state.deployment, "text": text }))
+    voice.with("provider", if platform.is_some() { "digitalocean" } else { "exec" });
+    if let Some(platform) = platform {
+        voice.with("app", &platform.app);
     }
-
-    /// Says something that is no step.
-    pub(crate) fn say(&self, text: &str) {
-        self.trail.say(text);
-    }
-
-    /// Passes on what another tool found.
-    pub(crate) fn pass(&mut self, line: &str) -> anyhow::Result<()> {
-        self.trail.keep(format!("{line}\n").as_bytes())?;
-        self.out.pass(line)
-    }
-
-    fn end(&mut self, goal: &Goal<'_>, ended: &Ended, class: Option<&str>) -> anyhow::Result<()> {
-        self.trail.say(&format!("{}: {}", ended.outcome.word(), ended.text));
-        let logs: Vec<Subject> = ended.logs.iter().map(Subject::from).collect();
-        let took = u64::try_from(goal.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let data = json!({
-            "result": ended.outcome,
-            "text": ended.text,
-            "deployment": ended.deployment,
-            "url": ended.url,
-            "class": class,
-            "logs": Some(logs).filter(|logs| !logs.is_empty()),
-            "took_ms": took,
-        });
-        self.emit(RESULT, data)
-    }
-
-    /// A field that has no value is absent.
-    fn emit(&mut self, kind: &str, data: Value) -> anyhow::Result<()> {
-        let Value::Object(own) = data else { anyhow::bail!("a record is an object") };
-        let own = own.into_iter().filter(|(_, value)| !value.is_null());
-        let data: Map<String, Value> = own.chain(self.deploy.clone()).collect();
-        let rendered = self.out.render(kind, About { subject: Some(&self.subject), ..About::default() }, &data)?;
-        self.trail.keep(&rendered.line).context("a watch that leaves nothing behind is none")?;
-        self.out.write(&rendered)
-    }
+    voice.say(&format!("watching {} for {} s at most", goal.commit, goal.watch.timeout.as_secs()));
+    let timeout_ms = u64::try_from(goal.watch.timeout.as_millis()).unwrap_or(u64::MAX);
+    voice.begin(json!({ "timeout_ms": timeout_ms, "watcher": Identity::of(std::process::id()) }))
 }

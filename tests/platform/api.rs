@@ -11,10 +11,10 @@ use super::{logs, render, server};
 /// Answers as the platform does, after the mischief that is due.
 pub(super) fn answer(platform: &Platform, asked: &Asked) -> Answer {
     let account = platform.find(|app| asked.token() == Some(&app.token));
-    let (segments, Some(first)) = (asked.segments(), account.first()) else { return error(401, "Unable to authenticate you.") };
+    let (segments, Some(first)) = (asked.segments(), account.first()) else { return refused(401) };
     let named = |id: &str| account.iter().find(|app| app.lock().unwrap().id == id);
     match segments[..] {
-        ["v2", "apps"] => {
+        ["v2", "apps"] if asked.method == "GET" => {
             let refused = refusal(&first.lock().unwrap(), asked);
             refused.unwrap_or_else(|| listed("apps", asked, account.iter().map(|app| render::app(&app.lock().unwrap())).collect()))
         }
@@ -29,9 +29,9 @@ pub(super) fn answer(platform: &Platform, asked: &Asked) -> Answer {
 /// What the platform answers instead of doing its work.
 pub(super) fn refusal(state: &State, asked: &Asked) -> Option<Answer> {
     match state.fate(asked) {
-        Mischief::Burst(seconds) => Some(error(429, "API rate limit exceeded.").header("retry-after", seconds)),
-        Mischief::Exhausted(seconds) => Some(limited(json_error(429, "API rate limit exceeded."), 0, seconds)),
-        Mischief::Error(status) => Some(error(status, "The platform is told to refuse this.")),
+        Mischief::Burst(seconds) => Some(refused(429).header("retry-after", seconds)),
+        Mischief::Exhausted(seconds) => Some(limited(json_error(429, None), 0, seconds)),
+        Mischief::Error(status) => Some(refused(status)),
         _ => None,
     }
 }
@@ -50,7 +50,8 @@ fn route(state: &mut State, asked: &Asked, rest: &[&str]) -> Answer {
         ("GET", ["deployments", id, "logs"]) => logs::of(state, asked, id, asked.query("component_name").next()),
         ("GET", ["deployments", id, "components", name, "logs"]) => logs::of(state, asked, id, Some(name)),
         ("POST", ["rollback", "commit"]) => commit(state),
-        ("POST", ["rollback", rest @ ..]) => roll_back(state, asked, *rest == ["validate"]),
+        ("POST", ["rollback", "validate"]) => roll_back(state, asked, true),
+        ("POST", ["rollback"]) => roll_back(state, asked, false),
         _ => missing(),
     }
 }
@@ -138,25 +139,29 @@ pub(super) fn ok(body: &Value) -> Answer {
 }
 
 pub(super) fn missing() -> Answer {
-    error(404, "The resource you were accessing could not be found.")
+    refused(404)
+}
+
+fn refused(status: u16) -> Answer {
+    limited(json_error(status, None), 4999, 3600)
 }
 
 pub(super) fn error(status: u16, message: &str) -> Answer {
-    limited(json_error(status, message), 4999, 3600)
+    limited(json_error(status, Some(message)), 4999, 3600)
 }
 
-fn json_error(status: u16, message: &str) -> Answer {
-    let id = match status {
-        401 => "unauthorized",
-        403 => "forbidden",
-        404 => "not_found",
-        409 => "conflict",
-        429 => "too_many_requests",
-        500.. => "server_error",
-        _ => "bad_request",
+fn json_error(status: u16, message: Option<&str>) -> Answer {
+    let (id, usual) = match status {
+        401 => ("unauthorized", "Unable to authenticate you."),
+        403 => ("forbidden", "You are not authorized to perform this operation."),
+        404 => ("not_found", "The resource you were accessing could not be found."),
+        409 => ("conflict", "The request conflicts with the state of the resource."),
+        429 => ("too_many_requests", "API rate limit exceeded."),
+        500.. => ("server_error", "Unexpected server-side error"),
+        _ => ("bad_request", "The request is not valid."),
     };
     let request = uuid();
-    let body = json!({ "id": id, "message": message, "request_id": request });
+    let body = json!({ "id": id, "message": message.unwrap_or(usual), "request_id": request });
     Answer::new(status, "application/json", body.to_string()).header("x-request-id", request)
 }
 

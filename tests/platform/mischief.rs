@@ -23,7 +23,7 @@ fn limits_and_errors_come_in_the_form_of_the_platform_and_in_the_order_told() {
     );
     let reset: i64 = got[2].header("ratelimit-reset").unwrap().parse().unwrap();
     assert!((50..=61).contains(&(reset - chrono::Utc::now().timestamp())), "{reset}");
-    assert_eq!(got[5].json()["id"], "server_error");
+    assert_eq!((&got[3].json()["id"], &got[5].json()["id"]), (&"unauthorized".into(), &"server_error".into()));
     assert_eq!(app.requests().len(), 7);
 }
 

@@ -93,3 +93,23 @@ fn objection(answer: &Result<Vec<u8>>) -> Option<String> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, "Prism hung up"));
     (head.contains("application/problem+json") || head.is_empty()).then(|| body.to_owned())
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_wrapper_runs_ends_with_its_input() {
+    use crate::heal_service::wait_until;
+    use crate::ward::is_running;
+
+    let mut child = Command::new("sh")
+        .args(["-c", WRAPPER, "sh", "sh", "-c", "echo $$; exec sleep 1000"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pid = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+    wait_until(|| is_running(pid.trim()));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    wait_until(|| !is_running(pid.trim()));
+}

@@ -2,11 +2,12 @@
 
 use std::io::{Result, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, Once, OnceLock};
 use std::time::Duration;
 
+use super::deployment::Deployment;
 use super::referee::{self, Referee};
-use super::state::Platform;
+use super::state::{Platform, State, random};
 use super::trouble::Mischief;
 use super::wire::{Answer, Asked};
 use super::{api, archives};
@@ -36,6 +37,26 @@ pub(super) fn server() -> &'static Server {
         let back = listen(at_the_back);
         Server { platform: Platform::default(), door: listen(at_the_door), back, referee: referee::start(back) }
     })
+}
+
+/// The server when it answers as fast as it is going to.
+pub(super) fn ready() -> &'static Server {
+    static WARM: Once = Once::new();
+    WARM.call_once(|| server().referee.iter().for_each(|referee| warm_up(referee, &server().platform)));
+    server()
+}
+
+/// Prism prepares for each kind of answer when the first of it comes, which takes it seconds: more than a client in a test may wait for.
+fn warm_up(referee: &Referee, platform: &Platform) {
+    let mut state = State::new(random());
+    let (folder, token, deployment) = (format!("/v2/apps/{}", state.id), state.token.clone(), state.deploy(Deployment::of("")));
+    let app = Arc::new(Mutex::new(state));
+    platform.admit(Arc::clone(&app));
+    for below in ["", "/deployments", &format!("/deployments/{deployment}"), &format!("/deployments/{deployment}/logs?type=BUILD")] {
+        referee.judge(&Asked::get(format!("{folder}{below}"), &token), Some(&app));
+    }
+    let violations = &app.lock().unwrap().violations;
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 /// A client that hangs up is no matter of ours.

@@ -68,7 +68,7 @@ impl State {
 
     pub(super) fn deploy(&mut self, mut deployment: Deployment) -> String {
         let id = deployment.id.clone();
-        deployment.listings += self.listings;
+        deployment.listings = deployment.listings.saturating_add(self.listings);
         self.waiting.push(deployment);
         self.admit();
         id

@@ -165,8 +165,10 @@ fn what_is_asked_for_is_begun_cancelled_rolled_back_to_and_committed() {
     assert_eq!(get(&app, "").json()["app"]["pinned_deployment"]["id"], back["id"]);
     assert_eq!(valid(&good)["error"]["code"], "app_pinned");
     assert_eq!(post(&app, "/deployments", Some(&json!({}))).status, 409);
-    assert_eq!(post(&app, "/rollback/commit", None).status, 200);
+    let committed = post(&app, "/rollback/commit", None);
+    assert_eq!((committed.status, committed.header("content-length")), (200, Some("0")));
     assert_eq!(post(&app, "/rollback/commit", None).status, 400);
+    post(&app, "/rollback", Some(&json!({ "deployment_id": good, "skip_pin": true }))).json();
     assert_eq!(get(&app, "").json()["app"].get("pinned_deployment"), None);
     assert_eq!(app.requests()[1].body, r#"{"force_build":true}"#);
     assert_eq!((post(&app, "/deployments", Some(&json!({}))).status, app.violations().len()), (500, 1));

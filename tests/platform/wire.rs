@@ -28,6 +28,12 @@ impl Asked {
         Ok(asked)
     }
 
+    /// One of the double's own.
+    pub(super) fn get(target: String, token: &str) -> Self {
+        let headers = vec![("authorization".to_owned(), format!("Bearer {token}"))];
+        Self { method: "GET".to_owned(), target, headers, body: String::new() }
+    }
+
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

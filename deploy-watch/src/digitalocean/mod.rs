@@ -16,7 +16,8 @@ use self::which::Sight;
 use crate::http::{self, Api, Failure};
 use crate::outcome::{Ended, Outcome, State};
 use crate::trail::Trail;
-use crate::watch::{Goal, Voice};
+use crate::voice::Voice;
+use crate::watch::Goal;
 
 /// Under the names that doctl, the old system and DigitalOcean's own pages have for it.
 const TOKENS: [&str; 3] = ["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_API_TOKEN"];
@@ -47,11 +48,14 @@ impl<'t> Platform<'t> {
     /// # Errors
     /// The API cannot be asked.
     pub(crate) fn follow(&self, goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<Ended> {
+        self.api.until(goal.deadline());
         let (mut told, mut settling) = (State::default(), 0);
         loop {
-            let list = self.deployments().context("cannot list the deployments")?;
-            let ours = which::of(&list, goal.commit).map(|(_, ours)| ours);
-            match which::judge(&list, goal.commit) {
+            let mut list = self.deployments().context("cannot list the deployments")?;
+            // What is followed is newer than what failed before.
+            list.truncate(list.iter().position(|one| goal.after.as_deref() == Some(&*one.id)).unwrap_or(list.len()));
+            let ours = which::of(&list, &goal.commit).map(|(_, ours)| ours);
+            match which::judge(&list, &goal.commit) {
                 Sight::Ended(ended) => return self.with_evidence(ended, ours, goal, voice),
                 Sight::Failing(ended) if settling == SETTLING => return self.with_evidence(ended, ours, goal, voice),
                 Sight::Failing(_) => settling += 1,
@@ -77,13 +81,42 @@ impl<'t> Platform<'t> {
         }
     }
 
+    /// Has the newest commit of the branch deployed again, once.
+    ///
+    /// # Errors
+    /// The API refuses, or it cannot be found out whether it was done.
+    pub(crate) fn redeploy(&self, commit: &str) -> anyhow::Result<()> {
+        let newest = || Ok::<_, Failure>(self.deployments()?.into_iter().next().map(|one| one.id));
+        let before = newest().context("cannot list the deployments")?;
+        let path = format!("/v2/apps/{}/deployments", self.app);
+        match self.api.post(&path, r#"{"force_build":true}"#) {
+            Ok(_) => Ok(()),
+            // The answer may have been lost, and not the request.
+            Err(Failure::Unseen(why)) => {
+                let is_done = newest().context("cannot list the deployments")? != before;
+                anyhow::ensure!(is_done, "cannot ask for another deployment of {commit}: {why}");
+                Ok(())
+            }
+            Err(refused) => Err(refused).with_context(|| format!("cannot ask for another deployment of {commit}")),
+        }
+    }
+
+    /// Whether there is a deployment that was asked for after another one.
+    ///
+    /// # Errors
+    /// The API cannot be asked.
+    pub(crate) fn has_newer(&self, deployment: &str) -> anyhow::Result<bool> {
+        let list = self.deployments().context("cannot list the deployments")?;
+        Ok(list.iter().take_while(|one| one.id != deployment).any(|one| one.cause_details.r#type == "MANUAL"))
+    }
+
     fn deployments(&self) -> Result<Vec<api::Deployment>, Failure> {
         self.api.get::<Deployments>(&format!("/v2/apps/{}/deployments?page=1&per_page=50", self.app)).map(|list| list.deployments)
     }
 
     /// What it means that the commit has no deployment; nothing as long as one may yet come.
     fn absent(&self, goal: &Goal<'_>, newest: Option<&str>) -> anyhow::Result<Option<Ended>> {
-        if let Some(newest) = newest.filter(|newest| goal.repository.leads_to(goal.commit, newest)) {
+        if let Some(newest) = newest.filter(|newest| goal.repository.leads_to(&goal.commit, newest)) {
             let text = format!("{}, which contains it, was deployed in its place", &newest[..newest.len().min(7)]);
             return Ok(Some(Ended::new(Outcome::Superseded, text)));
         }
