@@ -56,6 +56,7 @@ fn install_puts_everything_in_its_place_and_can_be_run_again() {
         "cron/voice.sh",
         "compat/rollback_manager",
         "hooks/on-agent-start",
+        "hooks/husky/post-push",
     ] {
         let (source, copy) = (workspace().join("scripts").join(file), prefix.join("share/mendline").join(file));
         assert_eq!(fs::read(&source).unwrap(), fs::read(&copy).unwrap(), "{file}");

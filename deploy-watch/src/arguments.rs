@@ -11,6 +11,8 @@ Examples:
   deploy-watch watch 9a4df0b --timeout 20m     that of another commit, for longer
   deploy-watch watch --heal --force            mend what is safely mended, and prove it
   deploy-watch watch -- ./on-fly               what a command of yours tells of
+  deploy-watch install --force                 have each push to main followed
+  deploy-watch push -- origin main             push, and follow what was pushed
   deploy-watch status                          0 succeeded, 1 failed, 2 goes on, 3 nobody watched
   deploy-watch watch | jq -r 'select(.type==\"deploy.result\").data.result'
   tail -f .deployment-status-*.log             what a watch in the background says";
@@ -24,6 +26,25 @@ Examples:
   deploy-watch watch -- scripts/adapters/kubectl-rollout deployment/web
 
 Exit status: 0 it is live, or was replaced without blame; 1 it failed, or never ended; 2 trouble; 75 another watch of that commit goes on.";
+
+const PUSH: &str = "\
+Examples:
+  deploy-watch push                            git push
+  deploy-watch push -- origin HEAD:main
+  deploy-watch push --branch production -- --force-with-lease origin production
+
+Exit status: that of git push where it fails; 0 where nothing new is on the branch; else as of deploy-watch watch.";
+
+const INSTALL: &str = "\
+Examples:
+  deploy-watch install                         say what would be done, and where
+  deploy-watch install --force                 do it: in git's settings, for husky, or in .git/hooks";
+
+const HOOK: &str = "\
+Examples:
+  deploy-watch hook pre-push \"$@\" || :        in a hook, whose lines it reads on stdin
+
+Exit status: 0, always: any other would keep git from pushing.";
 
 /// Follows the deployment of a commit to its end, and says why it failed.
 #[derive(Parser)]
@@ -51,6 +72,62 @@ pub(crate) enum Command {
     /// Print what the watch of a commit said
     #[command(after_help = "Examples:\n  deploy-watch logs\n  deploy-watch logs 9a4df0b | less")]
     Logs(Which),
+    /// Push, and follow the deployment of what was pushed
+    #[command(after_help = PUSH)]
+    Push(Push),
+    /// Have the deployment of each push followed
+    #[command(after_help = INSTALL)]
+    Install(Act),
+    /// Take out what install has put in, and nothing else
+    #[command(after_help = "Examples:\n  deploy-watch uninstall\n  deploy-watch uninstall --force")]
+    Uninstall(Act),
+    /// What git calls
+    #[command(subcommand, after_help = HOOK)]
+    Hook(Hook),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Hook {
+    /// Note what is about to be pushed, and leave somebody behind who looks whether it was
+    #[command(after_help = HOOK)]
+    PrePush(PrePush),
+    /// Wait for the end of a push
+    #[command(hide = true)]
+    Wait,
+}
+
+#[derive(Args)]
+pub(crate) struct PrePush {
+    /// The remote, as git names it
+    pub(crate) remote: String,
+    /// Where it is
+    pub(crate) url: String,
+    /// The branch whose deployment is followed
+    #[arg(long, value_name = "NAME", env = "MENDLINE_DEPLOY_BRANCH", default_value = "main")]
+    pub(crate) branch: String,
+    /// Ask the remote for so long after a push whose end git did not note
+    #[arg(long, value_name = "DURATION", env = "MENDLINE_DEPLOY_PATIENCE", default_value = "30s", value_parser = duration::limit)]
+    pub(crate) patience: Duration,
+}
+
+#[derive(Args)]
+pub(crate) struct Push {
+    /// The branch whose deployment is followed
+    #[arg(long, value_name = "NAME", env = "MENDLINE_DEPLOY_BRANCH", default_value = "main")]
+    pub(crate) branch: String,
+    /// What git push is told
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) words: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Act {
+    /// Do it; without this it is only said what would be done
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only say what would be done: the default
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) dry_run: bool,
 }
 
 /// Of which commit.

@@ -6,8 +6,11 @@ mod digitalocean;
 mod exec;
 mod fingerprint;
 mod heal;
+mod hook;
 mod http;
+mod install;
 mod outcome;
+mod push;
 mod repository;
 mod status;
 mod stop;
@@ -23,7 +26,8 @@ use contract::run::{self, Exit};
 use crate::arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    run::main(env!("CARGO_PKG_NAME"), |args: &Arguments| args.output, work)
+    let code = run::main(env!("CARGO_PKG_NAME"), |args: &Arguments| args.output, work);
+    if hook::is_asked() { ExitCode::SUCCESS } else { code }
 }
 
 fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
@@ -32,5 +36,9 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         Command::Status(which) => status::run(out, &which),
         Command::Stop(which) => stop::run(out, &which),
         Command::Logs(which) => status::logs(out, &which),
+        Command::Push(push) => push::run(out, &push, &args.state),
+        Command::Install(act) => install::install(out, &act, &args.state),
+        Command::Uninstall(act) => install::uninstall(out, &act, &args.state),
+        Command::Hook(hook) => hook::run(out, &hook, &args.state),
     }
 }

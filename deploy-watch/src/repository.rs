@@ -69,7 +69,9 @@ impl Repository {
 
     /// `OWNER/NAME` of a remote on a forge.
     pub(crate) fn slug(&self, remote: &str) -> anyhow::Result<Option<String>> {
-        Ok(self.text(&["remote", "get-url", "--", remote])?.as_deref().and_then(slug))
+        // A push can name a URL instead.
+        let url = self.text(&["remote", "get-url", "--", remote])?;
+        Ok(slug(url.as_deref().unwrap_or(remote)))
     }
 
     /// Whether a commit is among those that led to another; not where one is not here.
@@ -129,7 +131,8 @@ impl Repository {
         Ok(self.text(&["log", "-1", &format, commit])?.filter(|value| !value.is_empty()))
     }
 
-    fn text(&self, words: &[&str]) -> anyhow::Result<Option<String>> {
+    /// What git says about this work tree; nothing where it exits with 1 or says that there is none.
+    pub(crate) fn text(&self, words: &[&str]) -> anyhow::Result<Option<String>> {
         Ok(git(&self.top, words)?.map(|said| String::from_utf8_lossy(&said).into_owned()))
     }
 }

@@ -32,11 +32,15 @@ pub(crate) struct Names {
     pub(crate) pid: PathBuf,
 }
 
+/// What happens, for people.
+#[derive(Debug)]
+pub(crate) struct Log(File);
+
 /// The files of a watch that goes on.
 #[derive(Debug)]
 pub(crate) struct Trail {
     names: Names,
-    log: File,
+    log: Log,
     records: File,
     /// Its lock is the watch.
     pid: File,
@@ -68,15 +72,34 @@ impl Names {
 }
 
 /// A link in the place of one of the files could lead anywhere.
-const NO_LINK: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+pub(crate) const NO_LINK: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600).custom_flags(NO_LINK);
+    options.open(path).with_context(|| format!("cannot open {}", shown(path)))
+}
+
+impl Log {
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        open(path).map(Self)
+    }
+
+    /// A log that cannot be written is no reason to look away from the deployment.
+    pub(crate) fn note(&self, text: &str) {
+        let _ = writeln!(&self.0, "[{}] {}", Local::now().format("%H:%M:%S"), plain(text));
+    }
+
+    /// For what a child says.
+    pub(crate) fn handed(&self) -> anyhow::Result<File> {
+        self.0.try_clone().context("cannot share the log")
+    }
+}
 
 impl Trail {
     /// # Errors
     /// [`Held`]: another watch of this commit goes on. Or a file cannot be written.
     pub(crate) fn begin(names: Names) -> anyhow::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true).mode(0o600).custom_flags(NO_LINK);
-        let open = |path: &Path| options.open(path).with_context(|| format!("cannot open {}", shown(path)));
         let mut pid = open(&names.pid)?;
         lock::file(&pid, &names.pid, Mode::Exclusive, Duration::ZERO)?;
         pid.set_len(0)
@@ -88,7 +111,7 @@ impl Trail {
             }
             _ => {}
         }
-        Ok(Self { log: open(&names.log)?, records: open(&names.records)?, pid, names })
+        Ok(Self { log: Log::open(&names.log)?, records: open(&names.records)?, pid, names })
     }
 
     /// Says something to whoever looks on, in the log and on stderr.
@@ -99,8 +122,7 @@ impl Trail {
 
     /// Says it in the log alone.
     pub(crate) fn note(&self, text: &str) {
-        // A log that cannot be written is no reason to look away from the deployment.
-        let _ = writeln!(&self.log, "[{}] {}", Local::now().format("%H:%M:%S"), plain(text));
+        self.log.note(text);
     }
 
     /// Keeps a record.
