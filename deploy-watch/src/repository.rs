@@ -151,10 +151,7 @@ fn finished(folder: &Path, words: &[&str], input: &[u8]) -> anyhow::Result<Finis
     }
     git.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C").arg("-C").arg(folder).args(words);
     // Nobody is there to be asked for a password, and the hook of our own push starts no other watch.
-    git.env("GIT_TERMINAL_PROMPT", "0").env("DEPLOY_WATCH", "1");
-    if std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
-        git.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
-    }
+    git.env("GIT_TERMINAL_PROMPT", "0").env("SSH_ASKPASS_REQUIRE", "never").env("GCM_INTERACTIVE", "never").env("DEPLOY_WATCH", "1");
     let (reader, mut writer) = io::pipe().context("cannot make a pipe")?;
     writer.write_all(input).context("cannot write to git")?;
     drop(writer);
