@@ -198,6 +198,43 @@ fn a_watch_goes_on_without_a_reader() {
 }
 
 #[test]
+fn a_sweep_follows_what_somebody_else_pushed_once() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox);
+    let run = |folder: &Path, words: &[&str]| {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+        sandbox.command("git", identity.iter().chain(words)).within(folder).run().code(0).text().trim().to_owned()
+    };
+    run(&sandbox.work(""), &["clone", "-q", "--bare", ".", "../remote.git"]);
+    run(&sandbox.work(""), &["remote", "add", "origin", "../remote.git"]);
+    run(sandbox.root(), &["clone", "-q", "remote.git", "elsewhere"]);
+    let elsewhere = sandbox.root().join("elsewhere");
+    run(&elsewhere, &["commit", "-q", "--allow-empty", "-m", "of somebody else"]);
+    run(&elsewhere, &["push", "-q", "origin", "main"]);
+    let head = run(&elsewhere, &["rev-parse", "HEAD"]);
+
+    let seen = sandbox.root().join("seen");
+    let teller = sandbox.root().join("teller");
+    write_program(
+        &teller,
+        &format!(
+            "echo $DEPLOY_WATCH_COMMIT >>{}; [ -e {}.ok ] || exit 1\necho '{{\"phase\":\"over\",\"result\":\"error\"}}'",
+            seen.display(),
+            seen.display()
+        ),
+    );
+    let sweep = || sandbox.tool("deploy-watch", [arg("sweep"), arg("--"), arg(&teller)]).within(sandbox.work("")).run();
+    // What could not be seen is looked at again.
+    sweep().code(2).ok();
+    fs::write(seen.with_extension("ok"), "").unwrap();
+    assert_eq!(sweep().code(1).of("deploy.result")[0]["data"]["commit"], head.as_str());
+    let again = sweep().code(0);
+    assert!(again.stderr.contains(&format!("{head} was judged already")), "{}", again.stderr);
+    assert_eq!(read(&seen), format!("{head}\n{head}\n"));
+    assert!(!sandbox.work(".git/FETCH_HEAD").exists());
+}
+
+#[test]
 fn what_the_old_system_left_is_understood() {
     let sandbox = Sandbox::new();
     let commit = repository(&sandbox);

@@ -17,6 +17,13 @@ Examples:
   deploy-watch watch | jq -r 'select(.type==\"deploy.result\").data.result'
   tail -f .deployment-status-*.log             what a watch in the background says";
 
+const SWEEP: &str = "\
+Examples:
+  deploy-watch sweep --branch main             from cron: whoever pushed, and from wherever
+  deploy-watch sweep --branch main --heal --force
+
+Exit status: that of watch; 0 where the head was judged already, or is being watched.";
+
 const WATCH: &str = "\
 Examples:
   deploy-watch watch                           the commit that is checked out
@@ -72,6 +79,9 @@ pub(crate) enum Command {
     /// Print what the watch of a commit said
     #[command(after_help = "Examples:\n  deploy-watch logs\n  deploy-watch logs 9a4df0b | less")]
     Logs(Which),
+    /// Follow the deployment of the head of the branch, as it is on the remote, if nobody has
+    #[command(after_help = SWEEP)]
+    Sweep(Box<Sweep>),
     /// Push, and follow the deployment of what was pushed
     #[command(after_help = PUSH)]
     Push(Push),
@@ -143,6 +153,22 @@ pub(crate) struct Watch {
     /// The commit
     #[arg(default_value = "HEAD")]
     pub(crate) commit: String,
+    /// Go on where a watch of this commit was killed, without doing again what it did
+    #[arg(long)]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+#[derive(Args)]
+pub(crate) struct Sweep {
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// Which deployment is followed, and how.
+#[derive(Args)]
+pub(crate) struct Follow {
     /// The branch that it was pushed to [default: the one that is checked out]
     #[arg(long, value_name = "NAME", env = "MENDLINE_DEPLOY_BRANCH")]
     pub(crate) branch: Option<String>,
@@ -164,9 +190,6 @@ pub(crate) struct Watch {
     /// Where the API of DigitalOcean is
     #[arg(long, value_name = "URL", env = "MENDLINE_DIGITALOCEAN_URL", default_value = "https://api.digitalocean.com")]
     pub(crate) digitalocean_url: String,
-    /// Go on where a watch of this commit was killed, without doing again what it did
-    #[arg(long)]
-    pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) heal: Heal,
     /// Instead of DigitalOcean: a command that writes a line of JSON for each change

@@ -50,7 +50,7 @@ struct Heard {
 /// # Errors
 /// The command cannot be started, writes what is no such line, or ends without a result.
 pub(crate) fn follow(goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<Ended> {
-    let (program, words) = goal.watch.teller.split_first().context("there is no command")?;
+    let (program, words) = goal.watch.follow.teller.split_first().context("there is no command")?;
     let logs = goal.folder.join(&goal.commit);
     state::private_folder(&logs)?;
     let mut command = Command::new(program);
@@ -71,7 +71,7 @@ pub(crate) fn follow(goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<E
         (Some(ended), _) => Ok(ended),
         (None, Exited::TimedOut) => {
             let phase = heard.last.map_or_else(|| "it said nothing".to_owned(), |state| format!("it was still {}", state.phase));
-            Ok(Ended::new(Outcome::Timeout, format!("{phase} after {} s", goal.watch.timeout.as_secs())))
+            Ok(Ended::new(Outcome::Timeout, format!("{phase} after {} s", goal.watch.follow.timeout.as_secs())))
         }
         (None, Exited::Interrupted) => anyhow::bail!("interrupted"),
         (None, Exited::Exited(status)) => anyhow::bail!("{program} ended ({status}) without a result"),

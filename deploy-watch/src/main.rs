@@ -14,6 +14,7 @@ mod push;
 mod repository;
 mod status;
 mod stop;
+mod sweep;
 mod trail;
 mod voice;
 mod watch;
@@ -36,6 +37,7 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         Command::Status(which) => status::run(out, &which),
         Command::Stop(which) => stop::run(out, &which),
         Command::Logs(which) => status::logs(out, &which),
+        Command::Sweep(sweep) => sweep::run(out, *sweep, &args.state),
         Command::Push(push) => push::run(out, &push, &args.state),
         Command::Install(act) => install::install(out, &act, &args.state),
         Command::Uninstall(act) => install::uninstall(out, &act, &args.state),

@@ -23,6 +23,9 @@ use rustix::fs::OFlags;
 
 use crate::heal::{FOLLOWED, Pending};
 
+/// The result of a watch that could not see the deployment.
+pub(crate) const UNSEEN: &str = "unknown";
+
 /// The four paths.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -55,6 +58,14 @@ impl Names {
             records: status("jsonl"),
             result: status("result"),
             pid: top.join(format!(".deployment-monitor-{sha7}.pid")),
+        }
+    }
+
+    /// Whether a watch came to a verdict. That it could not see the deployment is none.
+    pub(crate) fn is_judged(&self) -> anyhow::Result<bool> {
+        match fs::read_to_string(&self.result) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            word => Ok(word.with_context(|| format!("cannot read {}", shown(&self.result)))?.trim() != UNSEEN),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::exec;
 use crate::heal::{Budget, Failed, Healer, Next};
 use crate::outcome::{Ended, Outcome};
 use crate::repository::Repository;
-use crate::trail::{Names, Trail};
+use crate::trail::{Names, Trail, UNSEEN};
 use crate::voice::Voice;
 
 /// What is followed, and for how long.
@@ -37,7 +37,7 @@ pub(crate) struct Goal<'w> {
 
 impl Goal<'_> {
     pub(crate) fn deadline(&self) -> Instant {
-        self.begun + self.watch.timeout
+        self.begun + self.watch.follow.timeout
     }
 
     pub(crate) fn left(&self) -> Duration {
@@ -48,7 +48,7 @@ impl Goal<'_> {
 pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> anyhow::Result<Exit> {
     let repository = Repository::here()?;
     let commit = repository.commit(&watch.commit)?;
-    let branch = watch.branch.clone().map_or_else(|| repository.branch(), |branch| Ok(Some(branch)))?;
+    let branch = watch.follow.branch.clone().map_or_else(|| repository.branch(), |branch| Ok(Some(branch)))?;
     let state = options.open()?;
     let folder = state.join("deploy");
     state::private_folder(&folder)?;
@@ -66,7 +66,7 @@ pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> 
         }
         Err(e) => {
             trail.note(&format!("{e:#}"));
-            trail.end("unknown")?;
+            trail.end(UNSEEN)?;
             Err(e)
         }
     }
@@ -75,8 +75,8 @@ pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> 
 /// Follows one deployment after the other, for as long as something is tried in between.
 fn follow(mut voice: Voice<'_>, trail: &Trail, mut goal: Goal<'_>) -> anyhow::Result<Ended> {
     let begun = goal.begun;
-    let platform = if goal.watch.teller.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
-    let mut budget = Budget::of(goal.repository, &goal.commit, goal.watch.heal.max_attempts, trail.tried()?)?;
+    let platform = if goal.watch.follow.teller.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
+    let mut budget = Budget::of(goal.repository, &goal.commit, goal.watch.follow.heal.max_attempts, trail.tried()?)?;
     let mut healer = Healer::of(&goal, platform.as_ref());
     let mut tried = if goal.watch.resume { healer.resume(trail.pending()?, &mut goal, &mut budget, &voice)? } else { None };
     begin(&mut voice, &goal, platform.as_ref())?;
@@ -121,7 +121,7 @@ fn begin(voice: &mut Voice<'_>, goal: &Goal<'_>, platform: Option<&Platform<'_>>
     if let Some(platform) = platform {
         voice.with("app", &platform.app);
     }
-    voice.say(&format!("watching {} for {} s at most", goal.commit, goal.watch.timeout.as_secs()));
-    let timeout_ms = u64::try_from(goal.watch.timeout.as_millis()).unwrap_or(u64::MAX);
+    voice.say(&format!("watching {} for {} s at most", goal.commit, goal.watch.follow.timeout.as_secs()));
+    let timeout_ms = u64::try_from(goal.watch.follow.timeout.as_millis()).unwrap_or(u64::MAX);
     voice.begin(json!({ "timeout_ms": timeout_ms, "watcher": Identity::of(std::process::id()) }))
 }

@@ -37,8 +37,8 @@ impl<'t> Platform<'t> {
     /// # Errors
     /// There is no token, no such app or more than one, or the API cannot be asked.
     pub(crate) fn find(goal: &Goal<'_>, trail: &'t Trail) -> anyhow::Result<Self> {
-        let api = Api::new(&goal.watch.digitalocean_url, http::token(&TOKENS)?, trail, goal.deadline())?;
-        let app = match &goal.watch.app {
+        let api = Api::new(&goal.watch.follow.digitalocean_url, http::token(&TOKENS)?, trail, goal.deadline())?;
+        let app = match &goal.watch.follow.app {
             Some(name) => named(&api, name)?,
             None => deploying(&api, goal)?,
         };
@@ -74,10 +74,10 @@ impl<'t> Platform<'t> {
                     }
                 }
             }
-            if Instant::now() + goal.watch.interval >= goal.deadline() {
+            if Instant::now() + goal.watch.follow.interval >= goal.deadline() {
                 return Ok(too_late(&told, goal));
             }
-            thread::sleep(goal.watch.interval);
+            thread::sleep(goal.watch.follow.interval);
         }
     }
 
@@ -125,14 +125,14 @@ impl<'t> Platform<'t> {
             let text = format!("the app is pinned to deployment {} by a rollback; commit or revert that first", pinned.id);
             return Ok(Some(Ended::new(Outcome::NotStarted, text)));
         }
-        if goal.begun.elapsed() < goal.watch.start_timeout {
+        if goal.begun.elapsed() < goal.watch.follow.start_timeout {
             return Ok(None);
         }
         let is_off = app.spec.sources().all(|git| !git.deploy_on_push);
         let why = if is_off { "the app does not deploy on push" } else { "is it the branch that the app deploys?" };
         Ok(Some(Ended::new(
             Outcome::NotStarted,
-            format!("no deployment of it began within {} s: {why}", goal.watch.start_timeout.as_secs()),
+            format!("no deployment of it began within {} s: {why}", goal.watch.follow.start_timeout.as_secs()),
         )))
     }
 
@@ -166,7 +166,7 @@ fn named(api: &Api<'_>, name: &str) -> anyhow::Result<String> {
 
 /// The app that a component of this branch belongs to.
 fn deploying(api: &Api<'_>, goal: &Goal<'_>) -> anyhow::Result<String> {
-    let remote = &goal.watch.remote;
+    let remote = &goal.watch.follow.remote;
     let slug = goal.repository.slug(remote)?;
     let slug = slug.with_context(|| format!("the remote `{remote}` is on no forge, so that --app must say which app is meant"))?;
     let branch = goal.branch.context("HEAD is no branch, so that --branch must say which one was pushed")?;
@@ -196,7 +196,7 @@ fn all(api: &Api<'_>) -> anyhow::Result<Vec<App>> {
 }
 
 fn too_late(last: &State, goal: &Goal<'_>) -> Ended {
-    let after = goal.watch.timeout.as_secs();
+    let after = goal.watch.follow.timeout.as_secs();
     let deployment = last.deployment.clone();
     let (outcome, text) = match last.phase.as_str() {
         "" => (Outcome::NotStarted, format!("no deployment of it began within {after} s")),

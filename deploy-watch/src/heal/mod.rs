@@ -68,12 +68,12 @@ pub(crate) struct Healer<'h> {
 
 impl<'h> Healer<'h> {
     pub(crate) fn of(goal: &Goal<'h>, platform: Option<&'h Platform<'h>>) -> Self {
-        let branch = goal.branch.map(|name| Branch { repository: goal.repository, remote: &goal.watch.remote, name });
+        let branch = goal.branch.map(|name| Branch { repository: goal.repository, remote: &goal.watch.follow.remote, name });
         // Two clones of one repository heal in folders of their own.
         let clone = fingerprint::digits(goal.repository.top.as_os_str().as_encoded_bytes());
         let name = format!("{clone}-{}", &goal.commit[..12]);
         let folder = goal.folder.join("worktrees").join(name);
-        Self { repository: goal.repository, options: &goal.watch.heal, branch, platform, folder, lease: None }
+        Self { repository: goal.repository, options: &goal.watch.follow.heal, branch, platform, folder, lease: None }
     }
 
     /// Tries what helps, or says what that would be, or why nothing is.

@@ -1,0 +1,36 @@
+//! `sweep`: the net under all hooks, for cron. Pushes of other machines and of other programs than git call none.
+
+use anyhow::Context as _;
+use contract::output::Output;
+use contract::path::shown;
+use contract::run::Exit;
+use contract::state;
+
+use crate::arguments::{Sweep, Watch};
+use crate::hook::remote_tip;
+use crate::repository::Repository;
+use crate::trail::Names;
+use crate::watch;
+
+pub(crate) fn run(out: &mut Output, sweep: Sweep, options: &state::Options) -> anyhow::Result<Exit> {
+    let repository = Repository::here()?;
+    let branch = sweep.follow.branch.clone().map_or_else(|| repository.branch(), |branch| Ok(Some(branch)))?;
+    let branch = branch.context("HEAD is no branch, so that --branch must say which one is deployed")?;
+    let remote = &sweep.follow.remote;
+    let head = remote_tip(&repository, remote, &branch)?.with_context(|| format!("the remote `{remote}` has no branch {branch}"))?;
+    let names = Names::of(&repository.top, &head);
+    if names.is_watched()? {
+        out.hint(&format!("{head} is being watched"));
+        return Ok(Exit::Done);
+    }
+    if names.is_judged()? {
+        out.hint(&format!("{head} was judged already: {}", shown(&names.result)));
+        return Ok(Exit::Done);
+    }
+    if repository.commit(&head).is_err() {
+        repository.run(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, &format!("refs/heads/{branch}")])?;
+    }
+    // What a watch of it had begun that was killed is not begun again.
+    let resume = names.records.exists();
+    watch::run(out, &Watch { commit: head, resume, follow: sweep.follow }, options)
+}
