@@ -57,6 +57,9 @@ fn install_puts_everything_in_its_place_and_can_be_run_again() {
         "compat/rollback_manager",
         "hooks/on-agent-start",
         "hooks/husky/post-push",
+        "hooks/kiro/auto-deploy-monitor.json",
+        "adapters/gh-run",
+        "auto-deploy-heal",
     ] {
         let (source, copy) = (workspace().join("scripts").join(file), prefix.join("share/mendline").join(file));
         assert_eq!(fs::read(&source).unwrap(), fs::read(&copy).unwrap(), "{file}");

@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use tests::{Run, Sandbox, arg, write_program};
+use tests::{Run, Sandbox, arg, workspace, write_program};
 
 /// A repository with one commit, which is returned.
 pub(crate) fn repository(sandbox: &Sandbox) -> String {
@@ -232,6 +232,26 @@ fn a_sweep_follows_what_somebody_else_pushed_once() {
     assert!(again.stderr.contains(&format!("{head} was judged already")), "{}", again.stderr);
     assert_eq!(read(&seen), format!("{head}\n{head}\n"));
     assert!(!sandbox.work(".git/FETCH_HEAD").exists());
+}
+
+#[test]
+fn the_script_of_the_old_name_has_its_settings() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox);
+    let teller = sandbox.root().join("teller");
+    write_program(&teller, "echo '{\"phase\":\"'\"$DEPLOY_WATCH_TIMEOUT\"'\"}'; echo '{\"phase\":\"over\",\"result\":\"active\"}'");
+    let script = workspace().join("scripts/auto-deploy-heal");
+    let run = |name: &str, value: &str| {
+        let words = [arg("--force"), arg("HEAD"), arg("--"), arg(&teller)];
+        sandbox.command(&script, words).within(sandbox.work("")).env(name, value).run()
+    };
+    let seconds: u64 = run("TIMEOUT_MINUTES", "2").code(0).of("deploy.state")[0]["data"]["phase"].as_str().unwrap().parse().unwrap();
+    assert!((60..=120).contains(&seconds), "{seconds}");
+    assert!(run("MAX_ATTEMPTS", "6").code(2).stderr.contains("6 is not in 1..=5"));
+    assert!(run("ERROR_COUNT", "3").code(2).stderr.contains("the same error twice"));
+    let hook = fs::read(workspace().join("scripts/hooks/kiro/auto-deploy-monitor.json")).unwrap();
+    let hook: serde_json::Value = serde_json::from_slice(&hook).unwrap();
+    assert_eq!((&hook["trigger"]["type"], &hook["action"]["type"]), (&"on_agent_complete".into(), &"send_message".into()));
 }
 
 #[test]

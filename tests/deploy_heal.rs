@@ -151,9 +151,17 @@ fn heals_a_lockfile(manager: &str, lock: &str) {
     let ran = heal(&sandbox, &app, &["--force"]).code(0);
     let fixes = on_push.stop();
     assert_eq!(steps(&ran), ["lockfile-update started", "lockfile-update done"], "{}", ran.stderr);
+    let phases: Vec<Value> = ran.of("deploy.state").iter().map(|state| state["data"]["phase"].clone()).collect();
+    assert_eq!(phases, ["error", "BUILDING"]);
     let result = result(&ran);
     assert_eq!((&result["result"], &result["attempts"], &result["commit"]), (&"active".into(), &2.into(), &fixes[0].as_str().into()));
     assert_eq!((fixes.len(), read(&left(&sandbox, &commit, "result"))), (1, "success\n".to_owned()));
+
+    // Asked about the fix, it tells of what the fix is for.
+    let status = sandbox.tool("deploy-watch", ["status", "origin/main"]).within(&work).run().code(0);
+    assert_eq!(status.of("deploy.result")[0]["data"]["attempts"], 2);
+    let swept = sandbox.tool("deploy-watch", ["sweep"]).within(&work).run().code(0);
+    assert!(swept.stderr.contains("was judged already"), "{}", swept.stderr);
 
     let remote = sandbox.root().join("remote.git");
     assert_eq!(git(&sandbox, &remote, &["rev-parse", "main^"]), commit);

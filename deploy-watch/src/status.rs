@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::arguments::Which;
+use crate::heal::root_of;
 use crate::outcome::{Outcome, RESULT, STATE, WATCH};
 use crate::repository::Repository;
 use crate::trail::Names;
@@ -71,11 +72,17 @@ pub(crate) fn logs(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
 pub(crate) fn names(commit: &str) -> anyhow::Result<Names> {
     let repository = Repository::here()?;
     let is_sha = commit.len() >= 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let commit = match repository.commit(commit) {
-        Err(_) if is_sha => commit.to_ascii_lowercase(),
-        commit => commit?,
-    };
-    Ok(Names::of(&repository.top, &commit))
+    match repository.commit(commit) {
+        Err(_) if is_sha => Ok(Names::of(&repository.top, &commit.to_ascii_lowercase())),
+        commit => names_of(&repository, &commit?),
+    }
+}
+
+/// A fix of ours was watched as a part of what it is for, unless somebody watched it for itself.
+pub(crate) fn names_of(repository: &Repository, commit: &str) -> anyhow::Result<Names> {
+    let own = Names::of(&repository.top, commit);
+    let root = if own.log.exists() { None } else { root_of(repository, commit)? };
+    Ok(root.map_or(own, |root| Names::of(&repository.top, &root)))
 }
 
 /// The last record of some types, and its line.

@@ -9,7 +9,7 @@ use contract::state;
 use crate::arguments::{Sweep, Watch};
 use crate::hook::remote_tip;
 use crate::repository::Repository;
-use crate::trail::Names;
+use crate::status::names_of;
 use crate::watch;
 
 pub(crate) fn run(out: &mut Output, sweep: Sweep, options: &state::Options) -> anyhow::Result<Exit> {
@@ -18,7 +18,10 @@ pub(crate) fn run(out: &mut Output, sweep: Sweep, options: &state::Options) -> a
     let branch = branch.context("HEAD is no branch, so that --branch must say which one is deployed")?;
     let remote = &sweep.follow.remote;
     let head = remote_tip(&repository, remote, &branch)?.with_context(|| format!("the remote `{remote}` has no branch {branch}"))?;
-    let names = Names::of(&repository.top, &head);
+    if repository.commit(&head).is_err() {
+        repository.run(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, &format!("refs/heads/{branch}")])?;
+    }
+    let names = names_of(&repository, &head)?;
     if names.is_watched()? {
         out.hint(&format!("{head} is being watched"));
         return Ok(Exit::Done);
@@ -26,9 +29,6 @@ pub(crate) fn run(out: &mut Output, sweep: Sweep, options: &state::Options) -> a
     if names.is_judged()? {
         out.hint(&format!("{head} was judged already: {}", shown(&names.result)));
         return Ok(Exit::Done);
-    }
-    if repository.commit(&head).is_err() {
-        repository.run(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, &format!("refs/heads/{branch}")])?;
     }
     // What a watch of it had begun that was killed is not begun again.
     let resume = names.records.exists();

@@ -16,7 +16,7 @@ use crate::classify;
 use crate::digitalocean::Platform;
 use crate::exec;
 use crate::heal::{Budget, Failed, Healer, Next};
-use crate::outcome::{Ended, Outcome};
+use crate::outcome::{Ended, Outcome, State};
 use crate::repository::Repository;
 use crate::trail::{Names, Trail, UNSEEN};
 use crate::voice::Voice;
@@ -98,6 +98,7 @@ fn follow(mut voice: Voice<'_>, trail: &Trail, mut goal: Goal<'_>) -> anyhow::Re
                 break (Ended { outcome: Outcome::Moved, text, ..ended }, Some(cause.class));
             }
             Next::Follow { commit, after, tried: now } => {
+                voice.state(&State { phase: ended.outcome.word().to_owned(), deployment: ended.deployment, text: ended.text })?;
                 voice.say(&format!("attempt {}: following {commit}", budget.attempts()));
                 voice.with("commit", &commit);
                 goal = Goal { commit, after, begun: Instant::now(), ..goal };

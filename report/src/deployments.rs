@@ -73,11 +73,11 @@ impl Deployment {
 
     fn row(&self) -> Row<'_> {
         let word = self.result.as_ref().or(self.phase.as_ref()).map_or("watching", String::as_str);
-        let (tone, mark) = match self.result.as_deref() {
-            Some("active") => (Tone::Good, "✓"),
-            Some("canceled" | "superseded") | None => (Tone::Faint, "·"),
-            Some("error" | "rolled_back") => (Tone::Bad, "✗"),
-            Some(_) => (Tone::Warn, "!"),
+        let (tone, mark) = match word {
+            "active" => (Tone::Good, "✓"),
+            "error" | "rolled_back" => (Tone::Bad, "✗"),
+            "not_started" | "moved" | "timeout" | "unknown_phase" => (Tone::Warn, "!"),
+            _ => (Tone::Faint, "·"),
         };
         let short: String = self.commit.chars().take(7).collect();
         let or_dash = |text: &'_ Option<String>| Cow::Owned(text.clone().unwrap_or_else(|| "-".to_owned()));

@@ -7,6 +7,15 @@ pub(super) const ROOT: &str = "Deploy-Watch-Root";
 pub(super) const ATTEMPT: &str = "Deploy-Watch-Attempt";
 pub(super) const FINGERPRINT: &str = "Deploy-Watch-Fingerprint";
 
+/// The commit that a fix of ours is for; none where a commit is somebody else's.
+///
+/// # Errors
+/// git does not say.
+pub(crate) fn root_of(repository: &Repository, commit: &str) -> anyhow::Result<Option<String>> {
+    let root = repository.trailer(commit, ROOT)?;
+    Ok(root.filter(|root| root.len() == commit.len() && root.bytes().all(|b| b.is_ascii_hexdigit())))
+}
+
 /// Which deployment this is, of how many.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -24,7 +33,7 @@ impl Budget {
     /// # Errors
     /// git does not say.
     pub(crate) fn of(repository: &Repository, commit: &str, most: u32, tried: Vec<String>) -> anyhow::Result<Self> {
-        let root = repository.trailer(commit, ROOT)?.filter(|root| root.len() >= 7 && root.bytes().all(|b| b.is_ascii_hexdigit()));
+        let root = root_of(repository, commit)?;
         let attempt = repository.trailer(commit, ATTEMPT)?.and_then(|attempt| attempt.split('/').next()?.trim().parse().ok());
         let before = repository.trailer(commit, FINGERPRINT)?;
         // A fix whose count is not known has spent all of it.

@@ -10,11 +10,12 @@ mod worktree;
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use contract::action::{Action, Outcome};
 use serde_json::{Value, json};
 
 use self::branch::{Branch, Pushed};
-pub(crate) use self::budget::Budget;
+pub(crate) use self::budget::{Budget, root_of};
 use self::lease::Lease;
 use self::lockfile::Message;
 pub(crate) use self::resume::Pending;
@@ -146,8 +147,11 @@ impl<'h> Healer<'h> {
     fn remedy(&self, failed: &Failed<'_>) -> Result<Remedy, String> {
         let by_hand = || failed.cause.manual.clone().map_or_else(String::new, |manual| format!("; {manual}"));
         match failed.cause.remedy.as_deref() {
-            Some("lockfile-update") if self.branch.is_some() => Ok(Remedy::LockfileUpdate),
-            Some("lockfile-update") => Err("it is not known which branch to push to; --branch names it".to_owned()),
+            // What is deployed again is the head of the branch, whatever that is by now.
+            Some("lockfile-update" | "redeploy") if self.branch.is_none() => {
+                Err("HEAD is no branch, so that --branch must say which one was pushed".to_owned())
+            }
+            Some("lockfile-update") => Ok(Remedy::LockfileUpdate),
             Some("redeploy") if self.platform.is_some() => Ok(Remedy::Redeploy),
             Some("redeploy") => Err("nobody is known here who could be asked to deploy again".to_owned()),
             _ => Err(format!("only a person can help with {}{}", failed.cause.class, by_hand())),
@@ -155,14 +159,13 @@ impl<'h> Healer<'h> {
     }
 
     fn apply(&self, remedy: Remedy, failed: &Failed<'_>, budget: &Budget, fingerprint: &str) -> anyhow::Result<Applied> {
-        if let Some(branch) = &self.branch {
-            let head = branch.head()?;
-            if head != failed.commit {
-                return Ok(Applied::Moved(head));
-            }
+        let branch = self.branch.as_ref().context("it is not known which branch it is")?;
+        let head = branch.head()?;
+        if head != failed.commit {
+            return Ok(Applied::Moved(head));
         }
-        match (remedy, &self.branch, self.platform) {
-            (Remedy::LockfileUpdate, Some(branch), _) => {
+        match remedy {
+            Remedy::LockfileUpdate => {
                 let committer = self.options.committer.as_deref();
                 let message = Message { committer, root: &budget.root, attempt: budget.attempt(), fingerprint };
                 let fix = lockfile::fix(self.repository, failed.commit, &self.folder, &message)?;
@@ -171,11 +174,10 @@ impl<'h> Healer<'h> {
                     Pushed::Moved(to) => Ok(Applied::Moved(to)),
                 }
             }
-            (Remedy::Redeploy, _, Some(platform)) => {
-                platform.redeploy(failed.commit)?;
+            Remedy::Redeploy => {
+                self.platform.context("there is nobody to ask")?.redeploy(failed.commit)?;
                 Ok(Applied::Follow { commit: failed.commit.to_owned(), after: failed.deployment.map(str::to_owned) })
             }
-            _ => anyhow::bail!("there is nobody to ask"),
         }
     }
 
