@@ -32,7 +32,7 @@ const CALLS: [&str; 16] = [
     "statx",
 ];
 /// At most so many of one call, evenly chosen.
-const OF_ONE_CALL: usize = 4;
+const OF_ONE_CALL: usize = 3;
 
 /// One strategy, on something that it mends.
 struct Scenario {
