@@ -161,6 +161,17 @@ fn load_and_lost_answers_are_waited_out_and_no_verdict() {
 }
 
 #[test]
+fn logs_that_cannot_be_had_hide_nothing_of_what_becomes_of_the_deployment() {
+    let sandbox = Sandbox::new();
+    let (commit, app) = (repository(&sandbox), App::new());
+    app.deploy(Deployment::of(&commit).phases(&["DEPLOYING", "DEPLOYING", "ACTIVE"]));
+    app.trouble("/logs", 99, Mischief::Error(500));
+    let ran = watch(&sandbox, &app, &[]).code(0);
+    assert_eq!(result(&ran)["result"], "active");
+    assert!(ran.stderr.contains("its logs could not be had this time"), "{}", ran.stderr);
+}
+
+#[test]
 fn what_is_refused_is_no_verdict_on_the_commit() {
     let sandbox = Sandbox::new();
     let (commit, app) = (repository(&sandbox), App::new());

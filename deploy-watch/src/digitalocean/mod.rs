@@ -6,8 +6,9 @@ mod logs;
 mod tests;
 mod which;
 
+use std::path::PathBuf;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -23,6 +24,8 @@ use crate::watch::Goal;
 const TOKENS: [&str; 3] = ["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_API_TOKEN"];
 /// So often the platform is asked again after a failure, since its own rollback shows a little later.
 const SETTLING: usize = 3;
+/// For the logs of a failed deployment.
+const EVIDENCE: Duration = Duration::from_secs(30);
 
 /// One app.
 pub(crate) struct Platform<'t> {
@@ -69,8 +72,11 @@ impl<'t> Platform<'t> {
                         voice.state(&state)?;
                     }
                     told = state;
-                    if let Some(ours) = ours.filter(|_| told.phase == "DEPLOYING") {
-                        logs::capture(&self.api, &self.app, ours, goal.folder)?;
+                    // One try: the next look comes soon, and what becomes of the deployment matters more.
+                    if let Some(ours) = ours.filter(|_| told.phase == "DEPLOYING")
+                        && let Err(e) = self.capture(ours, goal, Duration::ZERO)
+                    {
+                        voice.say(&format!("its logs could not be had this time: {e:#}"));
                     }
                 }
             }
@@ -136,13 +142,21 @@ impl<'t> Platform<'t> {
         )))
     }
 
+    /// Takes the logs that there are by now, and is patient for so long, whatever time is left for the deployment.
+    fn capture(&self, ours: &api::Deployment, goal: &Goal<'_>, patience: Duration) -> anyhow::Result<Vec<PathBuf>> {
+        self.api.until(Instant::now() + patience);
+        let logs = logs::capture(&self.api, &self.app, ours, goal.folder);
+        self.api.until(goal.deadline());
+        logs
+    }
+
     fn with_evidence(&self, ended: Ended, ours: Option<&api::Deployment>, goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<Ended> {
         if ended.outcome == Outcome::Active {
             let app = self.api.get::<OneApp>(&format!("/v2/apps/{}", self.app)).context("cannot look at the app")?.app;
             return Ok(Ended { url: app.live_url, ..ended });
         }
         let Some(ours) = ours.filter(|_| ended.outcome.is_failure()) else { return Ok(ended) };
-        match logs::capture(&self.api, &self.app, ours, goal.folder) {
+        match self.capture(ours, goal, EVIDENCE) {
             Ok(logs) => Ok(Ended { logs, ..ended }),
             // How it ended is known all the same.
             Err(e) => {
