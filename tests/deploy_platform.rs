@@ -168,7 +168,26 @@ fn logs_that_cannot_be_had_hide_nothing_of_what_becomes_of_the_deployment() {
     app.trouble("/logs", 99, Mischief::Error(500));
     let ran = watch(&sandbox, &app, &[]).code(0);
     assert_eq!(result(&ran)["result"], "active");
-    assert!(ran.stderr.contains("its logs could not be had this time"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("a log could not be had this time"), "{}", ran.stderr);
+}
+
+#[test]
+fn one_log_that_cannot_be_had_hides_no_other_and_a_lost_url_no_success() {
+    let sandbox = Sandbox::new();
+    let (commit, app) = (repository(&sandbox), App::new());
+    let failed = Deployment::of(&commit).phases(&["ERROR"]).log("web", "BUILD", &[STALE]);
+    app.deploy(failed.fails("build", "web", "BuildJobExitNonZero", "Your build job failed."));
+    app.trouble("type=DEPLOY", 99, Mischief::Error(403));
+    let ran = watch(&sandbox, &app, &[]).code(1);
+    assert_eq!(result(&ran)["class"], "lockfile_out_of_sync", "{}", ran.stderr);
+
+    let live = App::new();
+    live.deploy(Deployment::of(&commit).phases(&["ACTIVE"]));
+    // The app is looked at to find it, then its deployments, then its URL.
+    live.trouble(&live.id(), 2, Mischief::Nothing);
+    live.trouble(&live.id(), 99, Mischief::Error(403));
+    let found = result(&watch(&sandbox, &live, &[]).code(0));
+    assert_eq!((&found["result"], found.get("url")), (&"active".into(), None));
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl<'t> Api<'t> {
             .iter()
             .any(|start| base.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
         anyhow::ensure!(
-            base.starts_with("https://") || is_loopback,
+            base.starts_with("https://") || is_loopback && !base.contains('@'),
             "{base} is no https:// URL, and the token would go there in plain text"
         );
         Ok(Self { agent: agent(), base, token, trail, deadline: Cell::new(deadline) })

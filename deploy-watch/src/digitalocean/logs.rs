@@ -14,11 +14,17 @@ const MOST: usize = 8 << 20;
 /// In the order in which a cause is likely in them.
 const KINDS: [&str; 3] = ["BUILD", "DEPLOY", "RUN"];
 
-/// Takes what there is by now; the paths in which it is, the likeliest first.
+/// Takes what there is by now; the paths in which it is, the likeliest first. What cannot be had goes to `missed`, and the rest is taken.
 ///
 /// # Errors
-/// It cannot be written, or the API cannot be asked.
-pub(super) fn capture(api: &Api<'_>, app: &str, deployment: &Deployment, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// It cannot be written.
+pub(super) fn capture(
+    api: &Api<'_>,
+    app: &str,
+    deployment: &Deployment,
+    folder: &Path,
+    missed: &mut dyn FnMut(anyhow::Error),
+) -> anyhow::Result<Vec<PathBuf>> {
     let folder = folder.join(plain(app)).join(plain(&deployment.id));
     state::private_folder(&folder)?;
     let failed: Vec<&str> = deployment.failed_steps().into_iter().filter_map(|step| step.component_name.as_deref()).collect();
@@ -28,10 +34,11 @@ pub(super) fn capture(api: &Api<'_>, app: &str, deployment: &Deployment, folder:
     for name in names {
         for kind in KINDS {
             let path = folder.join(format!("{}-{}.log", plain(name), kind.to_ascii_lowercase()));
-            let text = fetch(api, &format!("/v2/apps/{app}/deployments/{}/components/{name}/logs?type={kind}", deployment.id))?;
-            // What is gone by now was there before.
-            if !text.is_empty() {
-                replace::write(&path, &text)?;
+            match fetch(api, &format!("/v2/apps/{app}/deployments/{}/components/{name}/logs?type={kind}", deployment.id)) {
+                // What is gone by now was there before.
+                Ok(text) if text.is_empty() => {}
+                Ok(text) => replace::write(&path, &text)?,
+                Err(e) => missed(e),
             }
             paths.extend(path.is_file().then_some(path));
         }

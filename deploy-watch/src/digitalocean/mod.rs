@@ -73,10 +73,8 @@ impl<'t> Platform<'t> {
                     }
                     told = state;
                     // One try: the next look comes soon, and what becomes of the deployment matters more.
-                    if let Some(ours) = ours.filter(|_| told.phase == "DEPLOYING")
-                        && let Err(e) = self.capture(ours, goal, Duration::ZERO)
-                    {
-                        voice.say(&format!("its logs could not be had this time: {e:#}"));
+                    if let Some(ours) = ours.filter(|_| told.phase == "DEPLOYING") {
+                        self.capture(ours, goal, Duration::ZERO, voice)?;
                     }
                 }
             }
@@ -143,27 +141,24 @@ impl<'t> Platform<'t> {
     }
 
     /// Takes the logs that there are by now, and is patient for so long, whatever time is left for the deployment.
-    fn capture(&self, ours: &api::Deployment, goal: &Goal<'_>, patience: Duration) -> anyhow::Result<Vec<PathBuf>> {
+    fn capture(&self, ours: &api::Deployment, goal: &Goal<'_>, patience: Duration, voice: &Voice<'_>) -> anyhow::Result<Vec<PathBuf>> {
         self.api.until(Instant::now() + patience);
-        let logs = logs::capture(&self.api, &self.app, ours, goal.folder);
+        let mut missed = |e: anyhow::Error| voice.say(&format!("a log could not be had this time: {e:#}"));
+        let logs = logs::capture(&self.api, &self.app, ours, goal.folder, &mut missed);
         self.api.until(goal.deadline());
         logs
     }
 
     fn with_evidence(&self, ended: Ended, ours: Option<&api::Deployment>, goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<Ended> {
+        // How it ended is known, whatever else cannot be had by now.
         if ended.outcome == Outcome::Active {
-            let app = self.api.get::<OneApp>(&format!("/v2/apps/{}", self.app)).context("cannot look at the app")?.app;
-            return Ok(Ended { url: app.live_url, ..ended });
+            self.api.until(Instant::now() + EVIDENCE);
+            let app = self.api.get::<OneApp>(&format!("/v2/apps/{}", self.app)).map(|one| one.app);
+            return Ok(Ended { url: app.ok().and_then(|app| app.live_url), ..ended });
         }
         let Some(ours) = ours.filter(|_| ended.outcome.is_failure()) else { return Ok(ended) };
-        match self.capture(ours, goal, EVIDENCE) {
-            Ok(logs) => Ok(Ended { logs, ..ended }),
-            // How it ended is known all the same.
-            Err(e) => {
-                voice.say(&format!("not all of its logs could be had: {e:#}"));
-                Ok(ended)
-            }
-        }
+        let logs = self.capture(ours, goal, EVIDENCE, voice)?;
+        Ok(Ended { logs, ..ended })
     }
 }
 
