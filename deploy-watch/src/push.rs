@@ -14,7 +14,7 @@ use contract::run::Exit;
 use contract::state;
 
 use crate::arguments::{Arguments, Command as Asked, Push, Watch};
-use crate::hook::{HANDLED, is_noted, noted, remote_tip};
+use crate::hook::{HANDLED, is_noted, noted};
 use crate::repository::Repository;
 use crate::watch;
 
@@ -70,7 +70,7 @@ fn pushed(repository: &Repository, push: &Push, before: &Tips) -> anyhow::Result
     // git notes nothing of a push to a URL.
     let Some(url) = push.words.iter().find(|word| !word.starts_with('-')).filter(|word| word.contains(['/', ':'])) else { return Ok(None) };
     let head = repository.commit("HEAD")?;
-    let is_there = remote_tip(repository, url, &push.branch).is_ok_and(|tip| tip.as_ref() == Some(&head));
+    let is_there = repository.remote_ref(url, &format!("refs/heads/{}", push.branch)).is_ok_and(|tip| tip.as_ref() == Some(&head));
     Ok(is_there.then(|| (url.clone(), head)))
 }
 

@@ -105,6 +105,18 @@ impl Repository {
         replace::write(&path, &text)
     }
 
+    /// Where a reference of a remote is now, by its full name; none where there is none.
+    ///
+    /// # Errors
+    /// The remote cannot be asked without a person who answers.
+    pub(crate) fn remote_ref(&self, remote: &str, name: &str) -> anyhow::Result<Option<String>> {
+        let said = self.run(&["ls-remote", "--", remote, name]);
+        let said = said.with_context(|| format!("cannot ask {} where {name} is", redact::excerpt(remote)))?;
+        // The name is a pattern there, which other references end in, too.
+        let mut all = said.lines().filter_map(|line| line.split_once('\t'));
+        Ok(all.find(|(_, its)| *its == name).map(|(object, _)| object.to_owned()))
+    }
+
     /// What git says where it must not fail.
     ///
     /// # Errors
@@ -152,6 +164,11 @@ fn finished(folder: &Path, words: &[&str], input: &[u8]) -> anyhow::Result<Finis
     git.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C").arg("-C").arg(folder).args(words);
     // Nobody is there to be asked for a password, and the hook of our own push starts no other watch.
     git.env("GIT_TERMINAL_PROMPT", "0").env("SSH_ASKPASS_REQUIRE", "never").env("GCM_INTERACTIVE", "never").env("DEPLOY_WATCH", "1");
+    // The person's settings are how a remote is reached, where there are any.
+    let has_own_ssh = ["GIT_SSH", "GIT_SSH_COMMAND"].iter().any(|name| std::env::var_os(name).is_some());
+    if !has_own_ssh && reaches_out(words) && self::git(folder, &["config", "core.sshCommand"])?.is_none() {
+        git.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
+    }
     let (reader, mut writer) = io::pipe().context("cannot make a pipe")?;
     writer.write_all(input).context("cannot write to git")?;
     drop(writer);
@@ -161,6 +178,10 @@ fn finished(folder: &Path, words: &[&str], input: &[u8]) -> anyhow::Result<Finis
         Ended::TimedOut => anyhow::bail!("git did not answer within {} s", PATIENCE.as_secs()),
         Ended::Interrupted => anyhow::bail!("interrupted"),
     }
+}
+
+fn reaches_out(words: &[&str]) -> bool {
+    words.iter().any(|word| ["push", "fetch", "ls-remote"].contains(word))
 }
 
 /// Of `https://HOST/OWNER/NAME.git`, `git@HOST:OWNER/NAME` and their like.

@@ -7,7 +7,6 @@ use contract::run::Exit;
 use contract::state;
 
 use crate::arguments::{Sweep, Watch};
-use crate::hook::remote_tip;
 use crate::repository::Repository;
 use crate::status::names_of;
 use crate::watch;
@@ -17,7 +16,9 @@ pub(crate) fn run(out: &mut Output, sweep: Sweep, options: &state::Options) -> a
     let branch = sweep.follow.branch.clone().map_or_else(|| repository.branch(), |branch| Ok(Some(branch)))?;
     let branch = branch.context("HEAD is no branch, so that --branch must say which one is deployed")?;
     let remote = &sweep.follow.remote;
-    let head = remote_tip(&repository, remote, &branch)?.with_context(|| format!("the remote `{remote}` has no branch {branch}"))?;
+    let head = repository
+        .remote_ref(remote, &format!("refs/heads/{branch}"))?
+        .with_context(|| format!("the remote `{remote}` has no branch {branch}"))?;
     if repository.commit(&head).is_err() {
         repository.run(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, &format!("refs/heads/{branch}")])?;
     }

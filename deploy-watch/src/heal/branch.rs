@@ -27,10 +27,8 @@ impl Branch<'_> {
     /// # Errors
     /// The remote cannot be asked, or has no such branch.
     pub(crate) fn head(&self) -> anyhow::Result<String> {
-        let reference = format!("refs/heads/{}", self.name);
-        let said = self.repository.run(&["ls-remote", "--exit-code", "--", self.remote, &reference]);
-        let said = said.with_context(|| format!("cannot ask {} for the branch {}", self.remote, self.name))?;
-        said.split_whitespace().next().map(str::to_owned).context("the remote does not say where its branch is")
+        let head = self.repository.remote_ref(self.remote, &format!("refs/heads/{}", self.name))?;
+        head.with_context(|| format!("{} has no branch {}", self.remote, self.name))
     }
 
     /// Moves it from one commit to another that follows it, and only that.

@@ -59,8 +59,7 @@ impl<'r> Lease<'r> {
     }
 
     fn there(&self) -> anyhow::Result<Option<String>> {
-        let said = self.repository.run(&["ls-remote", "--", self.remote, &self.reference])?;
-        Ok(said.split_whitespace().next().map(str::to_owned))
+        self.repository.remote_ref(self.remote, &self.reference)
     }
 
     fn note(&self, blob: &str) -> anyhow::Result<Value> {

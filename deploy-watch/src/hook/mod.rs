@@ -19,7 +19,7 @@ use contract::state;
 
 use crate::arguments::{Hook, PrePush};
 use announced::Push;
-pub(crate) use proof::{is_noted, noted, remote_tip};
+pub(crate) use proof::{is_noted, noted};
 
 /// Set for pushes whose deployment somebody watches already, and for what a push has started.
 pub(crate) const HANDLED: &str = "DEPLOY_WATCH";

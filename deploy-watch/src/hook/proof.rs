@@ -1,10 +1,7 @@
 //! Whether a push came to pass: as git noted it here, or as the remote has it.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use contract::child;
 use serde::Serialize;
 
 use super::announced::Push;
@@ -12,8 +9,6 @@ use crate::repository::Repository;
 
 /// The reflog's words for a remote-tracking branch that a push moved.
 const BY_PUSH: &str = "update by push";
-/// For one answer of the remote.
-const ANSWER: Duration = Duration::from_secs(30);
 /// Between the first two questions, and then ever longer, up to this part of the time that there is. A server may take in what it got
 /// after the client is gone.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -36,7 +31,10 @@ pub(super) fn of(repository: &Repository, push: &Push, patience: Duration) -> Op
     }
     let (deadline, mut pause) = (Instant::now() + patience, PAUSE);
     loop {
-        if remote_tip(repository, &push.url, &push.branch).is_ok_and(|tip| tip.is_some_and(|tip| has(repository, push, &tip))) {
+        if repository
+            .remote_ref(&push.url, &format!("refs/heads/{}", push.branch))
+            .is_ok_and(|tip| tip.is_some_and(|tip| has(repository, push, &tip)))
+        {
             return Some(Proof::Remote);
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -63,31 +61,4 @@ pub(crate) fn is_noted(repository: &Repository, remote: &str, branch: &str, comm
     let name = format!("refs/remotes/{remote}/{branch}");
     let last = repository.text(&["log", "--walk-reflogs", "--max-count=1", "--format=%H %gs", "--end-of-options", &name, "--"]);
     matches!(last, Ok(Some(last)) if last == format!("{commit} {BY_PUSH}"))
-}
-
-/// Where a branch of a remote is now; none where it has none.
-///
-/// # Errors
-/// The remote cannot be asked without a person who answers.
-pub(crate) fn remote_tip(repository: &Repository, url: &str, branch: &str) -> anyhow::Result<Option<String>> {
-    let name = format!("refs/heads/{branch}");
-    let mut git = silent_git(repository)?;
-    git.args(["ls-remote", "--", url, &name]);
-    let finished = child::run(&mut git, ANSWER, 1 << 20).context("cannot start git")?;
-    anyhow::ensure!(finished.ended.success(), "the remote does not say where {branch} is");
-    let said = String::from_utf8_lossy(&finished.stdout);
-    let mut refs = said.lines().filter_map(|line| line.split_once('\t'));
-    Ok(refs.find(|(_, its)| *its == name).map(|(tip, _)| tip.to_owned()))
-}
-
-/// Nobody is there to be asked. Unlike for questions that stay here, the person's settings count: they are how the remote is reached.
-fn silent_git(repository: &Repository) -> anyhow::Result<Command> {
-    let mut git = Command::new("git");
-    git.arg("-C").arg(&repository.top).env("LC_ALL", "C");
-    git.env("GIT_TERMINAL_PROMPT", "0").env("SSH_ASKPASS_REQUIRE", "never").env("GCM_INTERACTIVE", "never");
-    let has_own_ssh = ["GIT_SSH", "GIT_SSH_COMMAND"].iter().any(|name| std::env::var_os(name).is_some());
-    if !has_own_ssh && repository.text(&["config", "core.sshCommand"])?.is_none() {
-        git.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
-    }
-    Ok(git)
 }
