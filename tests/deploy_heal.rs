@@ -16,6 +16,9 @@ use crate::vault::{file, inventory};
 use crate::ward;
 
 const OTHER: &str = "54d4a727f457231062439895000d45437c7bb405";
+/// The registry was, for a moment.
+pub(crate) const AWAY: &str = "web 2026-11-29T10:00:01.123456789Z npm error code ECONNRESET\n\
+    web 2026-11-29T10:00:01.223456789Z npm error network request to https://registry.npmjs.org/left failed, reason: read ECONNRESET\n";
 const WEB: &str = "web 2026-11-29T10:00:01.123456789Z ";
 
 /// Runs git somewhere, as somebody.
@@ -60,11 +63,11 @@ fn frozen_log(sandbox: &Sandbox, manager: &str) -> String {
 }
 
 /// Lines as the platform has them of its component.
-fn of_web(text: &str) -> String {
+pub(crate) fn of_web(text: &str) -> String {
     text.lines().fold(String::new(), |log, line| log + WEB + line + "\n")
 }
 
-fn failed_build(commit: &str, log: &str) -> Deployment {
+pub(crate) fn failed_build(commit: &str, log: &str) -> Deployment {
     let failed = Deployment::of(commit).phases(&["BUILDING", "ERROR"]).log("web", "BUILD", &[log]);
     failed.fails("build", "web", "BuildJobExitNonZero", "Your build job failed because it returned a non-zero exit code.")
 }
@@ -243,10 +246,7 @@ fn what_would_change_more_than_the_lock_file_is_thrown_away() {
 fn a_registry_that_was_away_is_asked_again_once() {
     let sandbox = Sandbox::new();
     let (commit, app) = (pushed(&sandbox, "npm"), App::new());
-    let away = format!(
-        "{WEB}npm error code ECONNRESET\n{WEB}npm error network request to https://registry.npmjs.org/left failed, reason: read ECONNRESET\n"
-    );
-    let failed = app.deploy(failed_build(&commit, &away));
+    let failed = app.deploy(failed_build(&commit, AWAY));
     let id = app.prepare(Deployment::of(&commit).cause("MANUAL").phases(&["BUILDING", "ACTIVE"]));
     let ran = heal(&sandbox, &app, &["--force"]).code(0);
     assert_eq!(steps(&ran), ["redeploy started", "redeploy done"], "{}", ran.stderr);
@@ -259,9 +259,8 @@ fn a_registry_that_was_away_is_asked_again_once() {
 fn a_redeployment_whose_answer_was_lost_is_not_asked_for_twice() {
     let sandbox = Sandbox::new();
     let (commit, app) = (pushed(&sandbox, "npm"), App::new());
-    let away = format!("{WEB}npm error network request to https://registry.npmjs.org/left failed, reason: read ECONNRESET\n");
-    app.deploy(failed_build(&commit, &away));
-    app.prepare(Deployment::of(&commit).cause("MANUAL").phases(&["BUILDING", "ERROR"]).log("web", "BUILD", &[&away]).fails(
+    app.deploy(failed_build(&commit, AWAY));
+    app.prepare(Deployment::of(&commit).cause("MANUAL").phases(&["BUILDING", "ERROR"]).log("web", "BUILD", &[AWAY]).fails(
         "build",
         "web",
         "BuildJobExitNonZero",
