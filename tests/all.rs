@@ -18,6 +18,7 @@ mod deploy_hook_install;
 mod deploy_hook_odd;
 mod deploy_hook_ways;
 mod deploy_platform;
+mod deploy_rollback;
 mod diagnose;
 mod diagnose_hostile;
 mod double;

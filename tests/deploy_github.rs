@@ -1,12 +1,15 @@
 //! What `deploy-watch --github` tells GitHub: a double of its API, refereed by the official description.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tests::{Ran, Sandbox, arg, write_program};
 
 use crate::deploy::{left, read, repository};
-use crate::deploy_heal::git;
+use crate::deploy_heal::{AWAY, DeployOnPush, failed_build, frozen_log, git, of_web, pushed};
 use crate::double::trouble::Mischief;
 use crate::forge::Forge;
+use crate::platform::App;
 
 /// Fails with a log of these lines.
 fn failing(log: &str) -> String {
@@ -186,4 +189,43 @@ fn an_issue_is_found_without_its_label_and_behind_a_hundred_others() {
     }
     told(&sandbox, &other, &["--force"], &failing(TYPESCRIPT)).code(1).ok();
     assert_eq!((other.issues().len(), other.issues()[usize::try_from(ours).unwrap() - 1].comments.len()), (121, 1));
+}
+
+/// The lock file is stale, then the registry is away, and then its name is not found: nothing that is tried helps.
+#[test]
+fn three_attempts_come_before_one_issue_and_the_same_again_is_a_comment() {
+    let sandbox = Sandbox::new();
+    let (commit, app, forge) = (pushed(&sandbox, "npm"), Arc::new(App::new()), Forge::new());
+    app.deploy(failed_build(&commit, &frozen_log(&sandbox, "npm")));
+    let remote = sandbox.root().join("remote.git");
+    let asked = Arc::clone(&app);
+    let on_push = DeployOnPush::of(Arc::clone(&app), remote.clone(), &commit, move |head| {
+        asked.prepare(failed_build(head, &of_web("error: getaddrinfo EAI_AGAIN registry.yarnpkg.com")).cause("MANUAL"));
+        failed_build(head, AWAY)
+    });
+    let (id, url, slug, github) = (app.id(), app.url(), forge.slug(), forge.url());
+    let heal = |commit: &str| {
+        let words = ["watch", commit, "--heal", "--force", "--interval", "1s", "--app", &id, "--digitalocean-url", &url];
+        let more = ["--committer", "Bot <bot@example.org>", "--github", "--github-repository", &slug, "--github-url", &github];
+        let words = words.iter().chain(&more);
+        let run = sandbox.tool("deploy-watch", words).within(sandbox.work(""));
+        run.env("DIGITALOCEAN_ACCESS_TOKEN", app.token()).env("GITHUB_TOKEN", forge.token()).run().code(1)
+    };
+    let ran = heal(&commit);
+    let fixes = on_push.stop();
+    let result = ran.of("deploy.result")[0]["data"].clone();
+    assert_eq!((fixes.len(), &result["attempts"]), (1, &3.into()), "{}", ran.stderr);
+    let issues = forge.issues();
+    assert_eq!((issues.len(), issues[0].comments.len()), (1, 0), "{}", ran.stderr);
+    for tried in ["`lockfile-update`: `make the lock file of", "`redeploy`: `deploy", "it did not help", "3 of 3 attempts are spent"] {
+        assert!(issues[0].body.contains(tried), "{tried}\n{}", issues[0].body);
+    }
+    // One comment, on what somebody pushed; each commit has its own status.
+    assert_eq!((forge.comments(&commit).len(), forge.comments(&fixes[0]).len()), (1, 0));
+    let last = |commit: &str| forge.statuses(commit).last().unwrap().0.clone();
+    assert_eq!((last(&commit), last(&fixes[0])), ("failure".to_owned(), "failure".to_owned()));
+
+    let again = heal(&fixes[0]);
+    assert_eq!((forge.issues().len(), forge.issues()[0].comments.len()), (1, 1), "{}", again.stderr);
+    assert_eq!(git(&sandbox, &remote, &["rev-list", "--count", &format!("{commit}..main")]), "1");
 }

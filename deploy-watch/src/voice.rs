@@ -41,12 +41,17 @@ impl<'v> Voice<'v> {
 
     /// One step of the deployment.
     pub(crate) fn state(&mut self, state: &State) -> anyhow::Result<()> {
+        self.failed(state)?;
+        self.mark(&state.phase);
+        Ok(())
+    }
+
+    /// The last step of a deployment that another one follows.
+    pub(crate) fn failed(&mut self, state: &State) -> anyhow::Result<()> {
         let words = if state.text.is_empty() { String::new() } else { format!(": {}", state.text) };
         self.say(&format!("{}{words}", state.phase));
         let text = Some(&state.text).filter(|text| !text.is_empty());
-        self.emit(STATE, json!({ "phase": state.phase, "deployment": state.deployment, "text": text }))?;
-        self.mark(&state.phase);
-        Ok(())
+        self.emit(STATE, json!({ "phase": state.phase, "deployment": state.deployment, "text": text }))
     }
 
     /// What is done about a failure.

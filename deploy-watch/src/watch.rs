@@ -141,6 +141,7 @@ impl<'w> Watching<'w> {
                 Some(platform) => platform.follow(&self.goal, voice)?,
                 None => exec::follow(&self.goal, voice)?,
             };
+            budget.count(ended.tries);
             if let Some(tried) = tried.take() {
                 Healer::conclude(tried, &self.goal.commit, ended.outcome == Outcome::Active, voice)?;
             }
@@ -159,7 +160,7 @@ impl<'w> Watching<'w> {
                     if let Some(github) = self.github {
                         github.failed(&self.story(&ended, cause.as_ref(), &budget.root, attempt)?, voice)?;
                     }
-                    voice.state(&State { phase: ended.outcome.word().to_owned(), deployment: ended.deployment, text: ended.text })?;
+                    voice.failed(&State { phase: ended.outcome.word().to_owned(), deployment: ended.deployment, text: ended.text })?;
                     voice.say(&format!("attempt {}: following {commit}", budget.attempts()));
                     voice.with("commit", &commit);
                     (self.goal.commit, self.goal.after, self.goal.begun) = (commit, after, Instant::now());

@@ -56,12 +56,13 @@ impl<'t> Platform<'t> {
         let (mut told, mut settling) = (State::default(), 0);
         loop {
             let mut list = self.deployments().context("cannot list the deployments")?;
+            let tries = which::tries(&list, &goal.commit);
             // What is followed is newer than what failed before.
             list.truncate(list.iter().position(|one| goal.after.as_deref() == Some(&*one.id)).unwrap_or(list.len()));
             let ours = which::of(&list, &goal.commit).map(|(_, ours)| ours);
             match which::judge(&list, &goal.commit) {
-                Sight::Ended(ended) => return self.with_evidence(ended, ours, goal, voice),
-                Sight::Failing(ended) if settling == SETTLING => return self.with_evidence(ended, ours, goal, voice),
+                Sight::Ended(ended) => return self.with_evidence(Ended { tries, ..ended }, ours, goal, voice),
+                Sight::Failing(ended) if settling == SETTLING => return self.with_evidence(Ended { tries, ..ended }, ours, goal, voice),
                 Sight::Failing(_) => settling += 1,
                 Sight::Absent(newest) => {
                     if let Some(ended) = self.absent(goal, newest.as_deref())? {

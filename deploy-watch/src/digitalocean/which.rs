@@ -23,6 +23,12 @@ pub(super) fn of<'l>(list: &'l [Deployment], commit: &str) -> Option<(usize, &'l
     list.iter().enumerate().find(|(_, deployment)| is_of_a_push(deployment) && is_of(deployment, commit))
 }
 
+/// How often a commit was deployed.
+pub(super) fn tries(list: &[Deployment], commit: &str) -> u32 {
+    let count = list.iter().filter(|deployment| is_of_a_push(deployment) && is_of(deployment, commit)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 pub(super) fn judge(list: &[Deployment], commit: &str) -> Sight {
     let Some((at, ours)) = of(list, commit) else {
         return Sight::Absent(list.iter().filter(|one| is_of_a_push(one)).find_map(commit_of));

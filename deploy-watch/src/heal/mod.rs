@@ -115,6 +115,9 @@ impl<'h> Healer<'h> {
         budget.spend(&fingerprint);
         match self.apply(remedy, failed, platform, budget, &fingerprint) {
             Ok(Applied::Follow { commit, after }) => {
+                if commit != failed.commit {
+                    budget.turn();
+                }
                 Ok(Next::Follow { commit, after, tried: Tried { started, cause: failed.cause.id.clone() } })
             }
             Ok(Applied::Moved(to)) => {
