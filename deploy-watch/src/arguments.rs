@@ -31,6 +31,8 @@ Examples:
   deploy-watch watch --app shop                in the app of that name or id
   deploy-watch watch --heal                    say what would help, too
   deploy-watch watch --heal --force            do it, and follow what comes of it
+  deploy-watch watch --heal --github --force   and keep a status, a comment and an issue on GitHub
+  deploy-watch watch --rollback-on-failure --force
   deploy-watch watch -- scripts/adapters/kubectl-rollout deployment/web
 
 Exit status: 0 it is live, or was replaced without blame; 1 it failed, or never ended; 2 trouble; 75 another watch of that commit goes on.";
