@@ -14,8 +14,9 @@ use ureq::{Agent, Body, RequestBuilder, http};
 
 use crate::trail::Trail;
 
-/// For one answer, its body included.
+/// For one answer, its body included; less where there is less time, but enough for one try.
 const PATIENCE: Duration = Duration::from_secs(30);
+const ONE_TRY: Duration = Duration::from_secs(10);
 /// The first pause is a random part of this, each later one of twice as much ("full jitter"), up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -135,7 +136,7 @@ impl<'t> Api<'t> {
     /// # Errors
     /// As [`Api::get`].
     pub(crate) fn signed(&self, url: &str) -> Result<Vec<u8>, Failure> {
-        self.patiently(|| self.agent.get(url).call())
+        self.patiently(|| self.in_time(self.agent.get(url)).call())
     }
 
     fn send(&self, method: Method, path: &str, body: &str) -> Result<http::Response<Body>, ureq::Error> {
@@ -149,7 +150,12 @@ impl<'t> Api<'t> {
 
     fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
         let request = request.header("authorization", format!("Bearer {}", self.token));
-        self.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+        self.headers.iter().fold(self.in_time(request), |request, (name, value)| request.header(*name, *value))
+    }
+
+    fn in_time<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let left = self.deadline().saturating_duration_since(Instant::now());
+        request.config().timeout_global(Some(left.clamp(ONE_TRY, PATIENCE))).build()
     }
 
     fn patiently(&self, ask: impl Fn() -> Result<http::Response<Body>, ureq::Error>) -> Result<Vec<u8>, Failure> {
@@ -173,7 +179,6 @@ impl<'t> Api<'t> {
 
 fn agent() -> Agent {
     let config = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
         // The body of a refusal says why.
         .http_status_as_error(false)
         .user_agent(concat!("mendline-deploy-watch/", env!("CARGO_PKG_VERSION")));
