@@ -311,3 +311,24 @@ fn without_a_token_nobody_is_asked() {
         .code(2);
     assert!(ran.stderr.contains("would go there in plain text"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_last_line_needs_no_end_and_a_log_is_where_the_command_runs() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox);
+    fs::create_dir(sandbox.work("below")).unwrap();
+    let lines = "echo \"src/a.ts(3,5): error TS2322: Type 'string' is not assignable to type 'number'.\" >build.log\n\
+        printf '{\"phase\":\"failed\",\"result\":\"error\",\"logs\":[\"build.log\"]}'";
+    let ran = told_by(&sandbox, &[], lines).within(sandbox.work("below")).run().code(1);
+    assert_eq!(ran.of("deploy.result")[0]["data"]["class"], "typescript", "{}", ran.stderr);
+}
+
+#[test]
+fn a_watch_that_could_not_see_it_is_not_told_of_as_the_success_before() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox);
+    told_by(&sandbox, &[], r#"echo '{"phase":"live","result":"active"}'"#).run().code(0).ok();
+    told_by(&sandbox, &[], "exit 3").run().code(2).ok();
+    let status = deploy(&sandbox, &["status"]).run().code(1);
+    assert_eq!(status.of("deploy.word")[0]["data"]["word"], "unknown");
+}

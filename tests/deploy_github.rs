@@ -1,6 +1,7 @@
 //! What `deploy-watch --github` tells GitHub: a double of its API, refereed by the official description.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::{Ran, Sandbox, arg, write_program};
@@ -104,7 +105,7 @@ fn issues_of_others_of_other_branches_and_of_newer_commits_stay_open() {
     let (sandbox, forge) = (Sandbox::new(), Forge::new());
     let commit = repository(&sandbox);
     let of = |commit: &str, branch: &str| {
-        let of = json!({ "commit": commit, "branch": branch, "app": "exec" });
+        let of = json!({ "commit": commit, "branch": branch, "app": "teller" });
         format!("<!-- deploy-watch:fp=0123456789abcdef -->\n<!-- deploy-watch:run=0 -->\n<!-- deploy-watch:of={of} -->\n\nIt fails.")
     };
     git(&sandbox, &sandbox.work(""), &["commit", "-q", "--allow-empty", "-m", "newer"]);
@@ -140,13 +141,57 @@ fn what_github_refuses_is_a_warning_and_no_failure_of_the_watch() {
     }
 }
 
+/// Phases are told beside the watch, and the result comes before whatever GitHub takes its time for.
+#[test]
+fn a_github_that_says_nothing_holds_nothing_up() {
+    let (sandbox, forge) = (Sandbox::new(), Forge::new());
+    let commit = repository(&sandbox);
+    forge.trouble("/statuses/", 1, Mischief::Late(Duration::from_secs(15)));
+    let ran = told(&sandbox, &forge, &["--force", "--timeout", "5s"], LIVE).code(0);
+    let result = ran.of("deploy.result")[0]["data"].clone();
+    assert_eq!(result["result"], "active", "{}", ran.stderr);
+    assert!(result["took_ms"].as_u64().unwrap() < 5000, "{result}");
+    assert_eq!(states(&forge, &commit).last().map(String::as_str), Some("success"), "{}", ran.stderr);
+}
+
+/// A token that may not write such references, or a rule of the forge.
+#[test]
+fn who_cannot_make_sure_to_be_the_only_healer_heals_nothing_and_tells_of_the_failure() {
+    let (sandbox, forge) = (Sandbox::new(), Forge::new());
+    let commit = pushed(&sandbox, "npm");
+    let hook = sandbox.root().join("remote.git/hooks/pre-receive");
+    write_program(&hook, "while read -r old new ref; do case $ref in refs/deploy-watch/*) echo no lease here >&2; exit 1 ;; esac; done");
+    let stale =
+        "npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.";
+    let ran = told(&sandbox, &forge, &["--heal", "--force"], &failing(stale)).code(1);
+    assert_eq!(steps(&ran)[..2], ["heal skipped", "github-issue started"], "{}", ran.stderr);
+    assert!(ran.stderr.contains("no lease here"), "{}", ran.stderr);
+    assert_eq!((forge.issues().len(), states(&forge, &commit).last().map(String::as_str)), (1, Some("failure")));
+}
+
+#[test]
+fn another_branch_has_an_issue_of_its_own_and_a_newer_failure_keeps_it_open() {
+    let (sandbox, forge) = (Sandbox::new(), Forge::new());
+    let first = repository(&sandbox);
+    let work = sandbox.work("");
+    told(&sandbox, &forge, &["--force"], &failing(TYPESCRIPT)).code(1).ok();
+    told(&sandbox, &forge, &["--force", "--branch", "next"], &failing(TYPESCRIPT)).code(1).ok();
+    git(&sandbox, &work, &["commit", "-q", "--allow-empty", "-m", "fails, too"]);
+    told(&sandbox, &forge, &["--force"], &failing(TYPESCRIPT)).code(1).ok();
+    // The first is live late, after all: the newer one is not.
+    told(&sandbox, &forge, &["--force", "--branch", "main", &first], LIVE).code(0).ok();
+    let open: Vec<_> = forge.issues().into_iter().map(|issue| (issue.is_open, issue.comments.len())).collect();
+    assert_eq!(open, [(true, 1), (true, 0)]);
+}
+
 #[test]
 fn limits_are_honoured_and_a_lost_answer_makes_no_second_issue() {
     let (sandbox, forge) = (Sandbox::new(), Forge::new());
     let commit = repository(&sandbox);
     forge.trouble("POST /repos", 1, Mischief::Nothing);
-    forge.trouble("GET /repos", 1, Mischief::Burst(1));
+    forge.trouble("GET /repos", 1, Mischief::Burst(0));
     forge.trouble("GET /repos", 1, Mischief::Exhausted(1));
+    forge.trouble(&format!("POST /repos/{}/issues", forge.slug()), 1, Mischief::Error(502));
     for at in ["issues", &format!("commits/{commit}/comments")] {
         forge.trouble(&format!("POST /repos/{}/{at}", forge.slug()), 1, Mischief::HungUp);
     }

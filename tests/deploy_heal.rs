@@ -142,6 +142,12 @@ fn heals_a_lockfile(manager: &str, lock: &str) {
     app.deploy(failed_build(&commit, &log));
     leave_work(&sandbox);
     let work = sandbox.work("");
+    // What a push of the user's would take along, and a work tree on a disk that is not mounted.
+    git(&sandbox, &work, &["config", "push.followTags", "true"]);
+    git(&sandbox, &work, &["tag", "-a", "-m", "mine", "v9"]);
+    let (there, away) = (sandbox.root().join("there"), sandbox.root().join("away"));
+    git(&sandbox, &work, &["worktree", "add", "-q", "--detach", there.to_str().unwrap()]);
+    fs::rename(&there, &away).unwrap();
     let stash = git(&sandbox, &work, &["stash", "list"]);
     // What git does not touch by looking.
     let before = (inventory(&work.join("left")), read(&work.join(".env")), fs::read(work.join(".git/index")).unwrap());
@@ -176,8 +182,10 @@ fn heals_a_lockfile(manager: &str, lock: &str) {
 
     ward::same(&before.0, &inventory(&work.join("left")));
     assert_eq!((before.1, before.2), (read(&work.join(".env")), fs::read(work.join(".git/index")).unwrap()));
-    assert_eq!((git(&sandbox, &work, &["rev-parse", "HEAD"]), git(&sandbox, &work, &["stash", "list"])), (commit, stash));
-    assert_eq!(git(&sandbox, &work, &["worktree", "list", "--porcelain"]).matches("worktree ").count(), 1);
+    assert_eq!((git(&sandbox, &work, &["rev-parse", "HEAD"]), git(&sandbox, &work, &["stash", "list"])), (commit.clone(), stash));
+    fs::rename(&away, &there).unwrap();
+    assert_eq!(git(&sandbox, &there, &["rev-parse", "HEAD"]), commit);
+    assert_eq!(git(&sandbox, &work, &["worktree", "list", "--porcelain"]).matches("worktree ").count(), 2);
 }
 
 #[test]
@@ -188,6 +196,24 @@ fn a_lock_file_of_pnpm_is_mended_pushed_and_deployed() {
 #[test]
 fn a_lock_file_of_npm_is_mended_pushed_and_deployed() {
     heals_a_lockfile("npm", "package-lock.json");
+}
+
+/// What is not checked out is a part of the project all the same.
+#[test]
+fn a_lock_file_is_mended_with_all_of_the_project() {
+    let sandbox = Sandbox::new();
+    let (work, commit) = (sandbox.work(""), pushed(&sandbox, "npm"));
+    git(&sandbox, &work, &["sparse-checkout", "set", "--no-cone", "/*", "!/left"]);
+    assert!(!work.join("left").exists());
+    let app = Arc::new(App::new());
+    app.deploy(failed_build(&commit, &frozen_log(&sandbox, "npm")));
+    let remote = sandbox.root().join("remote.git");
+    let on_push = DeployOnPush::of(Arc::clone(&app), remote.clone(), &commit, |head| Deployment::of(head).phases(&["BUILDING", "ACTIVE"]));
+    heal(&sandbox, &app, &["--force"]).code(0).ok();
+    assert_eq!(on_push.stop().len(), 1);
+    let lock = git(&sandbox, &remote, &["show", "main:package-lock.json"]);
+    assert!(lock.contains("\"left\": {") && lock.contains("\"right\": {"), "{lock}");
+    assert!(!work.join("left").exists());
 }
 
 #[test]

@@ -101,3 +101,15 @@ fn what_is_live_or_was_taken_back_by_the_platform_is_left_alone() {
     let ran = watch(&sandbox, &app, &["--force"]).code(1);
     assert_eq!((&ran.of("deploy.result")[0]["data"]["result"], posts(&app)), (&"rolled_back".into(), vec![]));
 }
+
+#[test]
+fn what_somebody_else_deploys_meanwhile_is_not_rolled_over() {
+    let sandbox = Sandbox::new();
+    let (app, _) = failed_after_a_good_one(&sandbox);
+    let newer =
+        app.deploy(Deployment::of("1111111111111111111111111111111111111111").phases(&["BUILDING", "BUILDING", "BUILDING", "ACTIVE"]));
+    let ran = watch(&sandbox, &app, &["--force"]).code(1);
+    let told = rollbacks(&ran);
+    assert!(told[0].0 == "skipped" && told[0].1.contains(&newer), "{told:?}");
+    assert_eq!(posts(&app), Vec::<String>::new());
+}

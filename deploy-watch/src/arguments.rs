@@ -1,10 +1,14 @@
 //! The command line.
 
+use std::str::FromStr;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use contract::{duration, output, state};
+
+use crate::http;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -192,7 +196,7 @@ pub(crate) struct Follow {
     #[arg(long, value_name = "DURATION", env = "MENDLINE_DEPLOY_INTERVAL", default_value = "10s", value_parser = duration::limit)]
     pub(crate) interval: Duration,
     /// Where the API of DigitalOcean is
-    #[arg(long, value_name = "URL", env = "MENDLINE_DIGITALOCEAN_URL", default_value = "https://api.digitalocean.com")]
+    #[arg(long, value_name = "URL", env = "MENDLINE_DIGITALOCEAN_URL", default_value = "https://api.digitalocean.com", value_parser = http::base)]
     pub(crate) digitalocean_url: String,
     #[command(flatten)]
     pub(crate) heal: Heal,
@@ -223,7 +227,30 @@ pub(crate) struct Heal {
     pub(crate) max_attempts: u32,
     /// Who commits a fix, as `NAME <ADDRESS>` [default: who git says]
     #[arg(long, value_name = "WHO", env = "MENDLINE_DEPLOY_COMMITTER")]
-    pub(crate) committer: Option<String>,
+    pub(crate) committer: Option<Committer>,
+}
+
+/// `NAME <ADDRESS>`.
+#[derive(Clone, Debug)]
+pub(crate) struct Committer {
+    name: String,
+    address: String,
+}
+
+impl FromStr for Committer {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (name, address) = text.strip_suffix('>').and_then(|who| who.split_once(" <")).context("a committer is `NAME <ADDRESS>`")?;
+        Ok(Self { name: name.to_owned(), address: address.to_owned() })
+    }
+}
+
+impl Committer {
+    /// As git has it in its settings, of the `user`, the `author` or the `committer`.
+    pub(crate) fn settings(&self, of: &str) -> [String; 2] {
+        [format!("{of}.name={}", self.name), format!("{of}.email={}", self.address)]
+    }
 }
 
 /// Who else is told.
@@ -232,10 +259,13 @@ pub(crate) struct GitHub {
     /// Tell GitHub: a status of the commit, a comment on one that failed, and an issue where nothing helped
     #[arg(long = "github", group = "what", env = "MENDLINE_DEPLOY_GITHUB", value_parser = FalseyValueParser::new())]
     pub(crate) is_told: bool,
-    /// The repository there [default: that of the remote]
-    #[arg(long = "github-repository", value_name = "OWNER/NAME", env = "GITHUB_REPOSITORY")]
+    /// The repository there [default: that of the remote; in a workflow of GitHub Actions, that of the workflow]
+    #[arg(long = "github-repository", value_name = "OWNER/NAME")]
     pub(crate) repository: Option<String>,
+    /// By what statuses of commits are told from others; two apps of one repository need two
+    #[arg(long = "github-context", value_name = "NAME", env = "MENDLINE_DEPLOY_CONTEXT", default_value = "deploy-watch")]
+    pub(crate) context: String,
     /// Where the API of GitHub is
-    #[arg(long = "github-url", value_name = "URL", env = "GITHUB_API_URL", default_value = "https://api.github.com")]
+    #[arg(long = "github-url", value_name = "URL", env = "GITHUB_API_URL", default_value = "https://api.github.com", value_parser = http::base)]
     pub(crate) url: String,
 }

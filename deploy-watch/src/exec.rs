@@ -42,7 +42,7 @@ struct Told {
 struct Heard {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
-    lines: usize,
+    count: usize,
     last: Option<State>,
     ended: Option<Ended>,
 }
@@ -64,11 +64,13 @@ pub(crate) fn follow(goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<E
         }
     });
     let exited = exited.with_context(|| format!("cannot start {program}"))?;
+    let failed = failed.or_else(|| heard.rest(voice).err());
     if let Some(e) = failed {
         return Err(e.context(format!("{program} does not tell of a deployment")));
     }
     match (heard.ended, exited) {
-        (Some(ended), _) => Ok(ended),
+        // Where the command runs is where its paths begin.
+        (Some(ended), _) => Ok(Ended { logs: ended.logs.iter().map(|log| goal.repository.top.join(log)).collect(), ..ended }),
         (None, Exited::TimedOut) => {
             let phase = heard.last.map_or_else(|| "it said nothing".to_owned(), |state| format!("it was still {}", state.phase));
             Ok(Ended::new(Outcome::Timeout, format!("{phase} after {} s", goal.watch.follow.timeout.as_secs())))
@@ -85,7 +87,18 @@ impl Heard {
         anyhow::ensure!(kept.len() <= LONGEST, "a line is longer than {LONGEST} bytes");
         let Some(end) = kept.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
         let whole: Vec<u8> = kept.drain(..=end).collect();
-        for line in String::from_utf8_lossy(&whole).lines().filter(|line| !line.trim().is_empty()) {
+        self.lines(stream, &whole, voice)
+    }
+
+    /// A last line that does not end.
+    fn rest(&mut self, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
+        self.lines(Stream::Stderr, &stderr, voice)?;
+        self.lines(Stream::Stdout, &stdout, voice)
+    }
+
+    fn lines(&mut self, stream: Stream, whole: &[u8], voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        for line in String::from_utf8_lossy(whole).lines().filter(|line| !line.trim().is_empty()) {
             match stream {
                 Stream::Stderr => voice.say(&redact::excerpt(line)),
                 Stream::Stdout => self.line(line, voice)?,
@@ -95,9 +108,9 @@ impl Heard {
     }
 
     fn line(&mut self, line: &str, voice: &mut Voice<'_>) -> anyhow::Result<()> {
-        self.lines += 1;
-        anyhow::ensure!(self.ended.is_none(), "line {} comes after the result", self.lines);
-        let told: Told = serde_json::from_str(line).with_context(|| format!("line {}", self.lines))?;
+        self.count += 1;
+        anyhow::ensure!(self.ended.is_none(), "line {} comes after the result", self.count);
+        let told: Told = serde_json::from_str(line).with_context(|| format!("line {}", self.count))?;
         let state = State { phase: redact::excerpt(&told.phase), deployment: told.deployment, text: redact::excerpt(&told.text) };
         if let Some(outcome) = told.result {
             let text = if state.text.is_empty() { state.phase } else { state.text };

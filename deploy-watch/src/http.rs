@@ -25,12 +25,18 @@ const LARGEST: u64 = 64 << 20;
 const BUSY: &str = "the API has had too many requests";
 
 /// An API, and the right to use it.
-pub(crate) struct Api<'t> {
+#[derive(Clone)]
+pub(crate) struct Access {
     agent: Agent,
     base: String,
     token: String,
     /// What comes with every request, beside the token.
     headers: &'static [(&'static str, &'static str)],
+}
+
+/// The same, with patience.
+pub(crate) struct Api<'t> {
+    pub(crate) access: Access,
     trail: &'t Trail,
     deadline: Cell<Instant>,
 }
@@ -69,24 +75,52 @@ enum Missed {
     Again(String, Option<Duration>),
 }
 
-impl<'t> Api<'t> {
+impl Access {
+    /// Asks for something to be done, and does not insist.
+    ///
     /// # Errors
-    /// The token would go over a network in plain text.
-    pub(crate) fn new(base: &str, token: String, trail: &'t Trail, deadline: Instant) -> anyhow::Result<Self> {
-        let base = base.trim_end_matches('/').to_owned();
-        let is_loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-            .iter()
-            .any(|start| base.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
-        anyhow::ensure!(
-            base.starts_with("https://") || is_loopback && !base.contains('@'),
-            "{base} is no https:// URL, and the token would go there in plain text"
-        );
-        Ok(Self { agent: agent(), base, token, headers: &[], trail, deadline: Cell::new(deadline) })
+    /// The API refuses, or does not answer at once.
+    pub(crate) fn try_once(&self, method: Method, path: &str, body: &str) -> Result<(), Failure> {
+        match read(self.send(method, path, body, ONE_TRY)) {
+            Ok(_) => Ok(()),
+            Err(Missed::Refused(status, text)) => Err(Failure::Refused(status, text)),
+            Err(Missed::Again(why, _)) => Err(Failure::Unseen(why)),
+        }
+    }
+
+    fn get(&self, path: &str, patience: Duration) -> Result<http::Response<Body>, ureq::Error> {
+        self.authorized(in_time(self.agent.get(format!("{}{path}", self.base)), patience)).call()
+    }
+
+    fn send(&self, method: Method, path: &str, body: &str, patience: Duration) -> Result<http::Response<Body>, ureq::Error> {
+        let url = format!("{}{path}", self.base);
+        let request = match method {
+            Method::Post => self.agent.post(url),
+            Method::Patch => self.agent.patch(url),
+        };
+        self.authorized(in_time(request, patience)).content_type("application/json").send(body)
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        // What has moved is asked for where it is now by whoever knows that it is the same: a redirected POST becomes a GET.
+        let request = request.config().max_redirects(0).build().header("authorization", format!("Bearer {}", self.token));
+        self.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+    }
+}
+
+fn in_time<B>(request: RequestBuilder<B>, patience: Duration) -> RequestBuilder<B> {
+    request.config().timeout_global(Some(patience.clamp(ONE_TRY, PATIENCE))).build()
+}
+
+impl<'t> Api<'t> {
+    pub(crate) fn new(base: &str, token: String, trail: &'t Trail, deadline: Instant) -> Self {
+        let access = Access { agent: agent(), base: base.to_owned(), token, headers: &[] };
+        Self { access, trail, deadline: Cell::new(deadline) }
     }
 
     /// The same with headers that the API asks for.
     pub(crate) fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
-        Self { headers, ..self }
+        Self { access: Access { headers, ..self.access }, ..self }
     }
 
     /// From here on there is time until then.
@@ -103,7 +137,7 @@ impl<'t> Api<'t> {
     /// # Errors
     /// The API refuses, or the time is over.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let bytes = self.patiently(|| self.authorized(self.agent.get(format!("{}{path}", self.base))).call())?;
+        let bytes = self.patiently(|| self.access.get(path, self.left()))?;
         read_as(path, &bytes)
     }
 
@@ -112,7 +146,7 @@ impl<'t> Api<'t> {
     /// # Errors
     /// As [`Api::get`].
     pub(crate) fn put(&self, method: Method, path: &str, body: &str) -> Result<(), Failure> {
-        self.patiently(|| self.send(method, path, body)).map(drop)
+        self.patiently(|| self.access.send(method, path, body, self.left())).map(drop)
     }
 
     /// Asks for something to be done, once: whether it was where no answer came is for the caller to find out.
@@ -121,8 +155,9 @@ impl<'t> Api<'t> {
     /// The API refuses, or does not answer.
     pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T, Failure> {
         loop {
-            match read(self.send(Method::Post, path, body)) {
-                Ok(bytes) => return read_as(path, &bytes),
+            match read(self.access.send(Method::Post, path, body, self.left())) {
+                // It was done, whatever is said of it.
+                Ok(bytes) => return read_as(path, &bytes).map_err(|e| Failure::Unseen(e.to_string())),
                 Err(Missed::Refused(status, text)) => return Err(Failure::Refused(status, text)),
                 // Too many requests are refused before anything is done.
                 Err(Missed::Again(why, Some(pause))) if why == BUSY && Instant::now() + pause < self.deadline() => thread::sleep(pause),
@@ -136,26 +171,11 @@ impl<'t> Api<'t> {
     /// # Errors
     /// As [`Api::get`].
     pub(crate) fn signed(&self, url: &str) -> Result<Vec<u8>, Failure> {
-        self.patiently(|| self.in_time(self.agent.get(url)).call())
+        self.patiently(|| in_time(self.access.agent.get(url), self.left()).call())
     }
 
-    fn send(&self, method: Method, path: &str, body: &str) -> Result<http::Response<Body>, ureq::Error> {
-        let url = format!("{}{path}", self.base);
-        let request = match method {
-            Method::Post => self.agent.post(url),
-            Method::Patch => self.agent.patch(url),
-        };
-        self.authorized(request).content_type("application/json").send(body)
-    }
-
-    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
-        let request = request.header("authorization", format!("Bearer {}", self.token));
-        self.headers.iter().fold(self.in_time(request), |request, (name, value)| request.header(*name, *value))
-    }
-
-    fn in_time<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
-        let left = self.deadline().saturating_duration_since(Instant::now());
-        request.config().timeout_global(Some(left.clamp(ONE_TRY, PATIENCE))).build()
+    fn left(&self) -> Duration {
+        self.deadline().saturating_duration_since(Instant::now())
     }
 
     fn patiently(&self, ask: impl Fn() -> Result<http::Response<Body>, ureq::Error>) -> Result<Vec<u8>, Failure> {
@@ -177,6 +197,22 @@ impl<'t> Api<'t> {
     }
 }
 
+/// Where an API is, as somebody says it.
+///
+/// # Errors
+/// The token would go there in plain text.
+pub(crate) fn base(url: &str) -> anyhow::Result<String> {
+    let base = url.trim_end_matches('/').to_owned();
+    let is_loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+        .iter()
+        .any(|start| base.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
+    anyhow::ensure!(
+        base.starts_with("https://") || is_loopback && !base.contains('@'),
+        "it is no https:// URL, and the token would go there in plain text"
+    );
+    Ok(base)
+}
+
 fn agent() -> Agent {
     let config = Agent::config_builder()
         // The body of a refusal says why.
@@ -188,10 +224,12 @@ fn agent() -> Agent {
 fn read(answer: Result<http::Response<Body>, ureq::Error>) -> Result<Vec<u8>, Missed> {
     let mut answer = answer.map_err(|e| missed(&e))?;
     let (status, after) = (answer.status().as_u16(), asked_for(answer.headers()));
+    let to = answer.headers().get("location").and_then(|to| to.to_str().ok()).map(redact::excerpt);
     // A body that is cut off is an error of the reader.
     let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(|e| missed(&e))?;
     match status {
         200..300 => Ok(body),
+        300..400 => Err(Missed::Refused(status, format!("it has moved{}", to.map_or_else(String::new, |to| format!(" to {to}"))))),
         429 => Err(Missed::Again(BUSY.to_owned(), after)),
         // GitHub's limits ("Rate limits for the REST API"); a refusal does not say when to come back.
         403 if after.is_some() => Err(Missed::Again(BUSY.to_owned(), after)),
@@ -229,12 +267,17 @@ fn message(body: &[u8]) -> String {
 fn asked_for(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     if let Some(seconds) = number("retry-after") {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).max(SHORTEST));
     }
     let is_spent = number("ratelimit-remaining").or_else(|| number("x-ratelimit-remaining")) == Some(0);
     let reset = number("ratelimit-reset").or_else(|| number("x-ratelimit-reset")).filter(|_| is_spent)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     Duration::from_secs(reset).checked_sub(now)
+}
+
+/// How long to wait before the so-manieth try again.
+pub(crate) fn pause(tries: u32) -> Duration {
+    part_of((SHORTEST * 2u32.saturating_pow(tries)).min(LONGEST))
 }
 
 /// A random part, so that many who were refused at once do not come back at once.
@@ -249,8 +292,10 @@ fn part_of(most: Duration) -> Duration {
 /// None is.
 pub(crate) fn token(names: &[&str]) -> anyhow::Result<String> {
     let mut values = names.iter().filter_map(|name| std::env::var(name).ok());
-    values.find(|value| !value.trim().is_empty()).map(|value| value.trim().to_owned()).with_context(|| {
+    let token = values.find(|value| !value.trim().is_empty()).map(|value| value.trim().to_owned()).with_context(|| {
         let (last, others) = names.split_last().unwrap_or((&"", &[]));
         format!("no token: set {} or {last}", others.join(", "))
-    })
+    })?;
+    anyhow::ensure!(token.bytes().all(|byte| byte.is_ascii_graphic()), "the token has characters that no token has; is it more than one?");
+    Ok(token)
 }

@@ -149,11 +149,27 @@ impl Repository {
     /// # Errors
     /// As [`Repository::run`].
     pub(crate) fn fed(&self, words: &[&str], input: &[u8]) -> anyhow::Result<String> {
-        let finished = finished(&self.top, words, input)?;
+        let finished = finished(Command::new("git"), &self.top, words, input)?;
         let said = String::from_utf8_lossy(&finished.stderr).into_owned();
-        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        anyhow::ensure!(finished.ended.success(), "git: {}", redact::excerpt(last));
+        anyhow::ensure!(finished.ended.success(), "git: {}", redact::excerpt(&reason(&said)));
         Ok(String::from_utf8_lossy(finished.stdout.trim_ascii_end()).into_owned())
+    }
+
+    /// Pushes these and nothing else, whatever the settings of the user add to a push of theirs.
+    ///
+    /// # Errors
+    /// The remote refuses, or cannot be asked.
+    pub(crate) fn push(&self, lease: &str, remote: &str, refspec: &str) -> anyhow::Result<()> {
+        let mirror = format!("remote.{remote}.mirror=false");
+        let settings = ["-c", &mirror, "-c", "push.followTags=false", "-c", "push.recurseSubmodules=no", "-c", "push.gpgSign=false"];
+        // Its own hooks would run in the state folder.
+        let words = ["push", "--quiet", "--no-verify", lease, "--", remote, refspec];
+        self.run(&settings.into_iter().chain(words).collect::<Vec<_>>()).map(drop)
+    }
+
+    /// Whether a remote is pushed to where it is asked.
+    pub(crate) fn pushes_where_it_fetches(&self, remote: &str) -> anyhow::Result<bool> {
+        Ok(self.text(&["remote", "get-url", "--", remote])? == self.text(&["remote", "get-url", "--push", "--all", "--", remote])?)
     }
 
     /// The value of a trailer of a commit (git-interpret-trailers(1)).
@@ -168,15 +184,33 @@ impl Repository {
     }
 }
 
+/// The last lines of what git says that are no hints; the very last often is not the reason.
+fn reason(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:")).collect();
+    let last = lines[lines.len().saturating_sub(4)..].join("; ");
+    if last.is_empty() { "it said nothing".to_owned() } else { last }
+}
+
 /// What git says, without the end of its line; nothing where it says that there is none, or fails.
 pub(crate) fn git(folder: &Path, words: &[&str]) -> anyhow::Result<Option<Vec<u8>>> {
-    let finished = finished(folder, words, b"")?;
-    Ok(finished.ended.success().then(|| finished.stdout.trim_ascii_end().to_owned()))
+    finished(Command::new("git"), folder, words, b"").map(|finished| answer(&finished))
+}
+
+/// The same where nobody but the settings that come with it says who one is (git(1), "Environment Variables").
+pub(crate) fn git_as_told(folder: &Path, words: &[&str]) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut git = Command::new("git");
+    for who in ["AUTHOR", "COMMITTER"] {
+        git.env_remove(format!("GIT_{who}_NAME")).env_remove(format!("GIT_{who}_EMAIL"));
+    }
+    finished(git, folder, words, b"").map(|finished| answer(&finished))
+}
+
+fn answer(finished: &Finished) -> Option<Vec<u8>> {
+    finished.ended.success().then(|| finished.stdout.trim_ascii_end().to_owned())
 }
 
 /// Runs git to its end, whatever that is.
-fn finished(folder: &Path, words: &[&str], input: &[u8]) -> anyhow::Result<Finished> {
-    let mut git = Command::new("git");
+fn finished(mut git: Command, folder: &Path, words: &[&str], input: &[u8]) -> anyhow::Result<Finished> {
     for name in OF_A_REPOSITORY {
         git.env_remove(name);
     }

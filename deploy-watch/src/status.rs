@@ -16,7 +16,7 @@ use crate::arguments::Which;
 use crate::heal::root_of;
 use crate::outcome::{Outcome, RESULT, STATE, WATCH};
 use crate::repository::Repository;
-use crate::trail::Names;
+use crate::trail::{Names, UNSEEN};
 
 /// The exit statuses of the script that this replaces.
 const SUCCEEDED: u8 = 0;
@@ -33,11 +33,13 @@ struct Ended {
 pub(crate) fn run(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
     let names = names(&which.commit)?;
     let told = last(&names.records, &[WATCH, STATE, RESULT])?;
-    if names.is_watched()? {
+    let word = text(&names.result)?;
+    // What is judged may be watched still, while it is told elsewhere.
+    if word.is_none() && names.is_watched()? {
         told.map_or(Ok(()), |(_, line)| out.pass(&line))?;
         return Ok(Exit::Of(GOES_ON));
     }
-    let Some(word) = text(&names.result)? else {
+    let Some(word) = word else {
         out.hint(if told.is_some() || names.log.exists() {
             "its watch was ended before the deployment was; deploy-watch watch goes on with it"
         } else {
@@ -46,7 +48,7 @@ pub(crate) fn run(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
         return Ok(Exit::Of(NOT_FOUND));
     };
     match told {
-        Some((record, line)) if record.is(RESULT) => {
+        Some((record, line)) if record.is(RESULT) && word.trim() != UNSEEN => {
             out.pass(&line)?;
             Ok(Exit::Of(if record.read::<Ended>()?.result.exit() == Exit::Done { SUCCEEDED } else { FAILED }))
         }

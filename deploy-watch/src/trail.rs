@@ -101,6 +101,12 @@ fn open(path: &Path) -> anyhow::Result<File> {
     options.open(path).with_context(|| format!("cannot open {}", shown(path)))
 }
 
+/// Whether a crash has cut off the last record; the next must not be glued to it.
+fn is_torn(path: &Path) -> anyhow::Result<bool> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}", shown(path)))?;
+    Ok(text.last().is_some_and(|byte| *byte != b'\n'))
+}
+
 impl Log {
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         open(path).map(Self)
@@ -132,7 +138,11 @@ impl Trail {
             }
             _ => {}
         }
-        Ok(Self { log: Log::open(&names.log)?, records: open(&names.records)?, pid, names })
+        let (log, mut records) = (Log::open(&names.log)?, open(&names.records)?);
+        if is_torn(&names.records)? {
+            writeln!(records).with_context(|| format!("cannot write {}", shown(&names.records)))?;
+        }
+        Ok(Self { names, log, records, pid })
     }
 
     /// Says something to whoever looks on, in the log and on stderr.
@@ -153,7 +163,12 @@ impl Trail {
 
     /// What was tried by watches of this commit before, by the fingerprints of what it was tried against.
     pub(crate) fn tried(&self) -> anyhow::Result<Vec<String>> {
-        let actions = self.actions()?.into_iter().filter(|(action, _)| action.outcome == Outcome::Started);
+        let mut actions = self.actions()?;
+        // Of the last one it is not known whether it was done.
+        if actions.last().is_some_and(|(action, _)| action.outcome == Outcome::Started) {
+            actions.pop();
+        }
+        let actions = actions.into_iter().filter(|(action, _)| action.outcome == Outcome::Started);
         Ok(actions.filter_map(|(action, _)| Some(action.detail?["fingerprint"].as_str()?.to_owned())).collect())
     }
 
@@ -195,10 +210,14 @@ impl Trail {
         Ok(records.filter_map(|record| Some((record.read().ok()?, record.cause.into_iter().next().unwrap_or_default()))).collect())
     }
 
-    /// Says how it ended; the last thing that is done.
-    pub(crate) fn end(self, word: &str) -> anyhow::Result<()> {
+    /// Says how it ended.
+    pub(crate) fn judge(&self, word: &str) -> anyhow::Result<()> {
         self.records.sync_data().with_context(|| format!("cannot sync {}", shown(&self.names.records)))?;
-        replace::write(&self.names.result, format!("{word}\n").as_bytes())?;
+        replace::write(&self.names.result, format!("{word}\n").as_bytes())
+    }
+
+    /// The last thing that is done.
+    pub(crate) fn end(self) -> anyhow::Result<()> {
         self.pid.set_len(0).with_context(|| format!("cannot write {}", shown(&self.names.pid)))
     }
 }

@@ -8,6 +8,7 @@ use contract::audit::Audit;
 use contract::output::Output;
 use contract::path::Subject;
 use contract::process::Identity;
+use contract::redact;
 use contract::run::Exit;
 use contract::state;
 use serde_json::json;
@@ -67,16 +68,17 @@ pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> 
     let subject = Subject::from(&*repository.top);
     let (repository, branch, folder) = (&repository, branch.as_deref(), &*folder);
     let goal = Goal { repository, commit, after: None, branch, begun: Instant::now(), watch, folder };
-    let github = GitHub::find(&goal, &trail)?;
+    let github = GitHub::find(&goal, &trail);
     let voice = Voice::new(out, &trail, Audit::open(&state)?, subject, github.as_ref());
     match Watching::of(goal, &trail, github.as_ref()).and_then(|mut watching| watching.follow(voice)) {
         Ok(ended) => {
-            trail.end(ended.outcome.old_word())?;
+            trail.end()?;
             Ok(ended.outcome.exit())
         }
         Err(e) => {
             trail.note(&format!("{e:#}"));
-            trail.end(UNSEEN)?;
+            trail.judge(UNSEEN)?;
+            trail.end()?;
             Err(e)
         }
     }
@@ -91,6 +93,8 @@ struct Watching<'w> {
     github: Option<&'w GitHub<'w>>,
     /// Which watch it is.
     run: String,
+    /// The app, or the command that tells of it.
+    app: String,
 }
 
 /// What the last deployment came to.
@@ -105,7 +109,8 @@ impl<'w> Watching<'w> {
     fn of(goal: Goal<'w>, trail: &'w Trail, github: Option<&'w GitHub<'w>>) -> anyhow::Result<Self> {
         let platform = if goal.watch.follow.teller.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
         let run = trail.run(goal.watch.resume)?;
-        Ok(Self { goal, trail, platform, github, run })
+        let app = platform.as_ref().map_or_else(|| named(&goal.watch.follow.teller), |platform| platform.app.clone());
+        Ok(Self { goal, trail, platform, github, run, app })
     }
 
     fn follow(&mut self, mut voice: Voice<'_>) -> anyhow::Result<Ended> {
@@ -119,12 +124,14 @@ impl<'w> Watching<'w> {
         if let Some(platform) = self.platform.as_ref().filter(|_| is_spent && options.rollback_on_failure) {
             platform.roll_back(cause.map(|cause| &*cause.id), &self.goal, &mut voice)?;
         }
-        if let Some(github) = self.github.filter(|_| last.is_final) {
-            github.ended(&self.story(&ended, cause, &budget.root, budget.attempts())?, self.goal.deadline(), &mut voice)?;
-        }
         healer.give_back(&voice);
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         voice.end(&ended, cause.map(|cause| &*cause.class), budget.attempts(), took_ms)?;
+        self.trail.judge(ended.outcome.old_word())?;
+        // Last, since the result is worth more than what others are told of it.
+        if let Some(github) = self.github.filter(|_| last.is_final) {
+            github.ended(&self.story(&ended, cause, &budget.root, budget.attempts())?, self.goal.deadline(), &mut voice)?;
+        }
         Ok(ended)
     }
 
@@ -187,7 +194,7 @@ impl<'w> Watching<'w> {
             root,
             commit: &self.goal.commit,
             branch: self.goal.branch,
-            app: self.platform.as_ref().map_or(OTHER, |platform| &platform.app),
+            app: &self.app,
             outcome: ended.outcome,
             text: &ended.text,
             attempt,
@@ -212,4 +219,11 @@ impl<'w> Watching<'w> {
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         voice.begin(json!({ "timeout_ms": timeout_ms, "watcher": Identity::of(std::process::id()), "run": self.run }))
     }
+}
+
+/// A command by its file name and what it is given: where it lies differs from one machine to the next.
+fn named(teller: &[String]) -> String {
+    let (program, words) = teller.split_first().map_or(("", teller), |(program, words)| (&**program, words));
+    let name = program.rsplit('/').next().unwrap_or_default();
+    redact::excerpt(&[name].into_iter().chain(words.iter().map(String::as_str)).collect::<Vec<_>>().join(" "))
 }

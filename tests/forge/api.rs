@@ -72,6 +72,9 @@ fn change(state: &mut State, number: &str, body: &Value) -> Answer {
     if let Some(how) = body["state"].as_str() {
         issue.is_open = how == "open";
     }
+    if let Some(text) = body["body"].as_str() {
+        text.clone_into(&mut issue.body);
+    }
     let issue = issue.clone();
     told(200, &render::issue(state, &issue))
 }

@@ -9,7 +9,7 @@ use contract::action::{Action, Outcome as How};
 use serde_json::json;
 
 use super::api::{App, Deployment, OneDeployment, Validity};
-use super::which::{commit_of, is_over};
+use super::which::{commit_of, is_of, is_of_a_push, is_over, of};
 use super::{EVIDENCE, Platform};
 use crate::http::Failure;
 use crate::voice::Voice;
@@ -25,11 +25,17 @@ impl Platform<'_> {
     pub(crate) fn roll_back(&self, cause: Option<&str>, goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<()> {
         self.api.until(Instant::now() + EVIDENCE);
         let skipped = |text: &str| Action { outcome: How::Skipped, text: text.to_owned(), ..Action::default() };
-        let action = match self.seen() {
+        let action = match self.seen().and_then(|app| Ok((app, self.deployments()?))) {
             Err(e) => failed(&e.into()),
-            Ok(App { pinned_deployment: Some(pinned), .. }) => skipped(&format!("the app is pinned to {} already", pinned.id)),
-            Ok(App { active_deployment: None, .. }) => skipped("nothing is live that it could go back to"),
-            Ok(App { active_deployment: Some(good), .. }) => self.back_to(&good, cause, goal, voice)?,
+            Ok((App { pinned_deployment: Some(pinned), .. }, _)) => skipped(&format!("the app is pinned to {} already", pinned.id)),
+            Ok((_, ref list)) if let Some(newer) = newer(list, &goal.commit) => {
+                skipped(&format!("a newer deployment, {}, is {}", newer.id, newer.phase))
+            }
+            Ok((App { active_deployment: None, .. }, _)) => skipped("nothing is live that it could go back to"),
+            Ok((App { active_deployment: Some(good), .. }, _)) if is_of(&good, &goal.commit) => {
+                skipped("the same commit is live from an earlier deployment")
+            }
+            Ok((App { active_deployment: Some(good), .. }, _)) => self.back_to(&good, cause, goal, voice)?,
         };
         voice.action(cause, &Action { verb: VERB.to_owned(), ..action })
     }
@@ -75,9 +81,22 @@ impl Platform<'_> {
         anyhow::ensure!(validity.valid, "the platform takes no rollback to {}{why}", good.id);
         let id = match self.api.post::<OneDeployment>(&path(""), &body) {
             // The answer may have been lost, and not the request.
-            Err(Failure::Unseen(why)) => self.seen()?.pinned_deployment.map(|pinned| pinned.id).context(why)?,
+            Err(Failure::Unseen(why)) => self.ours(good).context(why)?,
             asked => asked.context("the platform refuses the rollback")?.deployment.id,
         };
+        self.until_live(&id, goal).context("the app may be pinned now: look into the console")
+    }
+
+    /// The rollback that an app is pinned to, if it is one to that deployment.
+    fn ours(&self, good: &Deployment) -> anyhow::Result<String> {
+        let pinned = self.seen()?.pinned_deployment.context("no rollback was begun")?;
+        let one: OneDeployment = self.api.get(&format!("/v2/apps/{}/deployments/{}", self.app, pinned.id))?;
+        let is_same = commit_of(&one.deployment) == commit_of(good) && one.deployment.cause_details.r#type == "MANUAL_ROLLBACK";
+        anyhow::ensure!(is_same, "somebody else had the app go back to {}", pinned.id);
+        Ok(pinned.id)
+    }
+
+    fn until_live(&self, id: &str, goal: &Goal<'_>) -> anyhow::Result<()> {
         let deadline = Instant::now() + goal.watch.follow.timeout;
         self.api.until(deadline);
         loop {
@@ -95,6 +114,12 @@ impl Platform<'_> {
             }
         }
     }
+}
+
+/// A deployment of somebody else's push that came after the last one of a commit.
+fn newer<'l>(list: &'l [Deployment], commit: &str) -> Option<&'l Deployment> {
+    let (at, _) = of(list, commit)?;
+    list[..at].iter().find(|one| is_of_a_push(one))
 }
 
 fn failed(e: &anyhow::Error) -> Action {

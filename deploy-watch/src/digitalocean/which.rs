@@ -63,12 +63,12 @@ pub(super) fn is_over(phase: &str) -> bool {
     ["ACTIVE", "ERROR", "CANCELED", "SUPERSEDED"].contains(&phase)
 }
 
-fn is_of_a_push(deployment: &Deployment) -> bool {
+pub(super) fn is_of_a_push(deployment: &Deployment) -> bool {
     !NOT_OF_A_PUSH.contains(&deployment.cause_details.r#type.as_str())
 }
 
 /// Several repositories can make one app, so any component may have it. Where the components do not say, the cause does.
-fn is_of(deployment: &Deployment, commit: &str) -> bool {
+pub(super) fn is_of(deployment: &Deployment, commit: &str) -> bool {
     let is_same = |hash: &str| hash.eq_ignore_ascii_case(commit);
     let mut hashes =
         deployment.components().map(|component| component.source_commit_hash.as_str()).filter(|hash| !hash.is_empty()).peekable();

@@ -44,11 +44,7 @@ impl GitHub<'_> {
         if !is_news {
             return Ok(None);
         }
-        let made = match self.api.post::<Comment>(&self.path(&comments), &body_of(&body)) {
-            // The answer may have been lost, and not the comment.
-            Err(Failure::Unseen(why)) => find()?.ok_or(Failure::Unseen(why))?,
-            made => made?,
-        };
+        let made = self.make(&comments, &body_of(&body), find)?;
         Ok(Some(told(made, "commented on the commit")))
     }
 }

@@ -47,21 +47,20 @@ impl GitHub<'_> {
 
     fn open_or_add(&self, story: &Story<'_>) -> Result<Told, Failure> {
         let marker = text::issue_marker(&text::fingerprint(story));
-        if let Some(issue) = self.open_issue(&marker)? {
-            return self.add(&issue, story.run, &text::repeat(story));
+        // Another branch, or another app, may fail in the same way, and goes on doing so when this one is mended.
+        let is_meant = |issue: &Issue| issue.begins(&marker) && issue.body.as_deref().and_then(text::of).is_some_and(|of| of.is_of(story));
+        if let Some(issue) = self.open_issue(is_meant)? {
+            let told = self.add(&issue, story.run, &text::repeat(story))?;
+            self.renew(&issue, story)?;
+            return Ok(told);
         }
         let body = json!({ "title": text::title(story), "body": text::issue(story), "labels": LABELS });
-        let issue = match self.api.post::<Issue>(&self.path("issues"), &body.to_string()) {
-            // The answer may have been lost, and not the issue.
-            Err(Failure::Unseen(why)) => self.open_issue(&marker)?.ok_or(Failure::Unseen(why))?,
-            issue => issue?,
-        };
+        let issue = self.make("issues", &body.to_string(), || self.open_issue(is_meant))?;
         Ok(Told { text: format!("opened {}#{}", self.slug, issue.number), url: issue.html_url, is_new: true })
     }
 
     /// The list is up to date, which the search of GitHub is not. Whoever may not push has no say in labels.
-    fn open_issue(&self, marker: &str) -> Result<Option<Issue>, Failure> {
-        let is_meant = |issue: &Issue| issue.begins(marker);
+    fn open_issue(&self, is_meant: impl Fn(&Issue) -> bool + Copy) -> Result<Option<Issue>, Failure> {
         match self.search(&labelled(), is_meant)? {
             None => self.search("issues?state=open", is_meant),
             found => Ok(found),
@@ -76,11 +75,16 @@ impl GitHub<'_> {
         if issue.body.as_deref().is_some_and(|body| body.lines().nth(1) == Some(&marker)) || find()?.is_some() {
             return Ok(Told { text: format!("{name} tells of it already"), url: issue.html_url.clone(), is_new: false });
         }
-        let comment = match self.api.post::<Comment>(&self.path(&comments), &body_of(&format!("{marker}\n{body}"))) {
-            Err(Failure::Unseen(why)) => find()?.ok_or(Failure::Unseen(why))?,
-            comment => comment?,
-        };
+        let comment = self.make(&comments, &body_of(&format!("{marker}\n{body}")), find)?;
         Ok(Told { text: format!("commented on {name}"), url: comment.html_url, is_new: true })
+    }
+
+    /// The issue is of the newest commit that fails so: an older one, live late, has not put that right.
+    fn renew(&self, issue: &Issue, story: &Story<'_>) -> Result<(), Failure> {
+        let before = issue.body.as_deref().unwrap_or_default();
+        let is_newer = text::of(before).is_some_and(|of| self.clone.leads_to(&of.commit, story.commit));
+        let body = text::renewed(before, story).filter(|_| is_newer);
+        body.map_or(Ok(()), |body| self.api.put(Method::Patch, &self.path(&format!("issues/{}", issue.number)), &body_of(&body)))
     }
 
     /// Closes what a commit that is live has put right: issues of its branch and app, but for those of a newer commit.

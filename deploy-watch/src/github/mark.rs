@@ -1,6 +1,7 @@
 //! The status of a commit ("Create a commit status"), which shows beside it on GitHub.
 
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
 
 use contract::redact;
 use serde_json::json;
@@ -10,28 +11,46 @@ use crate::http::{Failure, Method};
 use crate::outcome::Outcome;
 use crate::voice::Voice;
 
-/// By this it is told from the statuses of others.
-const CONTEXT: &str = "deploy-watch";
 /// GitHub takes no longer description, in characters.
 const LONGEST: usize = 140;
-/// For one that tells of a phase: the deployment matters more.
-const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Tells of phases on a thread of its own, so that whatever GitHub does about it holds up nothing.
+pub(super) struct Teller {
+    marks: Sender<(String, String)>,
+    thread: JoinHandle<Option<Failure>>,
+}
 
 impl GitHub<'_> {
     /// Says that a deployment goes on; once for each phase, and only as long as GitHub listens.
-    pub(crate) fn mark_phase(&self, commit: &str, phase: &str) -> Option<Failure> {
+    pub(crate) fn mark_phase(&self, commit: &str, phase: &str) {
         let now = (commit.to_owned(), phase.to_owned());
         let is_told = self.marked.replace(now.clone()) == now;
         if is_told || !self.force || self.refuses_marks.get() {
-            return None;
+            return;
         }
-        self.api.until(Instant::now() + PATIENCE);
-        let failure = self.mark(commit, "pending", phase).err();
-        self.refuses_marks.set(failure.is_some());
-        failure
+        let mut teller = self.teller.borrow_mut();
+        // One that has given up says so when it is settled with.
+        let _ = teller.get_or_insert_with(|| self.teller()).marks.send((self.mark_path(commit), self.mark_body("pending", phase)));
     }
 
-    /// Says how it ended, whatever became of what was said before.
+    fn teller(&self) -> Teller {
+        let (marks, due) = mpsc::channel::<(String, String)>();
+        let access = self.api.access.clone();
+        let thread = thread::spawn(move || due.iter().find_map(|(path, body)| access.try_once(Method::Post, &path, &body).err()));
+        Teller { marks, thread }
+    }
+
+    /// Whatever was said of phases comes before what is said now.
+    fn settle(&self, voice: &Voice<'_>) {
+        let Some(Teller { marks, thread }) = self.teller.take() else { return };
+        drop(marks);
+        if let Ok(Some(e)) = thread.join() {
+            self.refuses_marks.set(true);
+            voice.say(&format!("GitHub has no status of it until the end: {e}"));
+        }
+    }
+
+    /// Says how it ended.
     pub(super) fn mark_end(&self, commit: &str, outcome: Outcome, text: &str, voice: &Voice<'_>) {
         let state = match outcome {
             Outcome::Active => "success",
@@ -42,22 +61,22 @@ impl GitHub<'_> {
         self.mark_last(commit, state, &format!("{}: {text}", outcome.word()), voice);
     }
 
-    pub(super) fn mark_lost(&self, commit: &str, why: &str, voice: &Voice<'_>) {
-        self.mark_last(commit, "error", why, voice);
-    }
-
-    fn mark_last(&self, commit: &str, state: &str, text: &str, voice: &Voice<'_>) {
+    pub(super) fn mark_last(&self, commit: &str, state: &str, text: &str, voice: &Voice<'_>) {
         if !self.force {
             return;
         }
-        if let Err(e) = self.mark(commit, state, text) {
+        self.settle(voice);
+        if let Err(e) = self.api.put(Method::Post, &self.mark_path(commit), &self.mark_body(state, text)) {
             voice.say(&format!("GitHub has no status of how it ended: {e}"));
         }
     }
 
-    fn mark(&self, commit: &str, state: &str, text: &str) -> Result<(), Failure> {
+    fn mark_path(&self, commit: &str) -> String {
+        self.path(&format!("statuses/{commit}"))
+    }
+
+    fn mark_body(&self, state: &str, text: &str) -> String {
         let description: String = redact::excerpt(text).chars().take(LONGEST).collect();
-        let body = json!({ "state": state, "context": CONTEXT, "description": description });
-        self.api.put(Method::Post, &self.path(&format!("statuses/{commit}")), &body.to_string())
+        json!({ "state": state, "context": self.context, "description": description }).to_string()
     }
 }

@@ -8,11 +8,15 @@ mod page;
 mod text;
 
 use std::cell::{Cell, RefCell};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use contract::action::{Action, Outcome as How};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use self::mark::Teller;
 
 use crate::http::{self, Api, Failure};
 use crate::outcome::Outcome;
@@ -27,8 +31,11 @@ const TOKENS: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
 const HEADERS: [(&str, &str); 2] = [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
 /// So the verb of each action begins that tells it something.
 pub(crate) const TOLD: &str = "github-";
-/// For the last that it is told, when the time for the deployment is over.
+/// For the last that it is told: at least, when the time for the deployment is over, and at most.
 const PATIENCE: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_mins(3);
+/// So often it is asked for something new, where it was busy.
+const TRIES: u32 = 4;
 
 /// A repository on GitHub, and the right to write there.
 pub(crate) struct GitHub<'t> {
@@ -40,8 +47,11 @@ pub(crate) struct GitHub<'t> {
     remote: &'t str,
     /// Whether it is told anything; else it is only said what it would be.
     force: bool,
+    /// By this the statuses of commits are told from those of others.
+    context: &'t str,
     /// The commit and the phase that its last status was for.
     marked: RefCell<(String, String)>,
+    teller: RefCell<Option<Teller>>,
     /// It would not have a status.
     refuses_marks: Cell<bool>,
 }
@@ -69,13 +79,10 @@ pub(crate) struct Story<'s> {
 
 impl<'t> GitHub<'t> {
     /// None where nobody wants it told, or where it cannot be, which is said.
-    ///
-    /// # Errors
-    /// The options are wrong.
-    pub(crate) fn find(goal: &Goal<'t>, trail: &'t Trail) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn find(goal: &Goal<'t>, trail: &'t Trail) -> Option<Self> {
         let (options, remote) = (&goal.watch.follow.github, &*goal.watch.follow.remote);
         if !options.is_told {
-            return Ok(None);
+            return None;
         }
         let found = http::token(&TOKENS).and_then(|token| {
             let slug = match &options.repository {
@@ -88,13 +95,13 @@ impl<'t> GitHub<'t> {
             Ok(found) => found,
             Err(e) => {
                 trail.say(&format!("GitHub is told nothing: {e:#}"));
-                return Ok(None);
+                return None;
             }
         };
-        let api = Api::new(&options.url, token, trail, goal.deadline())?.with(&HEADERS);
-        let force = goal.watch.follow.heal.force;
-        let (marked, refuses_marks) = (RefCell::default(), Cell::new(false));
-        Ok(Some(Self { api, slug, clone: goal.repository, remote, force, marked, refuses_marks }))
+        let api = Api::new(&options.url, token, trail, goal.deadline()).with(&HEADERS);
+        let (force, context) = (goal.watch.follow.heal.force, &*options.context);
+        let (marked, teller, refuses_marks) = (RefCell::default(), RefCell::default(), Cell::new(false));
+        Some(Self { api, slug, clone: goal.repository, remote, force, context, marked, teller, refuses_marks })
     }
 
     /// Tells how one of several attempts ended.
@@ -111,7 +118,7 @@ impl<'t> GitHub<'t> {
     /// Tells that nobody knows how it ended.
     pub(crate) fn lost(&self, commit: &str, why: &str, voice: &Voice<'_>) {
         self.api.until(Instant::now() + PATIENCE);
-        self.mark_lost(commit, why, voice);
+        self.mark_last(commit, "error", why, voice);
     }
 
     /// Tells how it ended.
@@ -119,20 +126,40 @@ impl<'t> GitHub<'t> {
     /// # Errors
     /// Nothing can be written here.
     pub(crate) fn ended(&self, story: &Story<'_>, deadline: Instant, voice: &mut Voice<'_>) -> anyhow::Result<()> {
-        self.api.until(deadline.max(Instant::now() + PATIENCE));
+        // The status first, at which others look.
+        let now = Instant::now();
+        self.api.until(deadline.clamp(now + PATIENCE, now + LONGEST));
+        self.mark_end(story.commit, story.outcome, story.text, voice);
+        if story.root != story.commit {
+            // A watch that was killed may not have come to this.
+            self.mark_end(story.root, Outcome::Error, &format!("{} was to mend it", &story.commit[..7]), voice);
+        }
         match story.outcome {
             Outcome::Active => self.close(story, voice)?,
             Outcome::Error | Outcome::RolledBack | Outcome::Timeout => self.report(story, voice)?,
             // Who is replaced is not to blame, and what never began did not fail.
             Outcome::Canceled | Outcome::Superseded | Outcome::Moved | Outcome::NotStarted | Outcome::UnknownPhase => {}
         }
-        self.comment(story, voice)?;
-        self.mark_end(story.commit, story.outcome, story.text, voice);
-        Ok(())
+        self.comment(story, voice)
     }
 
     fn path(&self, below: &str) -> String {
         format!("/repos/{}/{below}", self.slug)
+    }
+
+    /// Asks for something new: once, unless it is seen that there is none.
+    fn make<T: DeserializeOwned>(&self, below: &str, body: &str, find: impl Fn() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+        for tries in 0..TRIES {
+            match self.api.post(&self.path(below), body) {
+                // The answer may have been lost, and not the request.
+                Err(Failure::Unseen(_)) => thread::sleep(http::pause(tries)),
+                made => return made,
+            }
+            if let Some(found) = find()? {
+                return Ok(found);
+            }
+        }
+        Err(Failure::Unseen(format!("it was asked {TRIES} times")))
     }
 
     /// What is about to be told, or would be.
@@ -188,10 +215,14 @@ struct Told {
 fn slug_of(repository: &Repository, remote: &str, api: &str) -> anyhow::Result<String> {
     let host = api.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let host = host.strip_prefix("api.").unwrap_or(host);
-    let place = repository.on_forge(remote)?.filter(|place| place.host == host);
-    let place =
-        place.with_context(|| format!("the remote `{remote}` is not on {host}; --github-repository says which repository is meant"))?;
-    checked(&place.slug)
+    if let Some(place) = repository.on_forge(remote)?.filter(|place| place.host == host) {
+        return checked(&place.slug);
+    }
+    // Elsewhere than in a workflow these may be left over from another repository ("Variables reference" of GitHub Actions).
+    let of_workflow = std::env::var("GITHUB_REPOSITORY").ok().filter(|_| std::env::var("GITHUB_ACTIONS").is_ok_and(|is| is == "true"));
+    let slug = of_workflow
+        .with_context(|| format!("the remote `{remote}` is not on {host}; --github-repository says which repository is meant"))?;
+    checked(&slug)
 }
 
 /// It becomes part of a path.

@@ -72,6 +72,12 @@ pub(super) fn of(body: &str) -> Option<Of> {
     is_name.then_some(of)
 }
 
+/// The same text of another commit.
+pub(super) fn renewed(body: &str, story: &Story<'_>) -> Option<String> {
+    let old = body.lines().nth(2)?;
+    old.starts_with(OF).then(|| body.replacen(old, &of_marker(story), 1))
+}
+
 pub(super) fn title(story: &Story<'_>) -> String {
     let why = story.cause.map_or(story.text, |cause| &cause.text);
     format!("Deployment fails: {}", redact::excerpt(why)).chars().take(LONGEST_TITLE).collect()

@@ -38,14 +38,13 @@ impl Branch<'_> {
     pub(crate) fn forward(&self, from: &str, to: &str) -> anyhow::Result<Pushed> {
         anyhow::ensure!(self.repository.leads_to(from, to), "{to} does not follow {from}");
         let (lease, refspec) = (format!("--force-with-lease=refs/heads/{}:{from}", self.name), format!("{to}:refs/heads/{}", self.name));
-        // Its own hooks would run in the state folder.
-        let pushed = self.repository.run(&["push", "--quiet", "--no-verify", &lease, "--", self.remote, &refspec]);
+        let pushed = self.repository.push(&lease, self.remote, &refspec);
         let now = self.head()?;
         match pushed {
             _ if now == to => Ok(Pushed::Done),
             _ if now != from => Ok(Pushed::Moved(now)),
             Err(e) => Err(e.context(format!("cannot push to the branch {}", self.name))),
-            Ok(_) => anyhow::bail!("{} took the push, and its branch {} is where it was", self.remote, self.name),
+            Ok(()) => anyhow::bail!("{} took the push, and its branch {} is where it was", self.remote, self.name),
         }
     }
 }

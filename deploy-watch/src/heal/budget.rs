@@ -71,6 +71,11 @@ impl Budget {
         self.tried.push(fingerprint.to_owned());
     }
 
+    /// What was to bring the next deployment about came to nothing; it is not tried again all the same.
+    pub(super) fn refund(&mut self) {
+        self.attempt -= 1;
+    }
+
     /// What was tried against that was not done after all.
     pub(super) fn forget(&mut self, fingerprint: &str) {
         self.tried.retain(|tried| tried != fingerprint);

@@ -50,11 +50,11 @@ impl<'r> Lease<'r> {
     /// Puts it there, if what is there is as expected.
     fn put(&self, expected: &str) -> anyhow::Result<bool> {
         let (lease, refspec) = (format!("--force-with-lease={}:{expected}", self.reference), format!("{}:{}", self.blob, self.reference));
-        let put = self.repository.run(&["push", "--quiet", "--no-verify", &lease, "--", self.remote, &refspec]);
+        let put = self.repository.push(&lease, self.remote, &refspec);
         match self.there()? {
             Some(there) if there == self.blob => Ok(true),
             Some(_) => Ok(false),
-            None => put.map(|_| false).with_context(|| format!("cannot take the lease {}", self.reference)),
+            None => put.map(|()| false).with_context(|| format!("cannot take the lease {}", self.reference)),
         }
     }
 
@@ -72,7 +72,7 @@ impl<'r> Lease<'r> {
     /// The remote cannot be asked.
     pub(crate) fn give_back(self) -> anyhow::Result<()> {
         let (lease, refspec) = (format!("--force-with-lease={}:{}", self.reference, self.blob), format!(":{}", self.reference));
-        self.repository.run(&["push", "--quiet", "--no-verify", &lease, "--", self.remote, &refspec]).map(drop)
+        self.repository.push(&lease, self.remote, &refspec)
     }
 }
 

@@ -8,12 +8,13 @@ use contract::redact;
 use super::budget::{ATTEMPT, FINGERPRINT, ROOT};
 use super::manager::{self, Manager};
 use super::worktree::Worktree;
-use crate::repository::{Repository, git};
+use crate::arguments::Committer;
+use crate::repository::{Repository, git, git_as_told};
 
 /// What a commit of ours says.
 pub(crate) struct Message<'m> {
-    /// `NAME <ADDRESS>`; without it, who git says one is.
-    pub(crate) committer: Option<&'m str>,
+    /// Without it, who git says one is.
+    pub(crate) committer: Option<&'m Committer>,
     /// The commit that was pushed by somebody else.
     pub(crate) root: &'m str,
     /// `2/3`.
@@ -54,18 +55,14 @@ fn commit(folder: &Path, lock: &str, message: &Message<'_>) -> anyhow::Result<St
         message.attempt,
         message.fingerprint
     );
-    let identity = match message.committer {
-        Some(committer) => {
-            let (name, address) =
-                committer.strip_suffix('>').and_then(|who| who.split_once(" <")).context("a committer is `NAME <ADDRESS>`")?;
-            vec![format!("user.name={name}"), format!("user.email={address}")]
-        }
-        None => Vec::new(),
-    };
+    // Both names, and in each way in which git may have them: what is said here is meant.
+    let identity: Vec<String> =
+        message.committer.iter().flat_map(|who| ["user", "author", "committer"].map(|of| who.settings(of))).flatten().collect();
     let settings = identity.iter().flat_map(|setting| ["-c", setting]);
     let words = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"].into_iter().chain(settings);
     let words: Vec<&str> = words.chain(["commit", "--quiet", "--no-verify", "--message", &text, "--", lock]).collect();
-    git(folder, &words)?.context("git cannot commit the lock file; does it know who you are? --committer says it")?;
+    let made = if message.committer.is_some() { git_as_told(folder, &words)? } else { git(folder, &words)? };
+    made.context("git cannot commit the lock file; does it know who you are? --committer says it")?;
     let made = git(folder, &["rev-parse", "HEAD"])?.context("the commit has no name")?;
     Ok(String::from_utf8_lossy(&made).into_owned())
 }

@@ -106,8 +106,10 @@ impl<'h> Healer<'h> {
             voice.action(Some(&failed.cause.id), &planned)?;
             return Ok(Next::Stop);
         }
-        if let Some(why) = self.refused_lease(budget) {
-            return declined(failed, why, voice).map(|_| Next::Elsewhere);
+        match self.refused_lease(budget) {
+            Ok(None) => {}
+            Ok(Some(who)) => return declined(failed, who, voice).map(|_| Next::Elsewhere),
+            Err(e) => return declined(failed, format!("it cannot be made sure that nobody else heals it: {e:#}"), voice),
         }
         // On the disk before anything is done, so that whoever goes on after a crash does not do it again.
         let started = Action { outcome: Outcome::Started, ..planned };
@@ -121,27 +123,33 @@ impl<'h> Healer<'h> {
                 Ok(Next::Follow { commit, after, tried: Tried { started, cause: failed.cause.id.clone() } })
             }
             Ok(Applied::Moved(to)) => {
+                budget.refund();
                 let text = format!("the branch has moved to {} meanwhile, and nothing was pushed", &to[..to.len().min(7)]);
                 voice.action(Some(&failed.cause.id), &Action { outcome: Outcome::Skipped, text, ..started })?;
                 Ok(Next::Moved(to))
             }
             Err(e) => {
+                budget.refund();
                 voice.action(Some(&failed.cause.id), &Action { outcome: Outcome::Failed, text: format!("{e:#}"), ..started })?;
                 Ok(Next::Stop)
             }
         }
     }
 
-    /// Why this is not the one that heals, among machines.
-    fn refused_lease(&mut self, budget: &Budget) -> Option<String> {
-        let branch = self.branch.as_ref().filter(|_| self.lease.is_none())?;
-        match Lease::take(self.repository, branch.remote, &budget.root) {
-            Ok(Ok(lease)) => {
+    /// Who else heals it, among machines; nobody where this is the one.
+    ///
+    /// # Errors
+    /// The remote does not say, or would not have it.
+    fn refused_lease(&mut self, budget: &Budget) -> anyhow::Result<Option<String>> {
+        let Some(branch) = self.branch.as_ref().filter(|_| self.lease.is_none()) else { return Ok(None) };
+        let is_one = self.repository.pushes_where_it_fetches(branch.remote)?;
+        anyhow::ensure!(is_one, "{} is pushed to elsewhere than where it is asked (remote.{0}.pushurl)", branch.remote);
+        match Lease::take(self.repository, branch.remote, &budget.root)? {
+            Ok(lease) => {
                 self.lease = Some(lease);
-                None
+                Ok(None)
             }
-            Ok(Err(who)) => Some(who),
-            Err(e) => Some(format!("it cannot be made sure that nobody else heals it: {e:#}")),
+            Err(who) => Ok(Some(who)),
         }
     }
 
@@ -182,8 +190,8 @@ impl<'h> Healer<'h> {
         }
         match remedy {
             Remedy::LockfileUpdate => {
-                let committer = self.options.committer.as_deref();
-                let message = Message { committer, root: &budget.root, attempt: budget.attempt(), fingerprint };
+                let message =
+                    Message { committer: self.options.committer.as_ref(), root: &budget.root, attempt: budget.attempt(), fingerprint };
                 let fix = lockfile::fix(self.repository, failed.commit, &self.folder, &message)?;
                 match branch.forward(failed.commit, &fix)? {
                     Pushed::Done => Ok(Applied::Follow { commit: fix, after: None }),

@@ -30,8 +30,11 @@ impl Healer<'_> {
         voice: &Voice<'_>,
     ) -> anyhow::Result<Option<Tried>> {
         // The killed one may have left it.
-        if let Some(why) = self.options.force.then(|| self.refused_lease(budget)).flatten() {
-            voice.say(&why);
+        if self.options.force {
+            match self.refused_lease(budget) {
+                Ok(who) => who.iter().for_each(|who| voice.say(who)),
+                Err(e) => voice.say(&format!("{e:#}")),
+            }
         }
         let Some(pending) = pending else { return Ok(None) };
         let detail = pending.action.detail.clone().unwrap_or_default();

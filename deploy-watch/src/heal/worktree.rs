@@ -28,7 +28,13 @@ impl<'r> Worktree<'r> {
         worktree.remove();
         let path = folder.to_str().context("the state folder is not UTF-8")?;
         // Its hooks are for whoever works there.
-        repository.run(&["-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach", "--force", path, commit])?;
+        let add = ["-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach", "--no-checkout", "--force", path, commit];
+        repository.run(&add)?;
+        // All of it, whatever part the user has checked out: what is not there would be gone from the lock file.
+        let whole =
+            git(folder, &["-c", "core.hooksPath=/dev/null", "-c", "core.sparseCheckout=false", "reset", "--quiet", "--hard", "HEAD"])?;
+        whole.with_context(|| format!("git cannot check out {commit}"))?;
+        anyhow::ensure!(!folder.join(".gitmodules").exists(), "the project has submodules, which are not there in a work tree of its own");
         Ok(worktree)
     }
 
@@ -43,15 +49,13 @@ impl<'r> Worktree<'r> {
         Ok(text.split('\0').filter_map(|entry| entry.get(3..)).map(str::to_owned).collect())
     }
 
+    /// This one alone: `git worktree prune` forgets every other that is not there right now, on a disk that is not mounted for one.
     fn remove(&self) {
-        if self.folder.exists() {
-            if let Some(path) = self.folder.to_str() {
-                // What git does not know any more goes all the same.
-                let _ = self.repository.run(&["worktree", "remove", "--force", path]);
-            }
-            let _ = fs::remove_dir_all(&self.folder);
+        if let Some(path) = self.folder.to_str() {
+            // Twice, since one of a run that was killed may be locked. What git does not know any more goes all the same.
+            let _ = self.repository.run(&["worktree", "remove", "--force", "--force", path]);
         }
-        let _ = self.repository.run(&["worktree", "prune"]);
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
