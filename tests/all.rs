@@ -17,6 +17,7 @@ mod deploy_hook_install;
 mod deploy_hook_odd;
 mod deploy_hook_ways;
 mod deploy_platform;
+mod deploy_workflow;
 mod diagnose;
 mod diagnose_hostile;
 mod drawing;

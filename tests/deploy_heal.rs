@@ -51,7 +51,7 @@ pub(crate) fn pushed(sandbox: &Sandbox, manager: &str) -> String {
 }
 
 /// What the platform's install really says of it, as its log has it.
-fn frozen_log(sandbox: &Sandbox, manager: &str) -> String {
+pub(crate) fn frozen_log(sandbox: &Sandbox, manager: &str) -> String {
     let clone = sandbox.root().join("platform");
     git(sandbox, sandbox.root(), &["clone", "-q", "remote.git", "platform"]);
     let frozen: &[&str] = if manager == "pnpm" { &["install", "--frozen-lockfile"] } else { &["ci"] };
@@ -64,16 +64,16 @@ fn of_web(text: &str) -> String {
     text.lines().fold(String::new(), |log, line| log + WEB + line + "\n")
 }
 
-fn failed_build(commit: &str, log: &str) -> Deployment {
+pub(crate) fn failed_build(commit: &str, log: &str) -> Deployment {
     let failed = Deployment::of(commit).phases(&["BUILDING", "ERROR"]).log("web", "BUILD", &[log]);
     failed.fails("build", "web", "BuildJobExitNonZero", "Your build job failed because it returned a non-zero exit code.")
 }
 
 /// The platform deploys what is pushed: a thread that does so until it is told to stop.
-struct DeployOnPush(Arc<AtomicBool>, Option<JoinHandle<Vec<String>>>);
+pub(crate) struct DeployOnPush(Arc<AtomicBool>, Option<JoinHandle<Vec<String>>>);
 
 impl DeployOnPush {
-    fn of(app: Arc<App>, remote: PathBuf, first: &str, deploy: impl Fn(&str) -> Deployment + Send + 'static) -> Self {
+    pub(crate) fn of(app: Arc<App>, remote: PathBuf, first: &str, deploy: impl Fn(&str) -> Deployment + Send + 'static) -> Self {
         let (over, mut seen) = (Arc::new(AtomicBool::new(false)), vec![first.to_owned()]);
         let stop = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
@@ -91,7 +91,7 @@ impl DeployOnPush {
     }
 
     /// What was pushed meanwhile.
-    fn stop(mut self) -> Vec<String> {
+    pub(crate) fn stop(mut self) -> Vec<String> {
         self.0.store(true, Ordering::Relaxed);
         self.1.take().unwrap().join().unwrap()
     }
