@@ -16,6 +16,7 @@ mod deploy_hook;
 mod deploy_hook_install;
 mod deploy_hook_odd;
 mod deploy_hook_ways;
+mod deploy_managers;
 mod deploy_platform;
 mod deploy_workflow;
 mod diagnose;
