@@ -18,6 +18,9 @@ use crate::ward;
 const OTHER: &str = "54d4a727f457231062439895000d45437c7bb405";
 /// A registry that is not there: nothing is to be asked for.
 pub(crate) const NOWHERE: &str = "http://127.0.0.1:9/";
+/// The registry was, for a moment.
+pub(crate) const AWAY: &str = "web 2026-11-29T10:00:01.123456789Z npm error code ECONNRESET\n\
+    web 2026-11-29T10:00:01.223456789Z npm error network request to https://registry.npmjs.org/left failed, reason: read ECONNRESET\n";
 const WEB: &str = "web 2026-11-29T10:00:01.123456789Z ";
 
 /// Runs git somewhere, as somebody.
@@ -80,7 +83,7 @@ pub(crate) fn frozen_log(sandbox: &Sandbox, manager: &str) -> String {
 }
 
 /// Lines as the platform has them of its component.
-fn of_web(text: &str) -> String {
+pub(crate) fn of_web(text: &str) -> String {
     text.lines().fold(String::new(), |log, line| log + WEB + line + "\n")
 }
 
@@ -271,10 +274,7 @@ fn what_would_change_more_than_the_lock_file_is_thrown_away() {
 fn a_registry_that_was_away_is_asked_again_once() {
     let sandbox = Sandbox::new();
     let (commit, app) = (pushed(&sandbox, "npm"), App::new());
-    let away = format!(
-        "{WEB}npm error code ECONNRESET\n{WEB}npm error network request to https://registry.npmjs.org/left failed, reason: read ECONNRESET\n"
-    );
-    let failed = app.deploy(failed_build(&commit, &away));
+    let failed = app.deploy(failed_build(&commit, AWAY));
     let id = app.prepare(Deployment::of(&commit).cause("MANUAL").phases(&["BUILDING", "ACTIVE"]));
     let ran = heal(&sandbox, &app, &["--force"]).code(0);
     assert_eq!(steps(&ran), ["redeploy started", "redeploy done"], "{}", ran.stderr);
@@ -287,9 +287,8 @@ fn a_registry_that_was_away_is_asked_again_once() {
 fn a_redeployment_whose_answer_was_lost_is_not_asked_for_twice() {
     let sandbox = Sandbox::new();
     let (commit, app) = (pushed(&sandbox, "npm"), App::new());
-    let away = format!("{WEB}npm error network request to https://registry.npmjs.org/left failed, reason: read ECONNRESET\n");
-    app.deploy(failed_build(&commit, &away));
-    app.prepare(Deployment::of(&commit).cause("MANUAL").phases(&["BUILDING", "ERROR"]).log("web", "BUILD", &[&away]).fails(
+    app.deploy(failed_build(&commit, AWAY));
+    app.prepare(Deployment::of(&commit).cause("MANUAL").phases(&["BUILDING", "ERROR"]).log("web", "BUILD", &[AWAY]).fails(
         "build",
         "web",
         "BuildJobExitNonZero",

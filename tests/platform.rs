@@ -10,21 +10,18 @@ mod archives;
 mod deployment;
 mod logs;
 mod mischief;
-mod referee;
 mod render;
 mod scenes;
 mod server;
 mod state;
-mod trouble;
 mod walk;
-mod wire;
 
 use std::sync::{Arc, Mutex};
 
+pub(crate) use crate::double::trouble::Mischief;
 pub(crate) use deployment::Deployment;
-pub(crate) use state::Request;
 use state::State;
-pub(crate) use trouble::Mischief;
+pub(crate) use state::{Request, random};
 
 /// An app, its account, and what becomes of it.
 pub(crate) struct App(Arc<Mutex<State>>);

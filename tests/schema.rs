@@ -63,7 +63,7 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 20] = [
     ("diagnosis", &["code", "severity", "text", "evidence", "auto"], &["class", "count", "explains", "consequences", "remedy", "manual"]),
     ("heal.stats", &["remedy", "kind", "tried", "helped", "relapsed", "undone", "failed", "pending"], &["code", "at_least"]),
     ("log.summary", &["bytes", "lines", "unknown"], &[]),
-    ("deploy.watch", &["commit", "provider", "timeout_ms"], &["branch", "app", "watcher"]),
+    ("deploy.watch", &["commit", "provider", "run", "timeout_ms"], &["branch", "app", "watcher"]),
     ("deploy.state", &["commit", "provider", "phase"], &["branch", "app", "deployment", "text"]),
     (
         "deploy.result",

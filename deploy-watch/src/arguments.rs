@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::FalseyValueParser;
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use contract::{duration, output, state};
 
 const EXAMPLES: &str = "\
@@ -30,6 +31,8 @@ Examples:
   deploy-watch watch --app shop                in the app of that name or id
   deploy-watch watch --heal                    say what would help, too
   deploy-watch watch --heal --force            do it, and follow what comes of it
+  deploy-watch watch --heal --github --force   and keep a status, a comment and an issue on GitHub
+  deploy-watch watch --rollback-on-failure --force
   deploy-watch watch -- scripts/adapters/kubectl-rollout deployment/web
 
 Exit status: 0 it is live, or was replaced without blame; 1 it failed, or never ended; 2 trouble; 75 another watch of that commit goes on.";
@@ -168,6 +171,7 @@ pub(crate) struct Sweep {
 
 /// Which deployment is followed, and how.
 #[derive(Args)]
+#[command(group = ArgGroup::new("what").multiple(true))]
 pub(crate) struct Follow {
     /// The branch that it was pushed to [default: the one that is checked out]
     #[arg(long, value_name = "NAME", env = "MENDLINE_DEPLOY_BRANCH")]
@@ -192,6 +196,11 @@ pub(crate) struct Follow {
     pub(crate) digitalocean_url: String,
     #[command(flatten)]
     pub(crate) heal: Heal,
+    /// Where nothing else helps, have the platform go back to what is live; it deploys nothing then until somebody ends that
+    #[arg(long, group = "what", conflicts_with = "teller")]
+    pub(crate) rollback_on_failure: bool,
+    #[command(flatten)]
+    pub(crate) github: GitHub,
     /// Instead of DigitalOcean: a command that writes a line of JSON for each change
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) teller: Vec<String>,
@@ -201,10 +210,10 @@ pub(crate) struct Follow {
 #[derive(Args)]
 pub(crate) struct Heal {
     /// Say what would help a failed deployment; with --force, do it, and follow the next one
-    #[arg(long = "heal")]
-    pub(crate) is_wanted: bool,
-    /// Act: push a fix of the lock file, or have it deployed again
-    #[arg(long, visible_alias = "yes", requires = "is_wanted", conflicts_with = "dry_run")]
+    #[arg(long = "heal", group = "what")]
+    pub(crate) heals: bool,
+    /// Act: push a fix of the lock file, have it deployed again, go back, or tell GitHub
+    #[arg(long, visible_alias = "yes", requires = "what", conflicts_with = "dry_run")]
     pub(crate) force: bool,
     /// Only say what would be done, which is the default
     #[arg(long)]
@@ -215,4 +224,18 @@ pub(crate) struct Heal {
     /// Who commits a fix, as `NAME <ADDRESS>` [default: who git says]
     #[arg(long, value_name = "WHO", env = "MENDLINE_DEPLOY_COMMITTER")]
     pub(crate) committer: Option<String>,
+}
+
+/// Who else is told.
+#[derive(Args)]
+pub(crate) struct GitHub {
+    /// Tell GitHub: a status of the commit, a comment on one that failed, and an issue where nothing helped
+    #[arg(long = "github", group = "what", env = "MENDLINE_DEPLOY_GITHUB", value_parser = FalseyValueParser::new())]
+    pub(crate) is_told: bool,
+    /// The repository there [default: that of the remote]
+    #[arg(long = "github-repository", value_name = "OWNER/NAME", env = "GITHUB_REPOSITORY")]
+    pub(crate) repository: Option<String>,
+    /// Where the API of GitHub is
+    #[arg(long = "github-url", value_name = "URL", env = "GITHUB_API_URL", default_value = "https://api.github.com")]
+    pub(crate) url: String,
 }

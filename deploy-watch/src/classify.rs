@@ -24,7 +24,7 @@ pub(crate) struct Cause {
     /// What may be tried without one.
     pub(crate) remedy: Option<String>,
     /// The line that shows it.
-    excerpt: String,
+    pub(crate) excerpt: String,
 }
 
 #[derive(Deserialize)]

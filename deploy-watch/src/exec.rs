@@ -101,7 +101,7 @@ impl Heard {
         let state = State { phase: redact::excerpt(&told.phase), deployment: told.deployment, text: redact::excerpt(&told.text) };
         if let Some(outcome) = told.result {
             let text = if state.text.is_empty() { state.phase } else { state.text };
-            self.ended = Some(Ended { outcome, deployment: state.deployment, url: told.url, text, logs: told.logs });
+            self.ended = Some(Ended { outcome, deployment: state.deployment, url: told.url, text, logs: told.logs, tries: 0 });
         } else if self.last.as_ref() != Some(&state) {
             voice.state(&state)?;
             self.last = Some(state);

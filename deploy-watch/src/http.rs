@@ -10,12 +10,13 @@ use contract::redact;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::http::HeaderMap;
-use ureq::{Agent, Body, http};
+use ureq::{Agent, Body, RequestBuilder, http};
 
 use crate::trail::Trail;
 
-/// For one answer, its body included.
+/// For one answer, its body included; less where there is less time, but enough for one try.
 const PATIENCE: Duration = Duration::from_secs(30);
+const ONE_TRY: Duration = Duration::from_secs(10);
 /// The first pause is a random part of this, each later one of twice as much ("full jitter"), up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -28,8 +29,17 @@ pub(crate) struct Api<'t> {
     agent: Agent,
     base: String,
     token: String,
+    /// What comes with every request, beside the token.
+    headers: &'static [(&'static str, &'static str)],
     trail: &'t Trail,
     deadline: Cell<Instant>,
+}
+
+/// What changes something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Method {
+    Post,
+    Patch,
 }
 
 /// Why there is no answer.
@@ -71,7 +81,12 @@ impl<'t> Api<'t> {
             base.starts_with("https://") || is_loopback && !base.contains('@'),
             "{base} is no https:// URL, and the token would go there in plain text"
         );
-        Ok(Self { agent: agent(), base, token, trail, deadline: Cell::new(deadline) })
+        Ok(Self { agent: agent(), base, token, headers: &[], trail, deadline: Cell::new(deadline) })
+    }
+
+    /// The same with headers that the API asks for.
+    pub(crate) fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        Self { headers, ..self }
     }
 
     /// From here on there is time until then.
@@ -88,23 +103,26 @@ impl<'t> Api<'t> {
     /// # Errors
     /// The API refuses, or the time is over.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let url = format!("{}{path}", self.base);
-        let authorization = format!("Bearer {}", self.token);
-        let bytes = self.patiently(|| self.agent.get(&url).header("authorization", &authorization).call())?;
-        serde_json::from_slice(&bytes).map_err(|e| Failure::Refused(200, format!("the answer to {path} is not what it should be: {e}")))
+        let bytes = self.patiently(|| self.authorized(self.agent.get(format!("{}{path}", self.base))).call())?;
+        read_as(path, &bytes)
+    }
+
+    /// Asks for something that may be asked for twice, as [`Api::get`] does.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub(crate) fn put(&self, method: Method, path: &str, body: &str) -> Result<(), Failure> {
+        self.patiently(|| self.send(method, path, body)).map(drop)
     }
 
     /// Asks for something to be done, once: whether it was where no answer came is for the caller to find out.
     ///
     /// # Errors
     /// The API refuses, or does not answer.
-    pub(crate) fn post(&self, path: &str, body: &str) -> Result<Vec<u8>, Failure> {
-        let url = format!("{}{path}", self.base);
-        let authorization = format!("Bearer {}", self.token);
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T, Failure> {
         loop {
-            let asked = self.agent.post(&url).header("authorization", &authorization).content_type("application/json").send(body);
-            match read(asked) {
-                Ok(bytes) => return Ok(bytes),
+            match read(self.send(Method::Post, path, body)) {
+                Ok(bytes) => return read_as(path, &bytes),
                 Err(Missed::Refused(status, text)) => return Err(Failure::Refused(status, text)),
                 // Too many requests are refused before anything is done.
                 Err(Missed::Again(why, Some(pause))) if why == BUSY && Instant::now() + pause < self.deadline() => thread::sleep(pause),
@@ -118,7 +136,26 @@ impl<'t> Api<'t> {
     /// # Errors
     /// As [`Api::get`].
     pub(crate) fn signed(&self, url: &str) -> Result<Vec<u8>, Failure> {
-        self.patiently(|| self.agent.get(url).call())
+        self.patiently(|| self.in_time(self.agent.get(url)).call())
+    }
+
+    fn send(&self, method: Method, path: &str, body: &str) -> Result<http::Response<Body>, ureq::Error> {
+        let url = format!("{}{path}", self.base);
+        let request = match method {
+            Method::Post => self.agent.post(url),
+            Method::Patch => self.agent.patch(url),
+        };
+        self.authorized(request).content_type("application/json").send(body)
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let request = request.header("authorization", format!("Bearer {}", self.token));
+        self.headers.iter().fold(self.in_time(request), |request, (name, value)| request.header(*name, *value))
+    }
+
+    fn in_time<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let left = self.deadline().saturating_duration_since(Instant::now());
+        request.config().timeout_global(Some(left.clamp(ONE_TRY, PATIENCE))).build()
     }
 
     fn patiently(&self, ask: impl Fn() -> Result<http::Response<Body>, ureq::Error>) -> Result<Vec<u8>, Failure> {
@@ -142,7 +179,6 @@ impl<'t> Api<'t> {
 
 fn agent() -> Agent {
     let config = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
         // The body of a refusal says why.
         .http_status_as_error(false)
         .user_agent(concat!("mendline-deploy-watch/", env!("CARGO_PKG_VERSION")));
@@ -157,9 +193,15 @@ fn read(answer: Result<http::Response<Body>, ureq::Error>) -> Result<Vec<u8>, Mi
     match status {
         200..300 => Ok(body),
         429 => Err(Missed::Again(BUSY.to_owned(), after)),
+        // GitHub's limits ("Rate limits for the REST API"); a refusal does not say when to come back.
+        403 if after.is_some() => Err(Missed::Again(BUSY.to_owned(), after)),
         408 | 500.. => Err(Missed::Again(format!("the API answers {status}: {}", message(&body)), after)),
         _ => Err(Missed::Refused(status, message(&body))),
     }
+}
+
+fn read_as<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(bytes).map_err(|e| Failure::Refused(200, format!("the answer to {path} is not what it should be: {e}")))
 }
 
 fn missed(e: &ureq::Error) -> Missed {

@@ -5,6 +5,7 @@ mod classify;
 mod digitalocean;
 mod exec;
 mod fingerprint;
+mod github;
 mod heal;
 mod hook;
 mod http;

@@ -91,10 +91,12 @@ pub(crate) struct Ended {
     pub(crate) text: String,
     /// What it wrote while it was built and started, the likeliest first.
     pub(crate) logs: Vec<PathBuf>,
+    /// How often the commit was deployed, by whomever; 0 where nobody counts.
+    pub(crate) tries: u32,
 }
 
 impl Ended {
     pub(crate) fn new(outcome: Outcome, text: impl Into<String>) -> Self {
-        Self { outcome, deployment: None, url: None, text: text.into(), logs: Vec::new() }
+        Self { outcome, deployment: None, url: None, text: text.into(), logs: Vec::new(), tries: 0 }
     }
 }

@@ -42,6 +42,14 @@ pub(crate) struct Repository {
     pub(crate) top: PathBuf,
 }
 
+/// A repository among those of a forge.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OnForge {
+    pub(crate) host: String,
+    /// `OWNER/NAME`.
+    pub(crate) slug: String,
+}
+
 impl Repository {
     /// The one that we are in.
     ///
@@ -67,11 +75,22 @@ impl Repository {
         self.text(&["symbolic-ref", "--short", "--quiet", "HEAD"])
     }
 
-    /// `OWNER/NAME` of a remote on a forge.
-    pub(crate) fn slug(&self, remote: &str) -> anyhow::Result<Option<String>> {
+    /// Where a remote on a forge is.
+    pub(crate) fn on_forge(&self, remote: &str) -> anyhow::Result<Option<OnForge>> {
         // A push can name a URL instead.
         let url = self.text(&["remote", "get-url", "--", remote])?;
-        Ok(slug(url.as_deref().unwrap_or(remote)))
+        Ok(on_forge(url.as_deref().unwrap_or(remote)))
+    }
+
+    /// Makes sure that a commit is here, if the remote has it.
+    ///
+    /// # Errors
+    /// It has not, or cannot be asked.
+    pub(crate) fn obtain(&self, remote: &str, commit: &str) -> anyhow::Result<()> {
+        if self.commit(commit).is_err() {
+            self.run(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, commit])?;
+        }
+        Ok(())
     }
 
     /// Whether a commit is among those that led to another; not where one is not here.
@@ -185,14 +204,16 @@ fn reaches_out(words: &[&str]) -> bool {
 }
 
 /// Of `https://HOST/OWNER/NAME.git`, `git@HOST:OWNER/NAME` and their like.
-fn slug(url: &str) -> Option<String> {
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.split_once('/')?.1,
-        None => url.split_once(':')?.1,
+fn on_forge(url: &str) -> Option<OnForge> {
+    let (place, path) = match url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?,
+        None => url.split_once(':')?,
     };
+    let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+    let host = host.split_once(':').map_or(host, |(host, _)| host).to_owned();
     let path = path.trim_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
-    (path.split('/').count() == 2).then(|| path.to_owned())
+    (path.split('/').count() == 2).then(|| OnForge { host, slug: path.to_owned() })
 }
 
 #[cfg(test)]
@@ -202,10 +223,10 @@ mod tests {
     #[test]
     fn a_remote_is_known_in_every_spelling() {
         for url in ["https://github.com/o/r.git", "https://u:p@github.com/o/r", "git@github.com:o/r.git", "ssh://git@github.com:22/o/r/"] {
-            assert_eq!(slug(url).as_deref(), Some("o/r"), "{url}");
+            assert_eq!(on_forge(url), Some(OnForge { host: "github.com".to_owned(), slug: "o/r".to_owned() }), "{url}");
         }
         for url in ["/srv/git/r.git", "../r", "https://github.com/"] {
-            assert_eq!(slug(url), None, "{url}");
+            assert_eq!(on_forge(url), None, "{url}");
         }
     }
 }

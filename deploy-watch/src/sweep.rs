@@ -19,6 +19,7 @@ pub(crate) fn run(out: &mut Output, sweep: Sweep, options: &state::Options) -> a
     let head = repository
         .remote_ref(remote, &format!("refs/heads/{branch}"))?
         .with_context(|| format!("the remote `{remote}` has no branch {branch}"))?;
+    // By its branch, since not every server gives out what is asked for by its hash.
     if repository.commit(&head).is_err() {
         repository.run(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, &format!("refs/heads/{branch}")])?;
     }

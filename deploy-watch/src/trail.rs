@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chrono::Local;
+use chrono::{DateTime, Local, Utc};
 use contract::action::{self, Action, Outcome};
 use contract::lock::{self, Held, Mode};
 use contract::output::hint;
@@ -20,8 +20,13 @@ use contract::path::{plain, shown};
 use contract::record::Record;
 use contract::replace;
 use rustix::fs::OFlags;
+use serde::Deserialize;
 
-use crate::heal::{FOLLOWED, Pending};
+use crate::fingerprint;
+use crate::github::TOLD;
+use crate::heal::{FOLLOWED, Pending, is_remedy};
+use crate::outcome::WATCH;
+use crate::status::last;
 
 /// The result of a watch that could not see the deployment.
 pub(crate) const UNSEEN: &str = "unknown";
@@ -33,6 +38,11 @@ pub(crate) struct Names {
     pub(crate) records: PathBuf,
     pub(crate) result: PathBuf,
     pub(crate) pid: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Begun {
+    run: Option<String>,
 }
 
 /// What happens, for people.
@@ -147,13 +157,34 @@ impl Trail {
         Ok(actions.filter_map(|(action, _)| Some(action.detail?["fingerprint"].as_str()?.to_owned())).collect())
     }
 
-    /// What was begun last, if no end of it was told; else what was last followed to its end.
+    /// Which watch it is, for as long as it is one: the same in one that goes on where another was killed.
+    pub(crate) fn run(&self, goes_on: bool) -> anyhow::Result<String> {
+        let before = if goes_on { last(&self.names.records, &[WATCH])? } else { None };
+        let before = before.and_then(|(record, _)| record.read::<Begun>().ok()?.run);
+        Ok(before.unwrap_or_else(|| fingerprint::digits(format!("{:?} {}", Local::now(), std::process::id()).as_bytes())))
+    }
+
+    /// What was done about failures of this commit, by all of its watches.
+    pub(crate) fn done(&self) -> anyhow::Result<Vec<Action>> {
+        let actions = self.actions()?.into_iter().map(|(action, _)| action);
+        Ok(actions.filter(|action| !action.verb.starts_with(TOLD)).collect())
+    }
+
+    /// The remedy that was begun last, if no end of it was told; else what was last followed to its end.
     pub(crate) fn pending(&self) -> anyhow::Result<Option<Pending>> {
-        let mut actions = self.actions()?;
+        let mut actions: Vec<_> = self.actions()?.into_iter().filter(|(action, _)| is_remedy(&action.verb)).collect();
         let is_open = actions.last().is_some_and(|(action, _)| action.outcome == Outcome::Started);
         let of_deployment = |(action, _): &(Action, _)| action.detail.as_ref().is_some_and(|detail| detail[FOLLOWED].is_string());
         let last = if is_open { actions.pop() } else { actions.into_iter().rfind(of_deployment) };
         Ok(last.map(|(action, cause)| Pending { action, cause }))
+    }
+
+    /// How long ago something was begun of which no end was told: it may be on its way still.
+    pub(crate) fn on_its_way(&self) -> anyhow::Result<Option<Duration>> {
+        let Some((record, _)) = last(&self.names.records, &[action::KIND])? else { return Ok(None) };
+        let is_open = record.read::<Action>().is_ok_and(|action| action.outcome == Outcome::Started);
+        let begun = DateTime::parse_from_rfc3339(&record.ts).ok().filter(|_| is_open);
+        Ok(begun.map(|begun| (Utc::now() - begun.to_utc()).to_std().unwrap_or_default()))
     }
 
     /// All actions, and the ids of their causes. A crash can tear the last line.

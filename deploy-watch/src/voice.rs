@@ -7,6 +7,7 @@ use contract::path::Subject;
 use contract::record::About;
 use serde_json::{Map, Value, json};
 
+use crate::github::GitHub;
 use crate::outcome::{Ended, RESULT, STATE, State, WATCH};
 use crate::trail::Trail;
 
@@ -15,13 +16,15 @@ pub(crate) struct Voice<'v> {
     trail: &'v Trail,
     audit: Audit,
     subject: Subject,
+    /// Told of each phase.
+    github: Option<&'v GitHub<'v>>,
     /// What is in every record: the commit, the branch, and who deploys it.
     deploy: Map<String, Value>,
 }
 
 impl<'v> Voice<'v> {
-    pub(crate) fn new(out: &'v mut Output, trail: &'v Trail, audit: Audit, subject: Subject) -> Self {
-        Self { out, trail, audit, subject, deploy: Map::new() }
+    pub(crate) fn new(out: &'v mut Output, trail: &'v Trail, audit: Audit, subject: Subject, github: Option<&'v GitHub<'v>>) -> Self {
+        Self { out, trail, audit, subject, github, deploy: Map::new() }
     }
 
     /// From here on, every record has this.
@@ -31,11 +34,20 @@ impl<'v> Voice<'v> {
 
     /// It begins.
     pub(crate) fn begin(&mut self, data: Value) -> anyhow::Result<()> {
-        self.emit(WATCH, data)
+        self.emit(WATCH, data)?;
+        self.mark("watching");
+        Ok(())
     }
 
     /// One step of the deployment.
     pub(crate) fn state(&mut self, state: &State) -> anyhow::Result<()> {
+        self.failed(state)?;
+        self.mark(&state.phase);
+        Ok(())
+    }
+
+    /// The last step of a deployment that another one follows.
+    pub(crate) fn failed(&mut self, state: &State) -> anyhow::Result<()> {
         let words = if state.text.is_empty() { String::new() } else { format!(": {}", state.text) };
         self.say(&format!("{}{words}", state.phase));
         let text = Some(&state.text).filter(|text| !text.is_empty());
@@ -43,9 +55,9 @@ impl<'v> Voice<'v> {
     }
 
     /// What is done about a failure.
-    pub(crate) fn action(&mut self, cause: &str, action: &Action) -> anyhow::Result<()> {
+    pub(crate) fn action(&mut self, cause: Option<&str>, action: &Action) -> anyhow::Result<()> {
         self.say(&format!("{} {}: {}", action.verb, word(action.outcome), action.text));
-        let cause = [cause.to_owned()];
+        let cause: Vec<String> = cause.map(str::to_owned).into_iter().collect();
         let rendered = self.out.render(action::KIND, About { subject: Some(&self.subject), cause: &cause }, action)?;
         self.trail.keep(&rendered.line)?;
         if !matches!(action.outcome, Outcome::Planned | Outcome::Skipped) {
@@ -80,6 +92,14 @@ impl<'v> Voice<'v> {
     /// Says something that is no step.
     pub(crate) fn say(&self, text: &str) {
         self.trail.say(text);
+    }
+
+    /// Beside the commit on GitHub, once for each phase.
+    fn mark(&self, phase: &str) {
+        let commit = self.deploy.get("commit").and_then(Value::as_str).unwrap_or_default();
+        if let Some(e) = self.github.and_then(|github| github.mark_phase(commit, phase)) {
+            self.say(&format!("GitHub has no status of it until the end: {e}"));
+        }
     }
 
     /// A field that has no value is absent.

@@ -1,6 +1,7 @@
 //! `watch`: follows the deployment of one commit, and those that come of what is done about its failure.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use contract::audit::Audit;
@@ -12,14 +13,21 @@ use contract::state;
 use serde_json::json;
 
 use crate::arguments::Watch;
-use crate::classify;
+use crate::classify::{self, Cause};
 use crate::digitalocean::Platform;
 use crate::exec;
+use crate::github::{GitHub, Story};
 use crate::heal::{Budget, Failed, Healer, Next};
 use crate::outcome::{Ended, Outcome, State};
 use crate::repository::Repository;
 use crate::trail::{Names, Trail, UNSEEN};
 use crate::voice::Voice;
+
+/// Who tells of a deployment where no platform is known.
+const OTHER: &str = "exec";
+
+/// So many looks long something that was asked for may take to show.
+const SETTLING: u32 = 3;
 
 /// What is followed, and for how long.
 #[derive(Clone)]
@@ -56,10 +64,12 @@ pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> 
     let trail = Trail::begin(Names::of(&repository.top, &commit))?;
     // Whoever looks at the files wants to see the end, whether or not somebody reads the records.
     out.outlive_its_reader();
-    let voice = Voice::new(out, &trail, Audit::open(&state)?, Subject::from(&*repository.top));
+    let subject = Subject::from(&*repository.top);
     let (repository, branch, folder) = (&repository, branch.as_deref(), &*folder);
     let goal = Goal { repository, commit, after: None, branch, begun: Instant::now(), watch, folder };
-    match follow(voice, &trail, goal) {
+    let github = GitHub::find(&goal, &trail)?;
+    let voice = Voice::new(out, &trail, Audit::open(&state)?, subject, github.as_ref());
+    match Watching::of(goal, &trail, github.as_ref()).and_then(|mut watching| watching.follow(voice)) {
         Ok(ended) => {
             trail.end(ended.outcome.old_word())?;
             Ok(ended.outcome.exit())
@@ -72,57 +82,134 @@ pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> 
     }
 }
 
-/// Follows one deployment after the other, for as long as something is tried in between.
-fn follow(mut voice: Voice<'_>, trail: &Trail, mut goal: Goal<'_>) -> anyhow::Result<Ended> {
-    let begun = goal.begun;
-    let platform = if goal.watch.follow.teller.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
-    let mut budget = Budget::of(goal.repository, &goal.commit, goal.watch.follow.heal.max_attempts, trail.tried()?)?;
-    let mut healer = Healer::of(&goal, platform.as_ref());
-    let mut tried = if goal.watch.resume { healer.resume(trail.pending()?, &mut goal, &mut budget, &voice)? } else { None };
-    begin(&mut voice, &goal, platform.as_ref())?;
-    let (ended, class) = loop {
-        let ended = match &platform {
-            Some(platform) => platform.follow(&goal, &mut voice)?,
-            None => exec::follow(&goal, &mut voice)?,
-        };
-        if let Some(tried) = tried.take() {
-            Healer::conclude(tried, &goal.commit, ended.outcome == Outcome::Active, &mut voice)?;
-        }
-        let cause = if ended.outcome.is_failure() { classify::tell(&ended.logs, &mut voice)? } else { None };
-        let Some(cause) = cause else { break (ended, None) };
-        let failed = Failed { commit: &goal.commit, deployment: ended.deployment.as_deref(), cause: &cause };
-        match healer.attempt(&failed, &mut budget, &mut voice)? {
-            Next::Stop => break (ended, Some(cause.class)),
-            Next::Moved(to) => {
-                let text = format!("{}; the branch is at {} by now", ended.text, &to[..to.len().min(7)]);
-                break (Ended { outcome: Outcome::Moved, text, ..ended }, Some(cause.class));
-            }
-            Next::Follow { commit, after, tried: now } => {
-                voice.state(&State { phase: ended.outcome.word().to_owned(), deployment: ended.deployment, text: ended.text })?;
-                voice.say(&format!("attempt {}: following {commit}", budget.attempts()));
-                voice.with("commit", &commit);
-                goal = Goal { commit, after, begun: Instant::now(), ..goal };
-                tried = Some(now);
-            }
-        }
-    };
-    healer.give_back(&voice);
-    let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    voice.end(&ended, class.as_deref(), budget.attempts(), took_ms)?;
-    Ok(ended)
+/// A watch that goes on.
+struct Watching<'w> {
+    goal: Goal<'w>,
+    trail: &'w Trail,
+    /// Where no other command tells of the deployment.
+    platform: Option<Platform<'w>>,
+    github: Option<&'w GitHub<'w>>,
+    /// Which watch it is.
+    run: String,
 }
 
-/// Says what is watched, and who watches, so that `stop` ends nobody else.
-fn begin(voice: &mut Voice<'_>, goal: &Goal<'_>, platform: Option<&Platform<'_>>) -> anyhow::Result<()> {
-    voice.with("commit", &goal.commit);
-    if let Some(branch) = goal.branch {
-        voice.with("branch", branch);
+/// What the last deployment came to.
+struct Last {
+    ended: Ended,
+    cause: Option<Cause>,
+    /// Nobody does anything more about it.
+    is_final: bool,
+}
+
+impl<'w> Watching<'w> {
+    fn of(goal: Goal<'w>, trail: &'w Trail, github: Option<&'w GitHub<'w>>) -> anyhow::Result<Self> {
+        let platform = if goal.watch.follow.teller.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
+        let run = trail.run(goal.watch.resume)?;
+        Ok(Self { goal, trail, platform, github, run })
     }
-    voice.with("provider", if platform.is_some() { "digitalocean" } else { "exec" });
-    if let Some(platform) = platform {
-        voice.with("app", &platform.app);
+
+    fn follow(&mut self, mut voice: Voice<'_>) -> anyhow::Result<Ended> {
+        let (begun, options) = (self.goal.begun, &self.goal.watch.follow);
+        let mut budget = Budget::of(self.goal.repository, &self.goal.commit, options.heal.max_attempts, self.trail.tried()?)?;
+        let mut healer = Healer::of(&self.goal);
+        let last = self.attempts(&mut healer, &mut budget, &mut voice);
+        let last = last.inspect_err(|e| self.github.iter().for_each(|github| github.lost(&self.goal.commit, &format!("{e:#}"), &voice)))?;
+        let (ended, cause) = (last.ended, last.cause.as_ref());
+        let is_spent = last.is_final && ended.outcome == Outcome::Error;
+        if let Some(platform) = self.platform.as_ref().filter(|_| is_spent && options.rollback_on_failure) {
+            platform.roll_back(cause.map(|cause| &*cause.id), &self.goal, &mut voice)?;
+        }
+        if let Some(github) = self.github.filter(|_| last.is_final) {
+            github.ended(&self.story(&ended, cause, &budget.root, budget.attempts())?, self.goal.deadline(), &mut voice)?;
+        }
+        healer.give_back(&voice);
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        voice.end(&ended, cause.map(|cause| &*cause.class), budget.attempts(), took_ms)?;
+        Ok(ended)
     }
-    voice.say(&format!("watching {} for {} s at most", goal.commit, goal.watch.follow.timeout.as_secs()));
-    let timeout_ms = u64::try_from(goal.watch.follow.timeout.as_millis()).unwrap_or(u64::MAX);
-    voice.begin(json!({ "timeout_ms": timeout_ms, "watcher": Identity::of(std::process::id()) }))
+
+    /// Follows one deployment after the other, for as long as something is tried in between.
+    fn attempts(&mut self, healer: &mut Healer<'_>, budget: &mut Budget, voice: &mut Voice<'_>) -> anyhow::Result<Last> {
+        let mut tried = None;
+        if self.goal.watch.resume {
+            self.settle(voice)?;
+            tried = healer.resume(self.trail.pending()?, self.platform.as_ref(), &mut self.goal, budget, voice)?;
+        }
+        self.begin(voice)?;
+        loop {
+            let ended = match &self.platform {
+                Some(platform) => platform.follow(&self.goal, voice)?,
+                None => exec::follow(&self.goal, voice)?,
+            };
+            budget.count(ended.tries);
+            if let Some(tried) = tried.take() {
+                Healer::conclude(tried, &self.goal.commit, ended.outcome == Outcome::Active, voice)?;
+            }
+            let cause = if ended.outcome.is_failure() { classify::tell(&ended.logs, voice)? } else { None };
+            let Some(known) = &cause else { return Ok(Last { ended, cause, is_final: true }) };
+            let failed = Failed { commit: &self.goal.commit, deployment: ended.deployment.as_deref(), cause: known };
+            let attempt = budget.attempts();
+            match healer.attempt(&failed, self.platform.as_ref(), budget, voice)? {
+                Next::Stop => return Ok(Last { ended, cause, is_final: true }),
+                Next::Elsewhere => return Ok(Last { ended, cause, is_final: false }),
+                Next::Moved(to) => {
+                    let text = format!("{}; the branch is at {} by now", ended.text, &to[..to.len().min(7)]);
+                    return Ok(Last { ended: Ended { outcome: Outcome::Moved, text, ..ended }, cause, is_final: true });
+                }
+                Next::Follow { commit, after, tried: now } => {
+                    if let Some(github) = self.github {
+                        github.failed(&self.story(&ended, cause.as_ref(), &budget.root, attempt)?, voice)?;
+                    }
+                    voice.failed(&State { phase: ended.outcome.word().to_owned(), deployment: ended.deployment, text: ended.text })?;
+                    voice.say(&format!("attempt {}: following {commit}", budget.attempts()));
+                    voice.with("commit", &commit);
+                    (self.goal.commit, self.goal.after, self.goal.begun) = (commit, after, Instant::now());
+                    tried = Some(now);
+                }
+            }
+        }
+    }
+
+    /// What a killed watch had asked for may arrive after its end.
+    fn settle(&self, voice: &Voice<'_>) -> anyhow::Result<()> {
+        let enough = self.goal.watch.follow.interval * SETTLING;
+        if let Some(left) = self.trail.on_its_way()?.and_then(|age| enough.checked_sub(age)) {
+            voice.say(&format!("what had begun may be on its way still; looking in {} s", left.as_secs_f32().ceil()));
+            thread::sleep(left);
+        }
+        Ok(())
+    }
+
+    /// What GitHub is told.
+    fn story<'s>(&'s self, ended: &'s Ended, cause: Option<&'s Cause>, root: &'s str, attempt: u32) -> anyhow::Result<Story<'s>> {
+        Ok(Story {
+            run: &self.run,
+            root,
+            commit: &self.goal.commit,
+            branch: self.goal.branch,
+            app: self.platform.as_ref().map_or(OTHER, |platform| &platform.app),
+            outcome: ended.outcome,
+            text: &ended.text,
+            attempt,
+            cause,
+            log: ended.logs.first().map(PathBuf::as_path),
+            tried: self.trail.done()?,
+        })
+    }
+
+    /// Says what is watched, and who watches, so that `stop` ends nobody else.
+    fn begin(&self, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        let (goal, timeout) = (&self.goal, self.goal.watch.follow.timeout);
+        voice.with("commit", &goal.commit);
+        if let Some(branch) = goal.branch {
+            voice.with("branch", branch);
+        }
+        voice.with("provider", if self.platform.is_some() { "digitalocean" } else { OTHER });
+        if let Some(platform) = &self.platform {
+            voice.with("app", &platform.app);
+        }
+        voice.say(&format!("watching {} for {} s at most", goal.commit, timeout.as_secs()));
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        voice.begin(json!({ "timeout_ms": timeout_ms, "watcher": Identity::of(std::process::id()), "run": self.run }))
+    }
 }

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::deployment::Deployment;
 use super::state::{Platform, State, uuid};
-use super::trouble::Mischief;
-use super::wire::{Answer, Asked};
 use super::{logs, render, server};
+use crate::double::trouble::Mischief;
+use crate::double::wire::{Answer, Asked};
 
 /// Answers as the platform does, after the mischief that is due.
 pub(super) fn answer(platform: &Platform, asked: &Asked) -> Answer {

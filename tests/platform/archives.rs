@@ -2,7 +2,7 @@
 
 use super::api::refusal;
 use super::state::{Platform, State};
-use super::wire::{Answer, Asked};
+use crate::double::wire::{Answer, Asked};
 
 pub(super) fn answer(platform: &Platform, asked: &Asked) -> Answer {
     let Some(app) = platform.concerned(asked) else { return refused(404, "NoSuchBucket", "The specified bucket does not exist") };

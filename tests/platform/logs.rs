@@ -7,7 +7,7 @@ use super::deployment::{Deployment, Log};
 use super::render::reached;
 use super::server;
 use super::state::{State, random};
-use super::wire::{Answer, Asked};
+use crate::double::wire::{Answer, Asked};
 
 /// The logs of what is served, which are those of another deployment than the one that failed.
 pub(super) fn of_the_active(state: &State, asked: &Asked) -> Answer {

@@ -9,8 +9,8 @@ use chrono::{SecondsFormat, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::deployment::Deployment;
-use super::trouble::{Mischief, Troubles};
-use super::wire::Asked;
+use crate::double::trouble::{Mischief, Troubles};
+use crate::double::wire::Asked;
 use crate::ward::hex;
 
 /// One request as the client sent it.
@@ -179,7 +179,7 @@ pub(super) fn now() -> String {
 }
 
 /// 64 hexadecimal digits that nobody had before.
-pub(super) fn random() -> String {
+pub(crate) fn random() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let seed = (std::process::id(), SystemTime::now(), COUNT.fetch_add(1, Ordering::Relaxed));
     hex(&Sha256::digest(format!("{seed:?}")))

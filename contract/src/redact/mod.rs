@@ -72,7 +72,18 @@ pub fn quoted(line: &str) -> String {
 #[must_use]
 pub fn secrets(text: &str) -> String {
     let is_secret = |name: &str| SECRET.iter().any(|part| name.to_ascii_lowercase().contains(part));
-    arguments(&credentials(&fields(&assignments(&addresses(&private_keys(text)), is_secret))))
+    sealed(&arguments(&credentials(&fields(&assignments(&addresses(&private_keys(text)), is_secret)))))
+}
+
+/// Replaces what App Platform has encrypted (`EV[1:…:…]`, "How to Use Environment Variables in App Platform").
+fn sealed(text: &str) -> String {
+    const BEGIN: &str = "EV[";
+    let mut parts = text.split(BEGIN);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |safe, part| {
+        let end = part.find(']').filter(|end| part[..*end].contains(':'));
+        safe + BEGIN + end.map_or("", |_| GONE) + &part[end.unwrap_or(0)..]
+    })
 }
 
 /// Replaces what stands between the first and the last line of a private key, which may be one line; of one that does not end, all the rest.
@@ -258,6 +269,7 @@ mod tests {
             ("-i https://me:s3@cret@host/simple x", "-i https://***@host/simple x"),
             ("git+ssh://git@host/a b://c:d@e", "git+ssh://***@host/a b://***@e"),
             ("https://host/a@b", "https://host/a@b"),
+            ("value: EV[1:c29tZQ:c2VjcmV0] of EV[0]", "value: EV[***] of EV[0]"),
             ("a @ git+https://h/r.git@v1.0#subdirectory=py", "a @ git+https://h/r.git@v1.0#subdirectory=py"),
             ("https://user:pa/S3CR3T@127.0.0.1:9/x.whl", "https://***@127.0.0.1:9/x.whl"),
             ("https://user:pa?S3CR3T@host/x.whl", "https://***@host/x.whl"),

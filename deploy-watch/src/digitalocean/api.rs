@@ -21,6 +21,8 @@ pub(super) struct App {
     pub(super) id: String,
     pub(super) spec: Spec,
     pub(super) live_url: Option<String>,
+    /// The one that is served.
+    pub(super) active_deployment: Option<Deployment>,
     /// After a rollback: no other deployment begins.
     pub(super) pinned_deployment: Option<Pinned>,
 }
@@ -89,6 +91,19 @@ pub(super) struct Deployment {
     functions: Vec<Component>,
     #[serde(default)]
     pub(super) progress: Progress,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct OneDeployment {
+    pub(super) deployment: Deployment,
+}
+
+/// Whether a rollback is possible.
+#[derive(Debug, Deserialize)]
+pub(super) struct Validity {
+    #[serde(default)]
+    pub(super) valid: bool,
+    pub(super) error: Option<Reason>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

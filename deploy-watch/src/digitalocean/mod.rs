@@ -2,6 +2,7 @@
 
 mod api;
 mod logs;
+mod rollback;
 #[cfg(test)]
 mod tests;
 mod which;
@@ -55,12 +56,13 @@ impl<'t> Platform<'t> {
         let (mut told, mut settling) = (State::default(), 0);
         loop {
             let mut list = self.deployments().context("cannot list the deployments")?;
+            let tries = which::tries(&list, &goal.commit);
             // What is followed is newer than what failed before.
             list.truncate(list.iter().position(|one| goal.after.as_deref() == Some(&*one.id)).unwrap_or(list.len()));
             let ours = which::of(&list, &goal.commit).map(|(_, ours)| ours);
             match which::judge(&list, &goal.commit) {
-                Sight::Ended(ended) => return self.with_evidence(ended, ours, goal, voice),
-                Sight::Failing(ended) if settling == SETTLING => return self.with_evidence(ended, ours, goal, voice),
+                Sight::Ended(ended) => return self.with_evidence(Ended { tries, ..ended }, ours, goal, voice),
+                Sight::Failing(ended) if settling == SETTLING => return self.with_evidence(Ended { tries, ..ended }, ours, goal, voice),
                 Sight::Failing(_) => settling += 1,
                 Sight::Absent(newest) => {
                     if let Some(ended) = self.absent(goal, newest.as_deref())? {
@@ -93,7 +95,7 @@ impl<'t> Platform<'t> {
         let newest = || Ok::<_, Failure>(self.deployments()?.into_iter().next().map(|one| one.id));
         let before = newest().context("cannot list the deployments")?;
         let path = format!("/v2/apps/{}/deployments", self.app);
-        match self.api.post(&path, r#"{"force_build":true}"#) {
+        match self.api.post::<serde::de::IgnoredAny>(&path, r#"{"force_build":true}"#) {
             Ok(_) => Ok(()),
             // The answer may have been lost, and not the request.
             Err(Failure::Unseen(why)) => {
@@ -114,6 +116,10 @@ impl<'t> Platform<'t> {
         Ok(list.iter().take_while(|one| one.id != deployment).any(|one| one.cause_details.r#type == "MANUAL"))
     }
 
+    fn seen(&self) -> Result<App, Failure> {
+        self.api.get::<OneApp>(&format!("/v2/apps/{}", self.app)).map(|one| one.app)
+    }
+
     fn deployments(&self) -> Result<Vec<api::Deployment>, Failure> {
         self.api.get::<Deployments>(&format!("/v2/apps/{}/deployments?page=1&per_page=50", self.app)).map(|list| list.deployments)
     }
@@ -124,7 +130,7 @@ impl<'t> Platform<'t> {
             let text = format!("{}, which contains it, was deployed in its place", &newest[..newest.len().min(7)]);
             return Ok(Some(Ended::new(Outcome::Superseded, text)));
         }
-        let app: App = self.api.get::<OneApp>(&format!("/v2/apps/{}", self.app)).context("cannot look at the app")?.app;
+        let app = self.seen().context("cannot look at the app")?;
         if let Some(pinned) = app.pinned_deployment {
             let text = format!("the app is pinned to deployment {} by a rollback; commit or revert that first", pinned.id);
             return Ok(Some(Ended::new(Outcome::NotStarted, text)));
@@ -153,8 +159,7 @@ impl<'t> Platform<'t> {
         // How it ended is known, whatever else cannot be had by now.
         if ended.outcome == Outcome::Active {
             self.api.until(Instant::now() + EVIDENCE);
-            let app = self.api.get::<OneApp>(&format!("/v2/apps/{}", self.app)).map(|one| one.app);
-            return Ok(Ended { url: app.ok().and_then(|app| app.live_url), ..ended });
+            return Ok(Ended { url: self.seen().ok().and_then(|app| app.live_url), ..ended });
         }
         let Some(ours) = ours.filter(|_| ended.outcome.is_failure()) else { return Ok(ended) };
         let logs = self.capture(ours, goal, EVIDENCE, voice)?;
@@ -176,8 +181,8 @@ fn named(api: &Api<'_>, name: &str) -> anyhow::Result<String> {
 /// The app that a component of this branch belongs to.
 fn deploying(api: &Api<'_>, goal: &Goal<'_>) -> anyhow::Result<String> {
     let remote = &goal.watch.follow.remote;
-    let slug = goal.repository.slug(remote)?;
-    let slug = slug.with_context(|| format!("the remote `{remote}` is on no forge, so that --app must say which app is meant"))?;
+    let place = goal.repository.on_forge(remote)?;
+    let slug = place.with_context(|| format!("the remote `{remote}` is on no forge, so that --app must say which app is meant"))?.slug;
     let branch = goal.branch.context("HEAD is no branch, so that --branch must say which one was pushed")?;
     let is_meant = |app: &&App| app.spec.sources().any(|git| git.repo.as_deref() == Some(&*slug) && git.branch.as_deref() == Some(branch));
     let apps = all(api)?;

@@ -23,6 +23,12 @@ pub(super) fn of<'l>(list: &'l [Deployment], commit: &str) -> Option<(usize, &'l
     list.iter().enumerate().find(|(_, deployment)| is_of_a_push(deployment) && is_of(deployment, commit))
 }
 
+/// How often a commit was deployed.
+pub(super) fn tries(list: &[Deployment], commit: &str) -> u32 {
+    let count = list.iter().filter(|deployment| is_of_a_push(deployment) && is_of(deployment, commit)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 pub(super) fn judge(list: &[Deployment], commit: &str) -> Sight {
     let Some((at, ours)) = of(list, commit) else {
         return Sight::Absent(list.iter().filter(|one| is_of_a_push(one)).find_map(commit_of));
@@ -53,7 +59,7 @@ pub(super) fn is_known(phase: &str) -> bool {
     ["PENDING_BUILD", "BUILDING", "PENDING_DEPLOY", "DEPLOYING", "ROLLING_BACK"].contains(&phase) || is_over(phase)
 }
 
-fn is_over(phase: &str) -> bool {
+pub(super) fn is_over(phase: &str) -> bool {
     ["ACTIVE", "ERROR", "CANCELED", "SUPERSEDED"].contains(&phase)
 }
 
@@ -79,7 +85,7 @@ fn named(cause: &str) -> Option<String> {
     (word.len() >= 7 && word.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(word)
 }
 
-fn commit_of(deployment: &Deployment) -> Option<String> {
+pub(super) fn commit_of(deployment: &Deployment) -> Option<String> {
     let pushed = deployment.cause_details.git_push.as_ref().map(|push| push.commit_sha.clone());
     let mut hashes = deployment.components().map(|component| component.source_commit_hash.clone());
     hashes.find(|hash| !hash.is_empty()).or(pushed).or_else(|| named(&deployment.cause))

@@ -22,6 +22,8 @@ pub(crate) struct Budget {
     /// The commit that somebody pushed.
     pub(crate) root: String,
     attempt: u32,
+    /// Which deployment the first one of the present commit is.
+    first: u32,
     most: u32,
     /// What was tried against already.
     tried: Vec<String>,
@@ -38,7 +40,18 @@ impl Budget {
         let before = repository.trailer(commit, FINGERPRINT)?;
         // A fix whose count is not known has spent all of it.
         let attempt = if root.is_some() { attempt.unwrap_or(most) } else { 1 };
-        Ok(Self { root: root.unwrap_or_else(|| commit.to_owned()), attempt, most, tried: tried.into_iter().chain(before).collect() })
+        let (root, tried) = (root.unwrap_or_else(|| commit.to_owned()), tried.into_iter().chain(before).collect());
+        Ok(Self { root, attempt, first: attempt, most, tried })
+    }
+
+    /// Counts what was deployed of the commit by others as well: no commit tells of a deployment that was only asked for again.
+    pub(crate) fn count(&mut self, tries: u32) {
+        self.attempt = self.attempt.max(self.first.saturating_add(tries).saturating_sub(1));
+    }
+
+    /// What is deployed next is another commit.
+    pub(super) fn turn(&mut self) {
+        self.first = self.attempt;
     }
 
     /// # Errors

@@ -46,6 +46,8 @@ pub(crate) enum Next {
     Moved(String),
     /// Nothing is tried, or nothing more.
     Stop,
+    /// Somebody else does what can be done.
+    Elsewhere,
 }
 
 /// What was done, and is proved only by the deployment that follows.
@@ -60,33 +62,37 @@ pub(crate) struct Healer<'h> {
     repository: &'h Repository,
     options: &'h Heal,
     branch: Option<Branch<'h>>,
-    /// Asked to deploy again, where there is somebody to ask.
-    platform: Option<&'h Platform<'h>>,
     /// Where it works.
     folder: PathBuf,
     lease: Option<Lease<'h>>,
 }
 
 impl<'h> Healer<'h> {
-    pub(crate) fn of(goal: &Goal<'h>, platform: Option<&'h Platform<'h>>) -> Self {
+    pub(crate) fn of(goal: &Goal<'h>) -> Self {
         let branch = goal.branch.map(|name| Branch { repository: goal.repository, remote: &goal.watch.follow.remote, name });
         // Two clones of one repository heal in folders of their own.
         let clone = fingerprint::digits(goal.repository.top.as_os_str().as_encoded_bytes());
         let name = format!("{clone}-{}", &goal.commit[..12]);
         let folder = goal.folder.join("worktrees").join(name);
-        Self { repository: goal.repository, options: &goal.watch.follow.heal, branch, platform, folder, lease: None }
+        Self { repository: goal.repository, options: &goal.watch.follow.heal, branch, folder, lease: None }
     }
 
-    /// Tries what helps, or says what that would be, or why nothing is.
+    /// Tries what helps, or says what that would be, or why nothing is. The platform is asked to deploy again, where there is one.
     ///
     /// # Errors
     /// Nothing can be written.
-    pub(crate) fn attempt(&mut self, failed: &Failed<'_>, budget: &mut Budget, voice: &mut Voice<'_>) -> anyhow::Result<Next> {
-        if !self.options.is_wanted {
+    pub(crate) fn attempt(
+        &mut self,
+        failed: &Failed<'_>,
+        platform: Option<&Platform<'_>>,
+        budget: &mut Budget,
+        voice: &mut Voice<'_>,
+    ) -> anyhow::Result<Next> {
+        if !self.options.heals {
             return Ok(Next::Stop);
         }
         let fingerprint = failed.cause.fingerprint();
-        let remedy = match self.remedy(failed).and_then(|remedy| budget.allows(&fingerprint).map(|()| remedy)) {
+        let remedy = match self.remedy(failed, platform.is_some()).and_then(|remedy| budget.allows(&fingerprint).map(|()| remedy)) {
             Ok(remedy) => remedy,
             Err(why) => return declined(failed, why, voice),
         };
@@ -97,27 +103,30 @@ impl<'h> Healer<'h> {
             ..Action::default()
         };
         if !self.options.force {
-            voice.action(&failed.cause.id, &planned)?;
+            voice.action(Some(&failed.cause.id), &planned)?;
             return Ok(Next::Stop);
         }
         if let Some(why) = self.refused_lease(budget) {
-            return declined(failed, why, voice);
+            return declined(failed, why, voice).map(|_| Next::Elsewhere);
         }
         // On the disk before anything is done, so that whoever goes on after a crash does not do it again.
         let started = Action { outcome: Outcome::Started, ..planned };
-        voice.action(&failed.cause.id, &started)?;
+        voice.action(Some(&failed.cause.id), &started)?;
         budget.spend(&fingerprint);
-        match self.apply(remedy, failed, budget, &fingerprint) {
+        match self.apply(remedy, failed, platform, budget, &fingerprint) {
             Ok(Applied::Follow { commit, after }) => {
+                if commit != failed.commit {
+                    budget.turn();
+                }
                 Ok(Next::Follow { commit, after, tried: Tried { started, cause: failed.cause.id.clone() } })
             }
             Ok(Applied::Moved(to)) => {
                 let text = format!("the branch has moved to {} meanwhile, and nothing was pushed", &to[..to.len().min(7)]);
-                voice.action(&failed.cause.id, &Action { outcome: Outcome::Skipped, text, ..started })?;
+                voice.action(Some(&failed.cause.id), &Action { outcome: Outcome::Skipped, text, ..started })?;
                 Ok(Next::Moved(to))
             }
             Err(e) => {
-                voice.action(&failed.cause.id, &Action { outcome: Outcome::Failed, text: format!("{e:#}"), ..started })?;
+                voice.action(Some(&failed.cause.id), &Action { outcome: Outcome::Failed, text: format!("{e:#}"), ..started })?;
                 Ok(Next::Stop)
             }
         }
@@ -144,7 +153,7 @@ impl<'h> Healer<'h> {
     }
 
     /// What may be tried, or why nothing may.
-    fn remedy(&self, failed: &Failed<'_>) -> Result<Remedy, String> {
+    fn remedy(&self, failed: &Failed<'_>, has_platform: bool) -> Result<Remedy, String> {
         let by_hand = || failed.cause.manual.clone().map_or_else(String::new, |manual| format!("; {manual}"));
         match failed.cause.remedy.as_deref() {
             // What is deployed again is the head of the branch, whatever that is by now.
@@ -152,13 +161,20 @@ impl<'h> Healer<'h> {
                 Err("HEAD is no branch, so that --branch must say which one was pushed".to_owned())
             }
             Some("lockfile-update") => Ok(Remedy::LockfileUpdate),
-            Some("redeploy") if self.platform.is_some() => Ok(Remedy::Redeploy),
+            Some("redeploy") if has_platform => Ok(Remedy::Redeploy),
             Some("redeploy") => Err("nobody is known here who could be asked to deploy again".to_owned()),
             _ => Err(format!("only a person can help with {}{}", failed.cause.class, by_hand())),
         }
     }
 
-    fn apply(&self, remedy: Remedy, failed: &Failed<'_>, budget: &Budget, fingerprint: &str) -> anyhow::Result<Applied> {
+    fn apply(
+        &self,
+        remedy: Remedy,
+        failed: &Failed<'_>,
+        platform: Option<&Platform<'_>>,
+        budget: &Budget,
+        fingerprint: &str,
+    ) -> anyhow::Result<Applied> {
         let branch = self.branch.as_ref().context("it is not known which branch it is")?;
         let head = branch.head()?;
         if head != failed.commit {
@@ -175,7 +191,7 @@ impl<'h> Healer<'h> {
                 }
             }
             Remedy::Redeploy => {
-                self.platform.context("there is nobody to ask")?.redeploy(failed.commit)?;
+                platform.context("there is nobody to ask")?.redeploy(failed.commit)?;
                 Ok(Applied::Follow { commit: failed.commit.to_owned(), after: failed.deployment.map(str::to_owned) })
             }
         }
@@ -195,7 +211,7 @@ impl<'h> Healer<'h> {
             let text = format!("{}; it did not help", tried.started.text);
             Action { outcome: Outcome::Failed, changed: true, text, ..tried.started }
         };
-        voice.action(&tried.cause, &action)
+        voice.action(Some(&tried.cause), &action)
     }
 }
 
@@ -210,7 +226,7 @@ fn detail(failed: &Failed<'_>, attempt: u32, fingerprint: &str) -> Value {
 
 fn declined(failed: &Failed<'_>, text: String, voice: &mut Voice<'_>) -> anyhow::Result<Next> {
     let action = Action { verb: "heal".to_owned(), outcome: Outcome::Skipped, text, ..Action::default() };
-    voice.action(&failed.cause.id, &action)?;
+    voice.action(Some(&failed.cause.id), &action)?;
     Ok(Next::Stop)
 }
 
@@ -224,6 +240,11 @@ pub(crate) struct Failed<'f> {
     pub(crate) commit: &'f str,
     pub(crate) deployment: Option<&'f str>,
     pub(crate) cause: &'f Cause,
+}
+
+/// Whether that is what an action does.
+pub(crate) fn is_remedy(verb: &str) -> bool {
+    Remedy::of(verb).is_some()
 }
 
 impl Remedy {

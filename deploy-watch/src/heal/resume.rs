@@ -4,6 +4,7 @@ use contract::action::{Action, Outcome};
 
 use super::budget::{Budget, ROOT};
 use super::{FOLLOWED, Healer, Remedy, Tried};
+use crate::digitalocean::Platform;
 use crate::voice::Voice;
 use crate::watch::Goal;
 
@@ -23,6 +24,7 @@ impl Healer<'_> {
     pub(crate) fn resume(
         &mut self,
         pending: Option<Pending>,
+        platform: Option<&Platform<'_>>,
         goal: &mut Goal<'_>,
         budget: &mut Budget,
         voice: &Voice<'_>,
@@ -44,7 +46,7 @@ impl Healer<'_> {
         goal.commit.clone_from(&commit);
         let done = match remedy {
             Some(Remedy::LockfileUpdate) => self.pushed_fix(&commit, budget)?.map(|fix| (fix, None)),
-            Some(Remedy::Redeploy) => match self.platform {
+            Some(Remedy::Redeploy) => match platform {
                 Some(platform) if platform.has_newer(&failed)? => Some((commit, Some(failed))),
                 _ => None,
             },

@@ -1,15 +1,12 @@
-//! Prism between the door and the back: it holds what is asked and what is answered to DigitalOcean's description.
+//! Prism between the door and the back: it holds what is asked and what is answered to the official description.
 
 use std::io::{BufRead as _, BufReader, Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tests::workspace;
-
-use super::state::State;
 use super::wire::Asked;
 use crate::ward::on_path;
 
@@ -20,37 +17,10 @@ const WRAPPER: &str = r#""$@" & exec >&-; cat >/dev/null; kill $!"#;
 const OPTIONS: [&str; 6] = ["proxy", "--errors", "--validate-request", "--cors=false", "--port=0", "--host=127.0.0.1"];
 
 /// A running Prism.
-pub(super) struct Referee {
+pub(crate) struct Referee {
     address: SocketAddr,
     /// It runs as long as this is open.
     _alive: ChildStdin,
-}
-
-/// Starts it and waits for it. The description belongs to DigitalOcean and lies beside a checkout, if anywhere.
-pub(super) fn start(upstream: SocketAddr) -> Option<Referee> {
-    let description = workspace().parent()?.join("shared/data/openapi/digitalocean-apps.json");
-    if !description.is_file() {
-        let why = "no referee for the double of App Platform: there is no";
-        // Past the capture of the test that happens to come first.
-        drop(writeln!(std::io::stderr(), "{why} {}", description.display()));
-        return None;
-    }
-    let mut child = Command::new("sh")
-        .args(["-c", WRAPPER, "sh"])
-        .arg(on_path("prism"))
-        .args(OPTIONS)
-        .arg(description)
-        .arg(format!("http://{upstream}"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        // What ends the tests by the keyboard would end the wrapper before it can end Prism.
-        .process_group(0)
-        .spawn()
-        .expect("sh starts");
-    let alive = child.stdin.take().expect("a pipe");
-    let address = listening(child.stdout.take().expect("a pipe"));
-    std::thread::spawn(move || child.wait());
-    Some(Referee { address, _alive: alive })
 }
 
 /// The address that it says it listens at. What it says afterwards has to be read too, or it would wait for that.
@@ -65,13 +35,31 @@ fn listening(stdout: ChildStdout) -> SocketAddr {
 }
 
 impl Referee {
-    /// The answer to a request, which is Prism's own where somebody breaks the description; then the app's test hears of it.
-    pub(super) fn judge(&self, asked: &Asked, app: Option<&Arc<Mutex<State>>>) -> Vec<u8> {
+    /// Starts it and waits for it.
+    pub(crate) fn start(description: &Path, upstream: SocketAddr) -> Self {
+        let mut child = Command::new("sh")
+            .args(["-c", WRAPPER, "sh"])
+            .arg(on_path("prism"))
+            .args(OPTIONS)
+            .arg(description)
+            .arg(format!("http://{upstream}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // What ends the tests by the keyboard would end the wrapper before it can end Prism.
+            .process_group(0)
+            .spawn()
+            .expect("sh starts");
+        let alive = child.stdin.take().expect("a pipe");
+        let address = listening(child.stdout.take().expect("a pipe"));
+        std::thread::spawn(move || child.wait());
+        Self { address, _alive: alive }
+    }
+
+    /// The answer to a request, which is Prism's own where somebody breaks the description; then with what it objects to.
+    pub(crate) fn judge(&self, asked: &Asked) -> (Vec<u8>, Option<String>) {
         let answer = self.ask(asked);
-        if let (Some(objection), Some(app)) = (objection(&answer), app) {
-            app.lock().unwrap().violations.push(format!("{} {}: {objection}", asked.method, asked.target));
-        }
-        answer.unwrap_or_default()
+        let objection = objection(&answer).map(|objection| format!("{} {}: {objection}", asked.method, asked.target));
+        (answer.unwrap_or_default(), objection)
     }
 
     fn ask(&self, asked: &Asked) -> Result<Vec<u8>> {
@@ -84,7 +72,7 @@ impl Referee {
     }
 }
 
-/// All that Prism says itself is of this type; nothing that DigitalOcean says is.
+/// All that Prism says itself is of this type; nothing that the APIs say is.
 fn objection(answer: &Result<Vec<u8>>) -> Option<String> {
     let answer = match answer {
         Ok(answer) => String::from_utf8_lossy(answer),

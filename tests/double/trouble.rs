@@ -30,15 +30,15 @@ pub(crate) enum Mischief {
 
 /// What is still to go wrong.
 #[derive(Default)]
-pub(super) struct Troubles(Vec<(String, usize, Mischief)>);
+pub(crate) struct Troubles(Vec<(String, usize, Mischief)>);
 
 impl Troubles {
-    pub(super) fn add(&mut self, at: &str, times: usize, mischief: Mischief) {
+    pub(crate) fn add(&mut self, at: &str, times: usize, mischief: Mischief) {
         self.0.push((at.to_owned(), times, mischief));
     }
 
     /// What becomes of a request.
-    pub(super) fn next(&mut self, target: &str) -> Mischief {
+    pub(crate) fn next(&mut self, target: &str) -> Mischief {
         let due = self.0.iter_mut().find(|(at, times, _)| *times > 0 && target.contains(at.as_str()));
         due.map_or(Mischief::Nothing, |(_, times, mischief)| {
             *times -= 1;

@@ -1,0 +1,126 @@
+//! One issue for each kind of failure: opened by the first, commented on by the next, closed when a later commit is live.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{GitHub, Story, Told, body_of, text};
+use crate::http::{Failure, Method};
+use crate::voice::Voice;
+
+const ISSUE: &str = "github-issue";
+const CLOSE: &str = "github-close";
+/// The first finds it again; the second is the one that the old system had.
+const LABELS: [&str; 2] = ["deploy-watch", "auto-heal"];
+
+#[derive(Deserialize)]
+struct Issue {
+    number: u64,
+    html_url: String,
+    /// None of an issue that has no text.
+    body: Option<String>,
+    /// A pull request is an issue, too.
+    pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Comment {
+    html_url: String,
+    #[serde(default)]
+    body: String,
+}
+
+impl Issue {
+    /// Only what we wrote begins so: what others quote, a log for one, stands further below.
+    fn begins(&self, marker: &str) -> bool {
+        self.pull_request.is_none() && self.body.as_deref().is_some_and(|body| body.starts_with(marker))
+    }
+}
+
+impl GitHub<'_> {
+    /// Opens an issue, or adds to the one that is open.
+    pub(super) fn report(&self, story: &Story<'_>, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        let what = format!("open an issue in {}, or comment on the one that is open for the same failure", self.slug);
+        let telling = self.telling(ISSUE, story, what);
+        telling.begin(self.force, voice)?;
+        if self.force { telling.end(self.open_or_add(story), voice) } else { Ok(()) }
+    }
+
+    fn open_or_add(&self, story: &Story<'_>) -> Result<Told, Failure> {
+        let marker = text::issue_marker(&text::fingerprint(story));
+        if let Some(issue) = self.open_issue(&marker)? {
+            return self.add(&issue, story.run, &text::repeat(story));
+        }
+        let body = json!({ "title": text::title(story), "body": text::issue(story), "labels": LABELS });
+        let issue = match self.api.post::<Issue>(&self.path("issues"), &body.to_string()) {
+            // The answer may have been lost, and not the issue.
+            Err(Failure::Unseen(why)) => self.open_issue(&marker)?.ok_or(Failure::Unseen(why))?,
+            issue => issue?,
+        };
+        Ok(Told { text: format!("opened {}#{}", self.slug, issue.number), url: issue.html_url, is_new: true })
+    }
+
+    /// The list is up to date, which the search of GitHub is not. Whoever may not push has no say in labels.
+    fn open_issue(&self, marker: &str) -> Result<Option<Issue>, Failure> {
+        let is_meant = |issue: &Issue| issue.begins(marker);
+        match self.search(&labelled(), is_meant)? {
+            None => self.search("issues?state=open", is_meant),
+            found => Ok(found),
+        }
+    }
+
+    /// Adds a comment of a watch, unless it did so before it was killed.
+    fn add(&self, issue: &Issue, run: &str, body: &str) -> Result<Told, Failure> {
+        let (marker, name) = (text::run_marker(run), format!("{}#{}", self.slug, issue.number));
+        let comments = format!("issues/{}/comments", issue.number);
+        let find = || self.search::<Comment>(&comments, |comment| comment.body.starts_with(&marker));
+        if issue.body.as_deref().is_some_and(|body| body.lines().nth(1) == Some(&marker)) || find()?.is_some() {
+            return Ok(Told { text: format!("{name} tells of it already"), url: issue.html_url.clone(), is_new: false });
+        }
+        let comment = match self.api.post::<Comment>(&self.path(&comments), &body_of(&format!("{marker}\n{body}"))) {
+            Err(Failure::Unseen(why)) => find()?.ok_or(Failure::Unseen(why))?,
+            comment => comment?,
+        };
+        Ok(Told { text: format!("commented on {name}"), url: comment.html_url, is_new: true })
+    }
+
+    /// Closes what a commit that is live has put right: issues of its branch and app, but for those of a newer commit.
+    pub(super) fn close(&self, story: &Story<'_>, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        let issues = match self.all(&labelled(), |issue: &Issue| issue.begins(text::ISSUE_MARKER)) {
+            Ok(issues) => issues,
+            Err(e) => {
+                voice.say(&format!("GitHub does not say which issues are open: {e}"));
+                return Ok(());
+            }
+        };
+        for issue in issues {
+            let Some(of) = issue.body.as_deref().and_then(text::of) else { continue };
+            if of.is_of(story) && self.is_put_right(&of.commit, story.commit) {
+                self.close_one(&issue, story, voice)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close_one(&self, issue: &Issue, story: &Story<'_>, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        let telling = self.telling(CLOSE, story, format!("close {}#{}", self.slug, issue.number));
+        telling.begin(self.force, voice)?;
+        if !self.force {
+            return Ok(());
+        }
+        let closed = self.add(issue, story.run, &format!("{} is live.", story.commit)).and_then(|told| {
+            let body = json!({ "state": "closed", "state_reason": "completed" });
+            self.api.put(Method::Patch, &self.path(&format!("issues/{}", issue.number)), &body.to_string())?;
+            Ok(Told { text: format!("closed {}#{}", self.slug, issue.number), is_new: true, ..told })
+        });
+        telling.end(closed, voice)
+    }
+
+    /// A failure of a newer commit is none that an older one, live late, has put right. One of a commit that is nowhere to be had may be.
+    fn is_put_right(&self, failed: &str, live: &str) -> bool {
+        self.clone.obtain(self.remote, failed).is_ok() && !self.clone.leads_to(live, failed)
+    }
+}
+
+fn labelled() -> String {
+    format!("issues?state=open&labels={}", LABELS[0])
+}

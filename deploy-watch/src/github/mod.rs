@@ -1,0 +1,209 @@
+//! What GitHub is told of a deployment: a status of its commit throughout, one comment on the commit that was pushed, and one issue for each
+//! kind of failure. Whatever GitHub says to that, the deployment goes on being watched.
+
+mod comment;
+mod issue;
+mod mark;
+mod page;
+mod text;
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use contract::action::{Action, Outcome as How};
+use serde_json::{Value, json};
+
+use crate::http::{self, Api, Failure};
+use crate::outcome::Outcome;
+use crate::repository::Repository;
+use crate::trail::Trail;
+use crate::voice::Voice;
+use crate::watch::Goal;
+
+/// As `gh` reads them.
+const TOKENS: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
+/// "Getting started with the REST API": what every request has to say.
+const HEADERS: [(&str, &str); 2] = [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
+/// So the verb of each action begins that tells it something.
+pub(crate) const TOLD: &str = "github-";
+/// For the last that it is told, when the time for the deployment is over.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A repository on GitHub, and the right to write there.
+pub(crate) struct GitHub<'t> {
+    api: Api<'t>,
+    /// `OWNER/NAME`.
+    slug: String,
+    /// The clone that is watched.
+    clone: &'t Repository,
+    remote: &'t str,
+    /// Whether it is told anything; else it is only said what it would be.
+    force: bool,
+    /// The commit and the phase that its last status was for.
+    marked: RefCell<(String, String)>,
+    /// It would not have a status.
+    refuses_marks: Cell<bool>,
+}
+
+/// How the deployments of one commit went, all attempts together.
+pub(crate) struct Story<'s> {
+    /// Which watch tells it; one that goes on with a killed one has the same.
+    pub(crate) run: &'s str,
+    /// The commit that somebody pushed.
+    pub(crate) root: &'s str,
+    /// The commit whose deployment is told of.
+    pub(crate) commit: &'s str,
+    pub(crate) branch: Option<&'s str>,
+    /// The app, or who tells of it.
+    pub(crate) app: &'s str,
+    pub(crate) outcome: Outcome,
+    pub(crate) text: &'s str,
+    pub(crate) attempt: u32,
+    pub(crate) cause: Option<&'s crate::classify::Cause>,
+    /// The end of it is shown.
+    pub(crate) log: Option<&'s std::path::Path>,
+    /// What was done about it, as the records have it.
+    pub(crate) tried: Vec<Action>,
+}
+
+impl<'t> GitHub<'t> {
+    /// None where nobody wants it told, or where it cannot be, which is said.
+    ///
+    /// # Errors
+    /// The options are wrong.
+    pub(crate) fn find(goal: &Goal<'t>, trail: &'t Trail) -> anyhow::Result<Option<Self>> {
+        let (options, remote) = (&goal.watch.follow.github, &*goal.watch.follow.remote);
+        if !options.is_told {
+            return Ok(None);
+        }
+        let found = http::token(&TOKENS).and_then(|token| {
+            let slug = match &options.repository {
+                Some(slug) => checked(slug)?,
+                None => slug_of(goal.repository, remote, &options.url)?,
+            };
+            Ok((token, slug))
+        });
+        let (token, slug) = match found {
+            Ok(found) => found,
+            Err(e) => {
+                trail.say(&format!("GitHub is told nothing: {e:#}"));
+                return Ok(None);
+            }
+        };
+        let api = Api::new(&options.url, token, trail, goal.deadline())?.with(&HEADERS);
+        let force = goal.watch.follow.heal.force;
+        let (marked, refuses_marks) = (RefCell::default(), Cell::new(false));
+        Ok(Some(Self { api, slug, clone: goal.repository, remote, force, marked, refuses_marks }))
+    }
+
+    /// Tells how one of several attempts ended.
+    ///
+    /// # Errors
+    /// Nothing can be written here.
+    pub(crate) fn failed(&self, story: &Story<'_>, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        self.api.until(Instant::now() + PATIENCE);
+        self.comment(story, voice)?;
+        self.mark_end(story.commit, story.outcome, story.text, voice);
+        Ok(())
+    }
+
+    /// Tells that nobody knows how it ended.
+    pub(crate) fn lost(&self, commit: &str, why: &str, voice: &Voice<'_>) {
+        self.api.until(Instant::now() + PATIENCE);
+        self.mark_lost(commit, why, voice);
+    }
+
+    /// Tells how it ended.
+    ///
+    /// # Errors
+    /// Nothing can be written here.
+    pub(crate) fn ended(&self, story: &Story<'_>, deadline: Instant, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        self.api.until(deadline.max(Instant::now() + PATIENCE));
+        match story.outcome {
+            Outcome::Active => self.close(story, voice)?,
+            Outcome::Error | Outcome::RolledBack | Outcome::Timeout => self.report(story, voice)?,
+            // Who is replaced is not to blame, and what never began did not fail.
+            Outcome::Canceled | Outcome::Superseded | Outcome::Moved | Outcome::NotStarted | Outcome::UnknownPhase => {}
+        }
+        self.comment(story, voice)?;
+        self.mark_end(story.commit, story.outcome, story.text, voice);
+        Ok(())
+    }
+
+    fn path(&self, below: &str) -> String {
+        format!("/repos/{}/{below}", self.slug)
+    }
+
+    /// What is about to be told, or would be.
+    fn telling<'s>(&self, verb: &'static str, story: &'s Story<'_>, text: String) -> Telling<'s> {
+        let detail = json!({ "repository": self.slug, "commit": story.commit });
+        Telling { verb, text, detail, cause: story.cause.map(|cause| &*cause.id) }
+    }
+}
+
+/// What is told to GitHub, and how that went.
+struct Telling<'s> {
+    verb: &'static str,
+    text: String,
+    detail: Value,
+    /// The id of the diagnosis.
+    cause: Option<&'s str>,
+}
+
+impl Telling<'_> {
+    /// On the disk before it is done, or instead of it.
+    fn begin(&self, force: bool, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        let outcome = if force { How::Started } else { How::Planned };
+        voice.action(self.cause, &self.action(outcome, self.text.clone()))
+    }
+
+    /// What GitHub refuses is a warning.
+    fn end(mut self, told: Result<Told, Failure>, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+        let action = match told {
+            Ok(Told { text, url, is_new }) => {
+                self.detail["url"] = url.into();
+                let outcome = if is_new { How::Done } else { How::Skipped };
+                Action { changed: is_new, verified: is_new, ..self.action(outcome, text) }
+            }
+            Err(e) => self.action(How::Failed, format!("GitHub was not told: {e}")),
+        };
+        voice.action(self.cause, &action)
+    }
+
+    fn action(&self, outcome: How, text: String) -> Action {
+        Action { verb: self.verb.to_owned(), outcome, text, detail: Some(self.detail.clone()), ..Action::default() }
+    }
+}
+
+/// What GitHub has now.
+struct Told {
+    text: String,
+    url: String,
+    /// It had it before else.
+    is_new: bool,
+}
+
+/// `OWNER/NAME` of a remote, if it is where the API is of: `https://api.github.com`, or `https://HOST/api/v3`.
+fn slug_of(repository: &Repository, remote: &str, api: &str) -> anyhow::Result<String> {
+    let host = api.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let host = host.strip_prefix("api.").unwrap_or(host);
+    let place = repository.on_forge(remote)?.filter(|place| place.host == host);
+    let place =
+        place.with_context(|| format!("the remote `{remote}` is not on {host}; --github-repository says which repository is meant"))?;
+    checked(&place.slug)
+}
+
+/// It becomes part of a path.
+fn checked(slug: &str) -> anyhow::Result<String> {
+    let is_name =
+        |name: &str| !name.is_empty() && !name.starts_with('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let is_slug = slug.split_once('/').is_some_and(|(owner, name)| is_name(owner) && is_name(name));
+    anyhow::ensure!(is_slug, "`{}` is not OWNER/NAME of a repository", contract::redact::excerpt(slug));
+    Ok(slug.to_owned())
+}
+
+/// A body with one member.
+fn body_of(text: &str) -> String {
+    json!({ "body": text }).to_string()
+}
