@@ -1,5 +1,5 @@
 //! The workflow for GitHub Actions: what it says to GitHub, and its scripts, really run as a runner of GitHub's runs them. What stands in
-//! for GitHub is `gh` and the checkout; installing the tools is left out, since those under test are what is on PATH.
+//! for GitHub is `gh`, the checkout, and a double of its API; installing the tools is left out, since those under test are what is on PATH.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use tests::{Ran, Sandbox, workspace, write_program};
 
 use crate::deploy::read;
 use crate::deploy_heal::{DeployOnPush, failed_build, frozen_log, git, pushed};
+use crate::forge::Forge;
 use crate::platform::{App, Deployment};
 use crate::vault::file;
 
@@ -55,19 +56,20 @@ struct Job {
 }
 
 impl<'s> Runner<'s> {
-    fn of(sandbox: &'s Sandbox, app: &App, event: &str, commit: &str, heals: bool) -> Self {
+    fn of(sandbox: &'s Sandbox, (app, forge): (&App, &Forge), event: &str, commit: &str, heals: bool) -> Self {
         let vars = if heals {
             json!({ "DEPLOY_WATCH_APP": app.id(), "DEPLOY_WATCH_HEAL": "true" })
         } else {
             json!({ "DEPLOY_WATCH_APP": app.id() })
         };
         let contexts = json!({
-            "github": { "event_name": event, "sha": commit, "token": "ghs_0" },
+            "github": { "event_name": event, "sha": commit, "token": forge.token() },
             "vars": vars,
             "secrets": { "DIGITALOCEAN_ACCESS_TOKEN": app.token() },
             "inputs": {},
             "steps": {},
-            // Not GitHub's: where the double of the platform is.
+            // What every runner sets, and where the double of the platform is.
+            "runner": { "CI": "true", "GITHUB_API_URL": forge.url(), "GITHUB_EVENT_NAME": event, "GITHUB_REPOSITORY": forge.slug() },
             "double": { "MENDLINE_DIGITALOCEAN_URL": app.url(), "MENDLINE_DEPLOY_INTERVAL": "1s" },
         });
         Self { sandbox, contexts, folder: sandbox.root().join("runner") }
@@ -135,20 +137,15 @@ impl<'s> Runner<'s> {
         // What `shell: bash` means (GitHub Docs, "Workflow syntax", jobs.<job_id>.steps[*].shell).
         let words = ["--noprofile", "--norc", "-eo", "pipefail", script.to_str().unwrap()];
         let mut run = self.sandbox.command("bash", words).within(within).env("PATH", format!("{tools}:{path}"));
-        for (name, value) in [("CI", "true"), ("GITHUB_REPOSITORY", "example/shop"), ("GITHUB_EVENT_NAME", &self.event())] {
-            run = run.env(name, value);
-        }
         run = run.env("GITHUB_OUTPUT", output).env("GITHUB_STEP_SUMMARY", self.folder.join("summary")).env("RUNNER_TEMP", &self.folder);
-        for level in [&workflow["env"], &workflow["jobs"]["deploy-watch"]["env"], &step["env"], &self.contexts["double"]] {
+        for level in
+            [&workflow["env"], &workflow["jobs"]["deploy-watch"]["env"], &step["env"], &self.contexts["runner"], &self.contexts["double"]]
+        {
             for (name, value) in self.evaluated(level).as_object().into_iter().flatten() {
                 run = run.env(name, value.as_str().unwrap());
             }
         }
         run.run()
-    }
-
-    fn event(&self) -> String {
-        self.contexts["github"]["event_name"].as_str().unwrap().to_owned()
     }
 }
 
@@ -160,6 +157,13 @@ impl Job {
     }
 }
 
+/// The states of a commit, without those that only say more.
+fn marks(forge: &Forge, commit: &str) -> Vec<String> {
+    let mut states: Vec<String> = forge.statuses(commit).into_iter().map(|(state, _)| state).collect();
+    states.dedup();
+    states
+}
+
 /// A bare remote with one commit on `main`, which is returned.
 fn remote(sandbox: &Sandbox) -> String {
     let commit = crate::deploy::repository(sandbox);
@@ -168,10 +172,12 @@ fn remote(sandbox: &Sandbox) -> String {
 }
 
 /// What `gh` says of the status of the head.
-fn gh_says(sandbox: &Sandbox, statuses: &Value) {
+fn gh_says(sandbox: &Sandbox, forge: &Forge, statuses: &Value) {
     let lines = format!(
-        "[ \"$GH_TOKEN\" = ghs_0 ] && [ \"$1 $2 $3\" = 'api repos/example/shop/commits/main/status?per_page=100 --jq' ] || exit 4\n\
+        "[ \"$GH_TOKEN\" = {} ] && [ \"$1 $2 $3\" = 'api repos/{}/commits/main/status?per_page=100 --jq' ] || exit 4\n\
          echo '{}' | jq -r \"$4\"",
+        forge.token(),
+        forge.slug(),
         json!({ "statuses": statuses })
     );
     write_program(sandbox.root().join("bin/gh"), &lines);
@@ -239,43 +245,48 @@ fn the_workflow_may_do_what_it_needs_and_is_never_cut_short() {
 #[test]
 fn a_push_that_goes_live_ends_the_run_well() {
     let sandbox = Sandbox::new();
-    let (commit, app) = (remote(&sandbox), App::new());
+    let (commit, app, forge) = (remote(&sandbox), App::new(), Forge::new());
     app.deploy(Deployment::of(&commit).phases(&["BUILDING", "ACTIVE"]));
-    let job = Runner::of(&sandbox, &app, "push", &commit, false).job();
+    let job = Runner::of(&sandbox, (&app, &forge), "push", &commit, false).job();
     job.went(["skipped", "success", "success", "success", "success"]);
     assert!(job.summary.contains("active") && job.summary.contains(&commit[..7]), "{}", job.summary);
+    assert_eq!(marks(&forge, &commit), ["pending", "success"]);
 }
 
 #[test]
 fn a_push_that_fails_fails_the_run_and_nothing_is_pushed_unless_that_is_asked_for() {
     let sandbox = Sandbox::new();
-    let (commit, app) = (pushed(&sandbox, "npm"), App::new());
+    let (commit, app, forge) = (pushed(&sandbox, "npm"), App::new(), Forge::new());
     app.deploy(failed_build(&commit, &frozen_log(&sandbox, "npm")));
-    let job = Runner::of(&sandbox, &app, "push", &commit, false).job();
+    let job = Runner::of(&sandbox, (&app, &forge), "push", &commit, false).job();
     job.went(["skipped", "success", "success", "failure", "success"]);
     assert!(job.said.contains("the cause: the lock file does not fit package.json"), "{}", job.said);
     for known in ["lockfile\\_out\\_of\\_sync", "node.lockfile-stale"] {
         assert!(job.summary.contains(known) && !job.summary.contains("Incomplete"), "{}", job.summary);
     }
+    assert_eq!(marks(&forge, &commit), ["pending", "failure"]);
+    assert_eq!((forge.issues().len(), forge.comments(&commit).len()), (1, 1));
     assert_eq!(git(&sandbox, &sandbox.root().join("remote.git"), &["rev-parse", "main"]), commit);
 }
 
 #[test]
 fn where_a_variable_asks_for_it_the_same_run_heals_and_follows_the_fix() {
     let sandbox = Sandbox::new();
-    let (commit, app) = (pushed(&sandbox, "npm"), Arc::new(App::new()));
+    let (commit, app, forge) = (pushed(&sandbox, "npm"), Arc::new(App::new()), Forge::new());
     app.deploy(failed_build(&commit, &frozen_log(&sandbox, "npm")));
     let remote = sandbox.root().join("remote.git");
     let on_push = DeployOnPush::of(Arc::clone(&app), remote.clone(), &commit, |head| Deployment::of(head).phases(&["BUILDING", "ACTIVE"]));
-    let job = Runner::of(&sandbox, &app, "push", &commit, true).job();
+    let job = Runner::of(&sandbox, (&app, &forge), "push", &commit, true).job();
     assert_eq!(on_push.stop().len(), 1, "{}", job.said);
     job.went(["skipped", "success", "success", "success", "success"]);
     let fix = git(&sandbox, &remote, &["log", "-1", "--format=%cn %s %(trailers:key=Deploy-Watch-Root,valueonly)", "main"]);
     assert_eq!(fix, format!("github-actions[bot] fix(deploy): update package-lock.json {commit}"));
     // Whoever starts a run for the fix, too, finds in it what was spent.
     let fix = git(&sandbox, &remote, &["rev-parse", "main"]);
+    assert_eq!(marks(&forge, &fix), ["pending", "success"]);
+    assert_eq!(forge.issues().len(), 0);
     std::fs::remove_dir_all(sandbox.root().join("runner")).unwrap();
-    let job = Runner::of(&sandbox, &app, "push", &fix, true).job();
+    let job = Runner::of(&sandbox, (&app, &forge), "push", &fix, true).job();
     job.went(["skipped", "success", "success", "success", "success"]);
     assert!(job.summary.contains("active"), "{}", job.summary);
 }
@@ -283,12 +294,12 @@ fn where_a_variable_asks_for_it_the_same_run_heals_and_follows_the_fix() {
 #[test]
 fn by_the_clock_the_head_is_followed_unless_it_was_judged() {
     let sandbox = Sandbox::new();
-    let (commit, app) = (remote(&sandbox), App::new());
+    let (commit, app, forge) = (remote(&sandbox), App::new(), Forge::new());
     app.deploy(Deployment::of(&commit).phases(&["ACTIVE"]));
     let status = |state: &str, text: &str| json!([{ "context": "ci", "state": "success" }, { "context": "deploy-watch", "state": state, "description": text }]);
     for (state, text) in [("success", "active: a"), ("failure", "error: npm ci"), ("error", "not_started: the app is pinned")] {
-        gh_says(&sandbox, &status(state, text));
-        let job = Runner::of(&sandbox, &app, "schedule", &commit, true).job();
+        gh_says(&sandbox, &forge, &status(state, text));
+        let job = Runner::of(&sandbox, (&app, &forge), "schedule", &commit, true).job();
         job.went(["success", "skipped", "skipped", "skipped", "skipped"]);
         assert_eq!((job.said, app.requests().len()), (format!("The status of the head of main: {state} {text}\n"), 0));
     }
@@ -296,33 +307,33 @@ fn by_the_clock_the_head_is_followed_unless_it_was_judged() {
     for statuses in
         [json!([]), json!([{ "context": "ci", "state": "failure" }]), status("pending", "BUILDING"), status("error", "cannot list: 401")]
     {
-        gh_says(&sandbox, &statuses);
-        let job = Runner::of(&sandbox, &app, "schedule", &commit, false).job();
+        gh_says(&sandbox, &forge, &statuses);
+        let job = Runner::of(&sandbox, (&app, &forge), "schedule", &commit, false).job();
         job.went(["success", "success", "success", "success", "success"]);
         assert!(job.summary.contains("active"), "{}", job.summary);
         std::fs::remove_dir_all(sandbox.root().join("runner")).unwrap();
     }
     // What cannot be asked is no reason to do anything.
     write_program(sandbox.root().join("bin/gh"), "echo 'HTTP 503' >&2\nexit 1");
-    Runner::of(&sandbox, &app, "schedule", &commit, true).job().went(["failure", "skipped", "skipped", "skipped", "skipped"]);
+    Runner::of(&sandbox, (&app, &forge), "schedule", &commit, true).job().went(["failure", "skipped", "skipped", "skipped", "skipped"]);
 }
 
 #[test]
 fn by_hand_another_commit_can_be_named() {
     let sandbox = Sandbox::new();
-    let (first, app) = (remote(&sandbox), App::new());
+    let (first, app, forge) = (remote(&sandbox), App::new(), Forge::new());
     let work = sandbox.work("");
     git(&sandbox, &work, &["commit", "-q", "--allow-empty", "-m", "second"]);
     git(&sandbox, &work, &["push", "-q", "../remote.git", "main"]);
     let head = git(&sandbox, &work, &["rev-parse", "HEAD"]);
     app.deploy(Deployment::of(&first).phases(&["ERROR"]));
     app.deploy(Deployment::of(&head).phases(&["ACTIVE"]));
-    let mut runner = Runner::of(&sandbox, &app, "workflow_dispatch", &head, false);
+    let mut runner = Runner::of(&sandbox, (&app, &forge), "workflow_dispatch", &head, false);
     runner.contexts["inputs"]["commit"] = first.as_str().into();
     let job = runner.job();
     assert!(job.summary.contains(&first[..7]) && !job.summary.contains(&head[..7]), "{}", job.summary);
     std::fs::remove_dir_all(sandbox.root().join("runner")).unwrap();
-    let job = Runner::of(&sandbox, &app, "workflow_dispatch", &head, false).job();
+    let job = Runner::of(&sandbox, (&app, &forge), "workflow_dispatch", &head, false).job();
     job.went(["skipped", "success", "success", "success", "success"]);
     assert!(job.summary.contains(&head[..7]), "{}", job.summary);
 }
