@@ -103,7 +103,7 @@ struct Last {
 
 impl<'w> Watching<'w> {
     fn of(goal: Goal<'w>, trail: &'w Trail, github: Option<&'w GitHub<'w>>) -> anyhow::Result<Self> {
-        let platform = if goal.watch.follow.teller.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
+        let platform = if goal.watch.teller.command.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
         let run = trail.run(goal.watch.resume)?;
         Ok(Self { goal, trail, platform, github, run })
     }
