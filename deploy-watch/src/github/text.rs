@@ -21,6 +21,8 @@ const LONGEST_TITLE: usize = 200;
 /// So much of the end of a log is shown: bytes, and lines. GitHub takes 65,536 characters in all.
 const TAIL: u64 = 16 << 10;
 const LINES: usize = 60;
+/// So many of the steps that were tried, the last ones.
+const STEPS: usize = 10;
 
 /// Whose failure an issue tells of.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +111,8 @@ fn cause(story: &Story<'_>) -> Option<String> {
 fn tried(story: &Story<'_>) -> String {
     let steps = story.tried.iter().filter(|action| action.outcome != How::Started);
     let steps: Vec<String> = steps.map(|action| format!("- {}: {}", code(&action.verb), code(&action.text))).collect();
-    let steps = if steps.is_empty() { "Nothing.".to_owned() } else { steps.join("\n") };
+    let last = steps[steps.len().saturating_sub(STEPS)..].join("\n");
+    let steps = if last.is_empty() { "Nothing.".to_owned() } else { last };
     format!("### What was tried\n\n{steps}")
 }
 
