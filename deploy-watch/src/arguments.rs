@@ -137,7 +137,7 @@ pub(crate) struct Push {
 
 #[derive(Args)]
 pub(crate) struct Install {
-    /// The branch whose deployment is followed, unless MENDLINE_DEPLOY_BRANCH says otherwise when it is pushed [default: main]
+    /// The branch whose deployment is followed, unless the environment of a push names another [default: main]
     #[arg(long, value_name = "NAME")]
     pub(crate) branch: Option<String>,
     #[command(flatten)]
