@@ -44,7 +44,10 @@ fn states(forge: &Forge, commit: &str) -> Vec<String> {
 fn a_failure_becomes_an_issue_its_repeat_a_comment_and_a_later_success_closes_it() {
     let (sandbox, forge) = (Sandbox::new(), Forge::new());
     let commit = repository(&sandbox);
-    let log = format!("{TYPESCRIPT}\nDATABASE_URL=postgres://app:hunter2@db/shop\n```\n@everyone </details> <!-- deploy-watch:fp=0 -->");
+    // A key that begins before the lines that are shown.
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----", "c2VjcmV0\n".repeat(70));
+    let log =
+        format!("{key}\n{TYPESCRIPT}\nDATABASE_URL=postgres://app:hunter2@db/shop\n```\n@everyone </details> <!-- deploy-watch:fp=0 -->");
     let ran = told(&sandbox, &forge, &["--force"], &failing(&log)).code(1);
     assert_eq!(steps(&ran), ["github-issue started", "github-issue done", "github-comment done"], "{}", ran.stderr);
 
@@ -52,7 +55,7 @@ fn a_failure_becomes_an_issue_its_repeat_a_comment_and_a_later_success_closes_it
     assert_eq!((issues.len(), issues[0].labels.clone()), (1, vec!["deploy-watch".to_owned(), "auto-heal".to_owned()]));
     assert!(issues[0].title.starts_with("Deployment fails: ") && issues[0].title.contains("TS2322"), "{}", issues[0].title);
     let body = &issues[0].body;
-    assert!(body.starts_with("<!-- deploy-watch:fp=") && !body.contains("hunter2"), "{body}");
+    assert!(body.starts_with("<!-- deploy-watch:fp=") && !body.contains("hunter2") && !body.contains("c2VjcmV0"), "{body}");
     for part in [&*commit, "`typescript`", "### What was tried\n\nNothing.", "### What to do", "<details>", "error TS2322", "````text\n"] {
         assert!(body.contains(part), "{part}\n{body}");
     }

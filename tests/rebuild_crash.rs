@@ -33,7 +33,7 @@ const CALLS: [&str; 17] = [
 ];
 
 /// At most so many of one call, evenly chosen, the first and the last among them.
-const OF_ONE_CALL: usize = 8;
+const OF_ONE_CALL: usize = 5;
 
 /// A folder's content, by what [`ward::contents`] says.
 type Contents = BTreeMap<PathBuf, String>;

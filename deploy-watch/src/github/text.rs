@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use contract::action::Outcome as How;
+use contract::action::{Action, Outcome as How};
 use contract::redact;
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,10 @@ const OF: &str = "<!-- deploy-watch:of=";
 const END: &str = " -->";
 /// GitHub takes 256.
 const LONGEST_TITLE: usize = 200;
-/// So much of the end of a log is shown: bytes, and lines. GitHub takes 65,536 characters in all.
-const TAIL: u64 = 16 << 10;
+/// So much of the end of a log is read, in bytes: a secret of many lines that begins before what is shown must be known for one.
+const READ: u64 = 256 << 10;
+/// So much of it is shown: bytes, and lines. GitHub takes 65,536 characters in all.
+const TAIL: usize = 16 << 10;
 const LINES: usize = 60;
 /// So many of the steps that were tried, the last ones.
 const STEPS: usize = 10;
@@ -109,8 +111,11 @@ fn cause(story: &Story<'_>) -> Option<String> {
 }
 
 fn tried(story: &Story<'_>) -> String {
-    let steps = story.tried.iter().filter(|action| action.outcome != How::Started);
-    let steps: Vec<String> = steps.map(|action| format!("- {}: {}", code(&action.verb), code(&action.text))).collect();
+    let is_over = |action: &&Action| !matches!(action.outcome, How::Planned | How::Started);
+    let under_way = story.tried.last().filter(|action| action.outcome == How::Started);
+    let line = |action: &Action| format!("- {}: {}", code(&action.verb), code(&action.text));
+    let over = story.tried.iter().filter(is_over).map(line);
+    let steps: Vec<String> = over.chain(under_way.map(|action| line(action) + ", under way")).collect();
     let last = steps[steps.len().saturating_sub(STEPS)..].join("\n");
     let steps = if last.is_empty() { "Nothing.".to_owned() } else { last };
     format!("### What was tried\n\n{steps}")
@@ -132,8 +137,15 @@ fn tail(log: &Path) -> Option<String> {
     let text = end_of(log).ok()?;
     // Keys go over several lines; of a single one, no value of a setting is shown.
     let safe = redact::secrets(&text);
-    let lines: Vec<String> = safe.lines().map(redact::quoted).collect();
-    let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    let lines: Vec<&str> = safe.lines().collect();
+    let mut room = TAIL;
+    let last = lines.iter().rev().take(LINES).map(|line| redact::quoted(line)).take_while(|line| {
+        room = room.saturating_sub(line.len() + 1);
+        room > 0
+    });
+    let mut last: Vec<String> = last.collect();
+    last.reverse();
+    let last = last.join("\n");
     (!last.trim().is_empty())
         .then(|| format!("<details>\n<summary>The end of {}</summary>\n\n{}\n\n</details>", code_html(&name), block(&last)))
 }
@@ -141,12 +153,12 @@ fn tail(log: &Path) -> Option<String> {
 fn end_of(log: &Path) -> std::io::Result<String> {
     let mut file = File::open(log)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(READ)))?;
     let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
+    file.take(READ).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     // The first line may begin in the middle.
-    Ok(if length > TAIL { text.split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned()) } else { text })
+    Ok(if length > READ { text.split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned()) } else { text })
 }
 
 /// Text from outside as code of one line, in which nobody is mentioned and nothing is linked (CommonMark, "Code spans").
