@@ -58,6 +58,7 @@ fn install_puts_everything_in_its_place_and_can_be_run_again() {
         "hooks/on-agent-start",
         "hooks/husky/post-push",
         "hooks/kiro/auto-deploy-monitor.json",
+        "hooks/github/auto-deploy-monitor.yml",
         "adapters/gh-run",
         "auto-deploy-heal",
     ] {

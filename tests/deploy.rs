@@ -105,6 +105,7 @@ echo '{"phase":"failed","result":"error","text":"the build failed","logs":["'"$D
     deploy(&sandbox, &["status"]).run().code(1).ok();
     let drawn = deploy(&sandbox, &["status", "--format", "text"]).run().code(1).text();
     assert!(drawn.contains(&format!("✗ error  {}  main  lockfile_out_of_sync\n    the build failed\n", &commit[..7])), "{drawn}");
+    assert!(!drawn.contains("Incomplete"), "{drawn}");
 }
 
 #[test]

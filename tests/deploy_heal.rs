@@ -8,7 +8,7 @@ use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{Ran, Sandbox};
+use tests::{Ran, Run, Sandbox};
 
 use crate::deploy::{left, read};
 use crate::platform::{App, Deployment};
@@ -16,6 +16,8 @@ use crate::vault::{file, inventory};
 use crate::ward;
 
 const OTHER: &str = "54d4a727f457231062439895000d45437c7bb405";
+/// A registry that is not there: nothing is to be asked for.
+pub(crate) const NOWHERE: &str = "http://127.0.0.1:9/";
 /// The registry was, for a moment.
 pub(crate) const AWAY: &str = "web 2026-11-29T10:00:01.123456789Z npm error code ECONNRESET\n\
     web 2026-11-29T10:00:01.223456789Z npm error network request to https://registry.npmjs.org/left failed, reason: read ECONNRESET\n";
@@ -27,8 +29,23 @@ pub(crate) fn git(sandbox: &Sandbox, folder: &Path, words: &[&str]) -> String {
     sandbox.command("git", identity.iter().chain(words)).within(folder).run().code(0).text().trim().to_owned()
 }
 
+/// How a package manager makes a lock file, and what the platform runs. Those of yarn are called as `scripts/test` has them.
+fn words(manager: &str) -> (&'static [&'static str], &'static [&'static str]) {
+    match manager {
+        "npm" => (&["install", "--package-lock-only"], &["ci"]),
+        "pnpm" => (&["install", "--lockfile-only"], &["install", "--frozen-lockfile"]),
+        "yarn-classic" => (&["install", "--ignore-scripts"], &["install", "--frozen-lockfile"]),
+        _ => (&["install", "--mode=update-lockfile"], &["install", "--immutable"]),
+    }
+}
+
 /// A project whose lock file lacks a dependency, pushed to a bare remote; the commit.
 pub(crate) fn pushed(sandbox: &Sandbox, manager: &str) -> String {
+    pushed_with(sandbox, manager, &json!({}))
+}
+
+/// The same with more in `package.json`.
+pub(crate) fn pushed_with(sandbox: &Sandbox, manager: &str, fields: &Value) -> String {
     let (work, remote) = (sandbox.work(""), sandbox.root().join("remote.git"));
     git(sandbox, sandbox.root(), &["init", "-q", "--bare", "-b", "main", "remote.git"]);
     git(sandbox, &work, &["init", "-q", "-b", "main"]);
@@ -39,13 +56,17 @@ pub(crate) fn pushed(sandbox: &Sandbox, manager: &str) -> String {
     let package = |names: &[&str]| {
         let needs: serde_json::Map<String, Value> =
             names.iter().map(|name| ((*name).to_owned(), format!("file:./{name}").into())).collect();
-        let text = json!({ "name": "shop", "version": "1.0.0", "private": true, "dependencies": needs });
+        let mut text = json!({ "name": "shop", "version": "1.0.0", "private": true, "dependencies": needs });
+        fields.as_object().unwrap().iter().for_each(|(name, value)| text[name] = value.clone());
         file(&work.join("package.json"), serde_json::to_string_pretty(&text).unwrap() + "\n");
     };
     package(&["left"]);
-    let lock: &[&str] = if manager == "pnpm" { &["install", "--lockfile-only"] } else { &["install", "--package-lock-only"] };
-    sandbox.command(manager, lock).within(&work).run().code(0).ok();
-    file(&work.join(".gitignore"), "node_modules\n");
+    // Without one yarn takes the folder for a part of a project further up.
+    if manager.starts_with("yarn-") {
+        file(&work.join("yarn.lock"), "");
+    }
+    sandbox.command(manager, words(manager).0).within(&work).run().code(0).ok();
+    file(&work.join(".gitignore"), "node_modules\n.yarn\n");
     package(&["left", "right"]);
     git(sandbox, &work, &["add", "-A"]);
     git(sandbox, &work, &["commit", "-q", "-m", "use right"]);
@@ -57,8 +78,7 @@ pub(crate) fn pushed(sandbox: &Sandbox, manager: &str) -> String {
 pub(crate) fn frozen_log(sandbox: &Sandbox, manager: &str) -> String {
     let clone = sandbox.root().join("platform");
     git(sandbox, sandbox.root(), &["clone", "-q", "remote.git", "platform"]);
-    let frozen: &[&str] = if manager == "pnpm" { &["install", "--frozen-lockfile"] } else { &["ci"] };
-    let ran = sandbox.command(manager, frozen).within(clone).env("CI", "true").run().code(1);
+    let ran = sandbox.command(manager, words(manager).1).within(clone).env("CI", "true").run().code(1);
     of_web(&(ran.text() + &ran.stderr))
 }
 
@@ -100,19 +120,25 @@ impl DeployOnPush {
     }
 }
 
-fn heal(sandbox: &Sandbox, app: &App, options: &[&str]) -> Ran {
+/// What lies in `bin` of the sandbox comes first.
+pub(crate) fn healing(sandbox: &Sandbox, app: &App, options: &[&str]) -> Run {
     let (id, url) = (app.id(), app.url());
     let words = ["watch", "--app", &id, "--digitalocean-url", &url, "--interval", "1s", "--heal", "--committer", "Bot <bot@example.org>"];
     let run = sandbox.tool("deploy-watch", words.iter().chain(options)).within(sandbox.work(""));
-    run.env("DIGITALOCEAN_ACCESS_TOKEN", app.token()).run()
+    let path = format!("{}:{}", sandbox.root().join("bin").display(), std::env::var("PATH").unwrap());
+    run.env("DIGITALOCEAN_ACCESS_TOKEN", app.token()).env("PATH", path)
 }
 
-fn actions(ran: &Ran) -> Vec<(String, String, String)> {
+fn heal(sandbox: &Sandbox, app: &App, options: &[&str]) -> Ran {
+    healing(sandbox, app, options).run()
+}
+
+pub(crate) fn actions(ran: &Ran) -> Vec<(String, String, String)> {
     let text = |data: &Value, key: &str| data[key].as_str().unwrap_or_default().to_owned();
     ran.of("action").iter().map(|one| &one["data"]).map(|data| (text(data, "verb"), text(data, "outcome"), text(data, "text"))).collect()
 }
 
-fn steps(ran: &Ran) -> Vec<String> {
+pub(crate) fn steps(ran: &Ran) -> Vec<String> {
     actions(ran).into_iter().map(|(verb, outcome, _)| format!("{verb} {outcome}")).collect()
 }
 
@@ -134,37 +160,39 @@ fn leave_work(sandbox: &Sandbox) {
 }
 
 /// A deployment fails for its lock file, is mended in a commit of that file alone, and is live at the second attempt.
-fn heals_a_lockfile(manager: &str, lock: &str) {
-    let sandbox = Sandbox::new();
-    let (commit, app) = (pushed(&sandbox, manager), Arc::new(App::new()));
+pub(crate) fn heals_a_lockfile(sandbox: &Sandbox, manager: &str, lock: &str, fields: &Value, registry: &str) {
+    let (commit, app) = (pushed_with(sandbox, manager, fields), Arc::new(App::new()));
     app.deploy(Deployment::of(OTHER).phases(&["ACTIVE"]));
-    let log = frozen_log(&sandbox, manager);
+    let log = frozen_log(sandbox, manager);
     app.deploy(failed_build(&commit, &log));
-    leave_work(&sandbox);
+    leave_work(sandbox);
     let work = sandbox.work("");
     // What a push of the user's would take along, and a work tree on a disk that is not mounted.
-    git(&sandbox, &work, &["config", "push.followTags", "true"]);
-    git(&sandbox, &work, &["tag", "-a", "-m", "mine", "v9"]);
+    git(sandbox, &work, &["config", "push.followTags", "true"]);
+    git(sandbox, &work, &["tag", "-a", "-m", "mine", "v9"]);
     let (there, away) = (sandbox.root().join("there"), sandbox.root().join("away"));
-    git(&sandbox, &work, &["worktree", "add", "-q", "--detach", there.to_str().unwrap()]);
+    git(sandbox, &work, &["worktree", "add", "-q", "--detach", there.to_str().unwrap()]);
     fs::rename(&there, &away).unwrap();
-    let stash = git(&sandbox, &work, &["stash", "list"]);
+    let stash = git(sandbox, &work, &["stash", "list"]);
     // What git does not touch by looking.
     let before = (inventory(&work.join("left")), read(&work.join(".env")), fs::read(work.join(".git/index")).unwrap());
 
-    let planned = heal(&sandbox, &app, &[]);
-    assert_eq!(steps(&planned.code(1)), ["lockfile-update planned"], "{log}");
+    let heal = |options: &[&str]| healing(sandbox, &app, options).env("npm_config_registry", registry).run();
+    let planned = heal(&[]).code(1);
+    let cause = &planned.of("diagnosis")[0]["data"];
+    assert_eq!((&cause["class"], &cause["remedy"]["name"]), (&"lockfile_out_of_sync".into(), &"lockfile-update".into()), "{log}");
+    assert_eq!(steps(&planned), ["lockfile-update planned"], "{log}");
     let on_push = DeployOnPush::of(Arc::clone(&app), sandbox.root().join("remote.git"), &commit, |head| {
         Deployment::of(head).phases(&["BUILDING", "ACTIVE"])
     });
-    let ran = heal(&sandbox, &app, &["--force"]).code(0);
+    let ran = heal(&["--force"]).code(0);
     let fixes = on_push.stop();
     assert_eq!(steps(&ran), ["lockfile-update started", "lockfile-update done"], "{}", ran.stderr);
     let phases: Vec<Value> = ran.of("deploy.state").iter().map(|state| state["data"]["phase"].clone()).collect();
     assert_eq!(phases, ["error", "BUILDING"]);
     let result = result(&ran);
     assert_eq!((&result["result"], &result["attempts"], &result["commit"]), (&"active".into(), &2.into(), &fixes[0].as_str().into()));
-    assert_eq!((fixes.len(), read(&left(&sandbox, &commit, "result"))), (1, "success\n".to_owned()));
+    assert_eq!((fixes.len(), read(&left(sandbox, &commit, "result"))), (1, "success\n".to_owned()));
 
     // Asked about the fix, it tells of what the fix is for.
     let status = sandbox.tool("deploy-watch", ["status", "origin/main"]).within(&work).run().code(0);
@@ -173,29 +201,29 @@ fn heals_a_lockfile(manager: &str, lock: &str) {
     assert!(swept.stderr.contains("was judged already"), "{}", swept.stderr);
 
     let remote = sandbox.root().join("remote.git");
-    assert_eq!(git(&sandbox, &remote, &["rev-parse", "main^"]), commit);
-    assert_eq!(git(&sandbox, &remote, &["diff", "--name-only", "main^", "main"]), lock);
-    let message = git(&sandbox, &remote, &["log", "-1", "--format=%an <%ae>%n%s%n%(trailers)", "main"]);
+    assert_eq!(git(sandbox, &remote, &["rev-parse", "main^"]), commit);
+    assert_eq!(git(sandbox, &remote, &["diff", "--name-only", "main^", "main"]), lock);
+    let message = git(sandbox, &remote, &["log", "-1", "--format=%an <%ae>%n%s%n%(trailers)", "main"]);
     assert!(message.starts_with(&format!("Bot <bot@example.org>\nfix(deploy): update {lock}\n")), "{message}");
     assert!(message.contains(&format!("Deploy-Watch-Root: {commit}\nDeploy-Watch-Attempt: 2/3\nDeploy-Watch-Fingerprint: ")), "{message}");
-    assert_eq!(git(&sandbox, &remote, &["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
+    assert_eq!(git(sandbox, &remote, &["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
 
     ward::same(&before.0, &inventory(&work.join("left")));
     assert_eq!((before.1, before.2), (read(&work.join(".env")), fs::read(work.join(".git/index")).unwrap()));
-    assert_eq!((git(&sandbox, &work, &["rev-parse", "HEAD"]), git(&sandbox, &work, &["stash", "list"])), (commit.clone(), stash));
+    assert_eq!((git(sandbox, &work, &["rev-parse", "HEAD"]), git(sandbox, &work, &["stash", "list"])), (commit.clone(), stash));
     fs::rename(&away, &there).unwrap();
-    assert_eq!(git(&sandbox, &there, &["rev-parse", "HEAD"]), commit);
-    assert_eq!(git(&sandbox, &work, &["worktree", "list", "--porcelain"]).matches("worktree ").count(), 2);
+    assert_eq!(git(sandbox, &there, &["rev-parse", "HEAD"]), commit);
+    assert_eq!(git(sandbox, &work, &["worktree", "list", "--porcelain"]).matches("worktree ").count(), 2);
 }
 
 #[test]
 fn a_lock_file_of_pnpm_is_mended_pushed_and_deployed() {
-    heals_a_lockfile("pnpm", "pnpm-lock.yaml");
+    heals_a_lockfile(&Sandbox::new(), "pnpm", "pnpm-lock.yaml", &json!({}), NOWHERE);
 }
 
 #[test]
 fn a_lock_file_of_npm_is_mended_pushed_and_deployed() {
-    heals_a_lockfile("npm", "package-lock.json");
+    heals_a_lockfile(&Sandbox::new(), "npm", "package-lock.json", &json!({}), NOWHERE);
 }
 
 /// What is not checked out is a part of the project all the same.

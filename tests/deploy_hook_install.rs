@@ -179,6 +179,58 @@ fn a_hook_of_the_clone_serves_its_linked_work_trees_and_needs_no_path() {
     assert!(!lab.0.work(".git/hooks/pre-push").exists());
 }
 
+#[test]
+fn the_branch_that_is_followed_can_be_named_and_whoever_pushes_can_name_another() {
+    let lab = with_husky();
+    ask(&lab, &["install", "--force"]).code(0).ok();
+    let unnamed = ward::contents(&lab.0.work(""));
+    let named = ask(&lab, &["install", "--branch", "live"]).code(0);
+    assert_eq!(outcomes(&named), [("pre-push".to_owned(), "planned".to_owned()), ("post-push".to_owned(), "skipped".to_owned())]);
+    ask(&lab, &["install", "--branch", "live", "--force"]).code(0).ok();
+    assert_eq!(outcomes(&ask(&lab, &["install", "--branch", "live", "--force"]).code(0)), all(&["pre-push", "post-push"], "skipped"));
+    // What is shipped as post-push follows no other branch than that either.
+    let is_told = |commit: &str| lab.0.work(&format!(".deployment-status-{}.log", &commit[..7])).exists();
+    let commit = lab.head();
+    lab.git(&["push", "-q", "origin", "main"]).code(0).ok();
+    assert_eq!((lab.watched().len(), is_told(&commit)), (0, false));
+    lab.git(&["push", "-q", "origin", "HEAD:live"]).code(0).ok();
+    lab.watched();
+    let log = fs::read_to_string(lab.0.work(&format!(".deployment-status-{}.log", &commit[..7]))).unwrap();
+    assert!(log.contains(&format!("watching the deployment of {commit}")), "{log}");
+    // For one push it is another.
+    let next = lab.commit("next");
+    lab.command("git", &["push", "-q", "origin", "HEAD:main"]).env("MENDLINE_DEPLOY_BRANCH", "main").run().code(0).ok();
+    lab.watched();
+    assert!(is_told(&next));
+    for file in
+        fs::read_dir(lab.0.work("")).unwrap().flatten().filter(|file| file.file_name().to_string_lossy().starts_with(".deployment-"))
+    {
+        fs::remove_file(file.path()).unwrap();
+    }
+    ask(&lab, &["install", "--force"]).code(0).ok();
+    let hook = |contents: &std::collections::BTreeMap<std::path::PathBuf, String>| contents.get(Path::new(".husky/pre-push")).cloned();
+    assert_eq!(hook(&ward::contents(&lab.0.work(""))), hook(&unnamed));
+}
+
+#[test]
+fn a_branch_of_any_name_that_git_knows_is_followed_and_another_one_refused() {
+    for name in ["it's", "a}b", "a$(touch x)", "team/live", "\u{e9}t\u{e9}"] {
+        let lab = Lab::bare();
+        fs::create_dir(lab.0.work(".husky")).unwrap();
+        write_program(lab.0.work(".husky/post-push"), &lab.noting());
+        let ran = ask(&lab, &["install", "--force", "--branch", name]);
+        if name.contains(' ') {
+            assert!(ran.code(2).stderr.contains("is no name of a branch"));
+            assert!(!lab.0.work(".git/hooks/pre-push").exists());
+            continue;
+        }
+        ran.code(0).ok();
+        lab.git(&["push", "-q", "origin", "main"]).code(0).ok();
+        lab.git(&["push", "-q", "origin", &format!("main:refs/heads/{name}")]).code(0).ok();
+        assert_eq!(lab.watched(), [format!("origin {name} {}", lab.head())]);
+    }
+}
+
 /// git 2.54 runs the hooks that its settings name; until it is everywhere, another stands in for it.
 #[test]
 fn a_newer_git_has_the_hook_in_its_settings() {
@@ -205,6 +257,15 @@ fn a_newer_git_has_the_hook_in_its_settings() {
     lab.command("sh", &words).input(line).run().code(0).ok();
     assert_eq!(lab.watched(), [format!("origin main {}", lab.head())]);
     lab.command("sh", &["-c", &command.replace("/deploy-watch", "/nowhere")]).run().code(0).ok();
+
+    // Another branch takes the place of that.
+    assert_eq!(outcomes(&ask(&["install", "--force", "--branch", "live"])), all(&["config"], "done"));
+    let command = lab.git(&["config", "hook.deploy-watch.command"]).code(0).text();
+    let line = format!("refs/heads/main {} refs/heads/live {}\n", lab.commit("next"), "0".repeat(40));
+    lab.git(&["push", "-q", "origin", "HEAD:live"]).code(0).ok();
+    let words = ["-c", &format!("{} \"$@\"", command.trim()), "hook", "origin", "../remote.git"];
+    lab.command("sh", &words).input(line).run().code(0).ok();
+    assert_eq!(lab.watched()[1..], [format!("origin live {}", lab.head())]);
 
     fs::remove_file(lab.0.work(".husky/post-push")).unwrap();
     fs::remove_file(lab.0.work(&format!(".deployment-status-{}.log", &lab.head()[..7]))).unwrap();

@@ -92,6 +92,22 @@ fn push_watches_what_it_pushed_once_and_exits_as_the_deployment_does() {
 }
 
 #[test]
+fn push_takes_what_a_watch_takes() {
+    let (lab, app) = (Lab::new(), App::new());
+    let commit = lab.commit("next");
+    app.deploy(Deployment::of(&commit).phases(&["BUILDING", "ACTIVE"]));
+    let (id, url) = (app.id(), app.url());
+    let options = ["push", "--branch", "live", "--app", &id, "--digitalocean-url", &url, "--interval", "1s", "--timeout", "1m", "--heal"];
+    let push = |words: &[&str]| lab.command("deploy-watch", &[&options[..], words].concat()).env("DIGITALOCEAN_TOKEN", app.token()).run();
+    let refused = push(&["--dry-run", "--", "-q", "origin", "HEAD:live"]).code(2);
+    assert!(refused.stderr.contains("deploy-watch push -- --dry-run"), "{}", refused.stderr);
+    let ran = push(&["--", "-q", "origin", "HEAD:live"]).code(0);
+    let result = &ran.of("deploy.result")[0]["data"];
+    assert_eq!((&result["result"], &result["branch"], &result["app"]), (&"active".into(), &"live".into(), &id.as_str().into()));
+    assert_eq!(ran.of("deploy.watch")[0]["data"]["timeout_ms"], 60_000);
+}
+
+#[test]
 fn push_by_url_watches_what_is_there() {
     let lab = Lab::bare();
     let ran = lab.command("deploy-watch", &["push", "--", "-q", "../remote.git", "main"]).run().code(2);

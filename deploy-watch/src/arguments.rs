@@ -46,13 +46,16 @@ Examples:
   deploy-watch push                            git push
   deploy-watch push -- origin HEAD:main
   deploy-watch push --branch production -- --force-with-lease origin production
+  deploy-watch push --heal --force -- origin main
 
+What stands before `--` is about its deployment; of the remote that got something, whichever is named there.
 Exit status: that of git push where it fails; 0 where nothing new is on the branch; else as of deploy-watch watch.";
 
 const INSTALL: &str = "\
 Examples:
   deploy-watch install                         say what would be done, and where
-  deploy-watch install --force                 do it: in git's settings, for husky, or in .git/hooks";
+  deploy-watch install --force                 do it: in git's settings, for husky, or in .git/hooks
+  deploy-watch install --force --branch live   have the pushes to another branch followed";
 
 const HOOK: &str = "\
 Examples:
@@ -91,10 +94,10 @@ pub(crate) enum Command {
     Sweep(Box<Sweep>),
     /// Push, and follow the deployment of what was pushed
     #[command(after_help = PUSH)]
-    Push(Push),
+    Push(Box<Push>),
     /// Have the deployment of each push followed
     #[command(after_help = INSTALL)]
-    Install(Act),
+    Install(Install),
     /// Take out what install has put in, and nothing else
     #[command(after_help = "Examples:\n  deploy-watch uninstall\n  deploy-watch uninstall --force")]
     Uninstall(Act),
@@ -129,12 +132,20 @@ pub(crate) struct PrePush {
 
 #[derive(Args)]
 pub(crate) struct Push {
-    /// The branch whose deployment is followed
-    #[arg(long, value_name = "NAME", env = "MENDLINE_DEPLOY_BRANCH", default_value = "main")]
-    pub(crate) branch: String,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
     /// What git push is told
     #[arg(last = true, value_name = "ARGUMENT")]
     pub(crate) words: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Install {
+    /// The branch whose deployment is followed, unless the environment of a push names another [default: main]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) branch: Option<String>,
+    #[command(flatten)]
+    pub(crate) act: Act,
 }
 
 #[derive(Args)]
@@ -165,26 +176,30 @@ pub(crate) struct Watch {
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) follow: Follow,
+    #[command(flatten)]
+    pub(crate) teller: Teller,
 }
 
 #[derive(Args)]
 pub(crate) struct Sweep {
     #[command(flatten)]
     pub(crate) follow: Follow,
+    #[command(flatten)]
+    pub(crate) teller: Teller,
 }
 
 /// Which deployment is followed, and how.
 #[derive(Args)]
 #[command(group = ArgGroup::new("what").multiple(true))]
 pub(crate) struct Follow {
-    /// The branch that it was pushed to [default: the one that is checked out]
+    /// The branch that it was pushed to [default: the one that is checked out; of push, main]
     #[arg(long, value_name = "NAME", env = "MENDLINE_DEPLOY_BRANCH")]
     pub(crate) branch: Option<String>,
     /// The remote that it was pushed to
     #[arg(long, value_name = "NAME", env = "MENDLINE_DEPLOY_REMOTE", default_value = "origin")]
     pub(crate) remote: String,
     /// The app, by id or name [default: the one that deploys this branch of the remote]
-    #[arg(long, value_name = "APP", env = "MENDLINE_DEPLOY_APP", conflicts_with = "teller")]
+    #[arg(long, value_name = "APP", env = "MENDLINE_DEPLOY_APP")]
     pub(crate) app: Option<String>,
     /// Give up after so long
     #[arg(long, value_name = "DURATION", env = "MENDLINE_DEPLOY_TIMEOUT", default_value = "10m", value_parser = duration::limit)]
@@ -201,13 +216,18 @@ pub(crate) struct Follow {
     #[command(flatten)]
     pub(crate) heal: Heal,
     /// Where nothing else helps, have the platform go back to what is live; it deploys nothing then until somebody ends that
-    #[arg(long, group = "what", conflicts_with = "teller")]
+    #[arg(long, group = "what")]
     pub(crate) rollback_on_failure: bool,
     #[command(flatten)]
     pub(crate) github: GitHub,
+}
+
+/// Who tells of deployments.
+#[derive(Args, Default)]
+pub(crate) struct Teller {
     /// Instead of DigitalOcean: a command that writes a line of JSON for each change
-    #[arg(last = true, value_name = "COMMAND")]
-    pub(crate) teller: Vec<String>,
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["app", "rollback_on_failure"])]
+    pub(crate) command: Vec<String>,
 }
 
 /// What may be done about a failure.
@@ -221,7 +241,7 @@ pub(crate) struct Heal {
     pub(crate) force: bool,
     /// Only say what would be done, which is the default
     #[arg(long)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     /// So many deployments at most, the first one included
     #[arg(long, value_name = "N", env = "MENDLINE_DEPLOY_ATTEMPTS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=5))]
     pub(crate) max_attempts: u32,

@@ -50,7 +50,7 @@ struct Heard {
 /// # Errors
 /// The command cannot be started, writes what is no such line, or ends without a result.
 pub(crate) fn follow(goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<Ended> {
-    let (program, words) = goal.watch.follow.teller.split_first().context("there is no command")?;
+    let (program, words) = goal.watch.teller.command.split_first().context("there is no command")?;
     let logs = goal.folder.join(&goal.commit);
     state::private_folder(&logs)?;
     let mut command = Command::new(program);

@@ -39,8 +39,8 @@ fn work(args: Arguments, out: &mut Output) -> anyhow::Result<Exit> {
         Command::Stop(which) => stop::run(out, &which),
         Command::Logs(which) => status::logs(out, &which),
         Command::Sweep(sweep) => sweep::run(out, *sweep, &args.state),
-        Command::Push(push) => push::run(out, &push, &args.state),
-        Command::Install(act) => install::install(out, &act, &args.state),
+        Command::Push(push) => push::run(out, *push, &args.state),
+        Command::Install(asked) => install::install(out, &asked, &args.state),
         Command::Uninstall(act) => install::uninstall(out, &act, &args.state),
         Command::Hook(hook) => hook::run(out, &hook, &args.state),
     }

@@ -5,7 +5,6 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use contract::action::{Action, KIND, Outcome};
 use contract::output::Output;
 use contract::path::Subject;
@@ -13,7 +12,7 @@ use contract::record::About;
 use contract::run::Exit;
 use contract::state;
 
-use crate::arguments::{Arguments, Command as Asked, Push, Watch};
+use crate::arguments::{Follow, Push, Teller, Watch};
 use crate::hook::{HANDLED, is_noted, noted};
 use crate::repository::Repository;
 use crate::watch;
@@ -21,9 +20,15 @@ use crate::watch;
 /// The branch of every remote that has it, and where git believes it to be.
 type Tips = BTreeMap<String, String>;
 
-pub(crate) fn run(out: &mut Output, push: &Push, options: &state::Options) -> anyhow::Result<Exit> {
+/// The branch that is deployed where nobody names another.
+const BRANCH: &str = "main";
+
+pub(crate) fn run(out: &mut Output, push: Push, options: &state::Options) -> anyhow::Result<Exit> {
+    // Whoever says it wants nothing to be pushed, which it would not keep from being.
+    anyhow::ensure!(!push.follow.heal.dry_run, "a dry run of a push is git's: deploy-watch push -- --dry-run");
     let repository = Repository::here()?;
-    let before = tips(&repository, &push.branch)?;
+    let branch = push.follow.branch.clone().unwrap_or_else(|| BRANCH.to_owned());
+    let before = tips(&repository, &branch)?;
     let mut git = Command::new("git");
     let status = git.arg("push").args(&push.words).env(HANDLED, "1").status().context("cannot start git")?;
     if !status.success() {
@@ -31,19 +36,15 @@ pub(crate) fn run(out: &mut Output, push: &Push, options: &state::Options) -> an
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         return Ok(Exit::Of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)));
     }
-    match pushed(&repository, push, &before)? {
+    match pushed(&repository, &push.words, &branch, &before)? {
         None => {
-            tell(
-                out,
-                &repository,
-                Outcome::Skipped,
-                &format!("nothing new is on {} of a remote, so there is nothing to watch", push.branch),
-            )?;
+            tell(out, &repository, Outcome::Skipped, &format!("nothing new is on {branch} of a remote, so there is nothing to watch"))?;
             Ok(Exit::Done)
         }
         Some((remote, commit)) => {
-            tell(out, &repository, Outcome::Done, &format!("{} of {} is now {commit}", push.branch, contract::redact::excerpt(&remote)))?;
-            watch::run(out, &watch_of(&commit, &push.branch, &remote)?, options)
+            tell(out, &repository, Outcome::Done, &format!("{branch} of {} is now {commit}", contract::redact::excerpt(&remote)))?;
+            let follow = Follow { branch: Some(branch), remote, ..push.follow };
+            watch::run(out, &Watch { commit, resume: false, follow, teller: Teller::default() }, options)
         }
     }
 }
@@ -61,24 +62,15 @@ fn tips(repository: &Repository, branch: &str) -> anyhow::Result<Tips> {
 }
 
 /// The remote that got something new, and what.
-fn pushed(repository: &Repository, push: &Push, before: &Tips) -> anyhow::Result<Option<(String, String)>> {
-    let after = tips(repository, &push.branch)?;
+fn pushed(repository: &Repository, words: &[String], branch: &str, before: &Tips) -> anyhow::Result<Option<(String, String)>> {
+    let after = tips(repository, branch)?;
     let mut moved = after.into_iter().filter(|(remote, tip)| before.get(remote) != Some(tip));
-    if let Some(found) = moved.find(|(remote, tip)| is_noted(repository, remote, &push.branch, tip)) {
+    if let Some(found) = moved.find(|(remote, tip)| is_noted(repository, remote, branch, tip)) {
         return Ok(Some(found));
     }
     // git notes nothing of a push to a URL.
-    let Some(url) = push.words.iter().find(|word| !word.starts_with('-')).filter(|word| word.contains(['/', ':'])) else { return Ok(None) };
+    let Some(url) = words.iter().find(|word| !word.starts_with('-')).filter(|word| word.contains(['/', ':'])) else { return Ok(None) };
     let head = repository.commit("HEAD")?;
-    let is_there = repository.remote_ref(url, &format!("refs/heads/{}", push.branch)).is_ok_and(|tip| tip.as_ref() == Some(&head));
+    let is_there = repository.remote_ref(url, &format!("refs/heads/{branch}")).is_ok_and(|tip| tip.as_ref() == Some(&head));
     Ok(is_there.then(|| (url.clone(), head)))
-}
-
-/// As the settings in the environment have it.
-fn watch_of(commit: &str, branch: &str, remote: &str) -> anyhow::Result<Watch> {
-    let words = ["deploy-watch", "watch", commit, &format!("--branch={branch}"), &format!("--remote={remote}")];
-    match Arguments::try_parse_from(words).context("the settings are wrong")?.command {
-        Asked::Watch(watch) => Ok(*watch),
-        _ => anyhow::bail!("a watch is asked for as one"),
-    }
 }

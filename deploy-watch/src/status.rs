@@ -10,7 +10,7 @@ use contract::path::{Subject, shown};
 use contract::record::{About, Record};
 use contract::run::Exit;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::arguments::Which;
 use crate::heal::root_of;
@@ -36,7 +36,7 @@ pub(crate) fn run(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
     let word = text(&names.result)?;
     // What is judged may be watched still, while it is told elsewhere.
     if word.is_none() && names.is_watched()? {
-        told.map_or(Ok(()), |(_, line)| out.pass(&line))?;
+        told.map_or(Ok(()), |(record, line)| show(out, &record, &line))?;
         return Ok(Exit::Of(GOES_ON));
     }
     let Some(word) = word else {
@@ -49,7 +49,7 @@ pub(crate) fn run(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
     };
     match told {
         Some((record, line)) if record.is(RESULT) && word.trim() != UNSEEN => {
-            out.pass(&line)?;
+            show(out, &record, &line)?;
             Ok(Exit::Of(if record.read::<Ended>()?.result.exit() == Exit::Done { SUCCEEDED } else { FAILED }))
         }
         // The watch could not see it, or it was one of the old system, which wrote no records.
@@ -59,6 +59,15 @@ pub(crate) fn run(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
             Ok(Exit::Of(if word.trim() == "success" { SUCCEEDED } else { FAILED }))
         }
     }
+}
+
+/// Passes it on as it was told; in a table it is ours, where the end of the run that told it would be missed.
+fn show(out: &mut Output, record: &Record, line: &str) -> anyhow::Result<()> {
+    if !out.draws() {
+        return out.pass(line);
+    }
+    let about = About { subject: record.subject.as_ref(), ..About::default() };
+    out.emit(&record.kind, about, &record.read::<Value>()?).map(drop)
 }
 
 /// Prints what its watch said.

@@ -34,5 +34,5 @@ pub(crate) fn run(out: &mut Output, sweep: Sweep, options: &state::Options) -> a
     }
     // What a watch of it had begun that was killed is not begun again.
     let resume = names.records.exists();
-    watch::run(out, &Watch { commit: head, resume, follow: sweep.follow }, options)
+    watch::run(out, &Watch { commit: head, resume, follow: sweep.follow, teller: sweep.teller }, options)
 }

@@ -107,9 +107,9 @@ struct Last {
 
 impl<'w> Watching<'w> {
     fn of(goal: Goal<'w>, trail: &'w Trail, github: Option<&'w GitHub<'w>>) -> anyhow::Result<Self> {
-        let platform = if goal.watch.follow.teller.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
+        let platform = if goal.watch.teller.command.is_empty() { Some(Platform::find(&goal, trail)?) } else { None };
         let run = trail.run(goal.watch.resume)?;
-        let app = platform.as_ref().map_or_else(|| named(&goal.watch.follow.teller), |platform| platform.app.clone());
+        let app = platform.as_ref().map_or_else(|| named(&goal.watch.teller.command), |platform| platform.app.clone());
         Ok(Self { goal, trail, platform, github, run, app })
     }
 

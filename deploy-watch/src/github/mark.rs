@@ -15,7 +15,7 @@ use crate::voice::Voice;
 const LONGEST: usize = 140;
 
 /// Tells of phases on a thread of its own, so that whatever GitHub does about it holds up nothing.
-pub(super) struct Teller {
+pub(super) struct Phases {
     marks: Sender<(String, String)>,
     thread: JoinHandle<Option<Failure>>,
 }
@@ -28,21 +28,21 @@ impl GitHub<'_> {
         if is_told || !self.force || self.refuses_marks.get() {
             return;
         }
-        let mut teller = self.teller.borrow_mut();
+        let mut phases = self.phases.borrow_mut();
         // One that has given up says so when it is settled with.
-        let _ = teller.get_or_insert_with(|| self.teller()).marks.send((self.mark_path(commit), self.mark_body("pending", phase)));
+        let _ = phases.get_or_insert_with(|| self.phases()).marks.send((self.mark_path(commit), self.mark_body("pending", phase)));
     }
 
-    fn teller(&self) -> Teller {
+    fn phases(&self) -> Phases {
         let (marks, due) = mpsc::channel::<(String, String)>();
         let access = self.api.access.clone();
         let thread = thread::spawn(move || due.iter().find_map(|(path, body)| access.try_once(Method::Post, &path, &body).err()));
-        Teller { marks, thread }
+        Phases { marks, thread }
     }
 
     /// Whatever was said of phases comes before what is said now.
     fn settle(&self, voice: &Voice<'_>) {
-        let Some(Teller { marks, thread }) = self.teller.take() else { return };
+        let Some(Phases { marks, thread }) = self.phases.take() else { return };
         drop(marks);
         if let Ok(Some(e)) = thread.join() {
             self.refuses_marks.set(true);

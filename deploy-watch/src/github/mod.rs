@@ -16,7 +16,7 @@ use contract::action::{Action, Outcome as How};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::mark::Teller;
+use self::mark::Phases;
 
 use crate::http::{self, Api, Failure};
 use crate::outcome::Outcome;
@@ -51,7 +51,7 @@ pub(crate) struct GitHub<'t> {
     context: &'t str,
     /// The commit and the phase that its last status was for.
     marked: RefCell<(String, String)>,
-    teller: RefCell<Option<Teller>>,
+    phases: RefCell<Option<Phases>>,
     /// It would not have a status.
     refuses_marks: Cell<bool>,
 }
@@ -100,8 +100,8 @@ impl<'t> GitHub<'t> {
         };
         let api = Api::new(&options.url, token, trail, goal.deadline()).with(&HEADERS);
         let (force, context) = (goal.watch.follow.heal.force, &*options.context);
-        let (marked, teller, refuses_marks) = (RefCell::default(), RefCell::default(), Cell::new(false));
-        Some(Self { api, slug, clone: goal.repository, remote, force, context, marked, teller, refuses_marks })
+        let (marked, phases, refuses_marks) = (RefCell::default(), RefCell::default(), Cell::new(false));
+        Some(Self { api, slug, clone: goal.repository, remote, force, context, marked, phases, refuses_marks })
     }
 
     /// Tells how one of several attempts ended.

@@ -30,6 +30,7 @@ pub(crate) fn fix(repository: &Repository, failed: &str, folder: &Path, message:
     let worktree = Worktree::at(repository, failed, folder)?;
     let manager = Manager::of(&worktree.folder)?;
     manager::run(&manager.update(), &worktree.folder)?;
+    manager.keeps_format(&worktree.folder)?;
     let changed = without_modules(worktree.changed()?);
     anyhow::ensure!(!changed.is_empty(), "{} fits as it is, here", manager.lock);
     anyhow::ensure!(changed == [manager.lock], "more than {} would change: {}", manager.lock, redact::excerpt(&changed.join(", ")));
@@ -42,7 +43,7 @@ pub(crate) fn fix(repository: &Repository, failed: &str, folder: &Path, message:
 /// What is installed is no change of the project, whether or not git ignores it.
 fn without_modules(changed: Vec<String>) -> Vec<String> {
     let is_installed =
-        |path: &String| path.split('/').any(|part| part == "node_modules") || path.starts_with(".yarn/") || path == ".pnp.cjs";
+        |path: &String| path.split('/').any(|part| part == "node_modules") || path.starts_with(".yarn/") || path.starts_with(".pnp.");
     changed.into_iter().filter(|path| !is_installed(path)).collect()
 }
 

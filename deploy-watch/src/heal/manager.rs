@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// Node.js takes its time to start.
 const ANSWER: Duration = Duration::from_secs(20);
 const KEEP: usize = 64 << 10;
+/// Only in lock files of yarn 2 and later.
+const METADATA: &str = "__metadata:";
 /// What no package manager is to know of.
 const SECRETS: [&str; 5] = ["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_API_TOKEN", "GITHUB_TOKEN", "GH_TOKEN"];
 
@@ -36,7 +38,11 @@ pub(crate) struct Manager {
     kind: Kind,
     /// The version, or the range of versions, that is asked for.
     version: Option<String>,
+    /// Whether the project says exactly which one is meant.
+    is_pinned: bool,
     pub(crate) lock: &'static str,
+    /// Of which version the lock file is.
+    format: Option<String>,
 }
 
 impl Manager {
@@ -52,15 +58,27 @@ impl Manager {
             anyhow::bail!("the root of the project has {which}, where one lock file was expected");
         };
         let text = read(&folder.join(lock))?;
-        let kind = match lock {
-            "pnpm-lock.yaml" => Kind::Pnpm,
-            "yarn.lock" if text.contains("__metadata:") => Kind::Berry,
-            "yarn.lock" => Kind::Yarn,
-            _ => Kind::Npm,
-        };
+        let kind = Kind::of(lock, &text);
         let package = folder.join("package.json");
         let package: Value = serde_json::from_str(&read(&package)?).with_context(|| format!("cannot read {}", shown(&package)))?;
-        Ok(Self { kind, version: pinned(kind, &package)?.or_else(|| implied(kind, &text)), lock })
+        let (format, pinned) = (format(kind, &text), pinned(kind, &package)?);
+        let range = || package["engines"][kind.program()].as_str().map(str::to_owned);
+        let (is_pinned, asked) = (pinned.is_some(), pinned.or_else(range).filter(|version| is_version(version)));
+        let version = asked.or_else(|| implied(kind, format.as_deref()).map(str::to_owned));
+        Ok(Self { kind, version, is_pinned, lock, format })
+    }
+
+    /// # Errors
+    /// The lock file has become one that whoever reads the old one may not know; only where the project says for whom it is that may be.
+    pub(crate) fn keeps_format(&self, folder: &Path) -> anyhow::Result<()> {
+        let text = read(&folder.join(self.lock))?;
+        let (kind, now) = (Kind::of(self.lock, &text), format(self.kind, &text));
+        let (lock, name) = (self.lock, self.kind.program());
+        anyhow::ensure!(
+            kind == self.kind && (self.is_pinned || now == self.format),
+            "{lock} would be one of another version of {name}; `packageManager` in package.json would say for which one it is"
+        );
+        Ok(())
     }
 
     /// Makes the lock file fit, and touches nothing else. Scripts of packages are not run.
@@ -98,6 +116,15 @@ impl Manager {
 }
 
 impl Kind {
+    fn of(lock: &str, text: &str) -> Self {
+        match lock {
+            "pnpm-lock.yaml" => Self::Pnpm,
+            "yarn.lock" if text.contains(METADATA) => Self::Berry,
+            "yarn.lock" => Self::Yarn,
+            _ => Self::Npm,
+        }
+    }
+
     fn program(self) -> &'static str {
         match self {
             Self::Npm => "npm",
@@ -125,6 +152,8 @@ pub(crate) fn run(argv: &[String], folder: &Path) -> anyhow::Result<()> {
     let (program, words) = argv.split_first().context("there is no command")?;
     let mut command = Command::new(program);
     command.args(words).current_dir(folder).env("CI", "true").env("DEPLOY_WATCH", "1").env("npm_config_update_notifier", "false");
+    // What is fetched to be run is no dependency of the project, whose audit and funding nobody asked for.
+    command.env("npm_config_audit", "false").env("npm_config_fund", "false");
     // Without it corepack asks a person.
     command.env("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0").env("YARN_ENABLE_IMMUTABLE_INSTALLS", "false");
     for name in SECRETS {
@@ -142,22 +171,26 @@ pub(crate) fn run(argv: &[String], folder: &Path) -> anyhow::Result<()> {
 /// The line that says what went wrong, as far as that shows.
 fn said(finished: &Finished) -> String {
     let text = [&finished.stdout[..], &finished.stderr].map(String::from_utf8_lossy).concat();
-    let is_error = |line: &&str| ["ERR", "error", "YN00"].iter().any(|word| line.contains(word));
-    let line = text.lines().find(is_error).or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
+    // Of yarn 2 and later the last one with a code does; YN0000 stands before all else, the news that something failed included.
+    let is_coded = |line: &&str| line.contains("YN0") && !line.contains("YN0000");
+    // npm ends with one that only says where its log is.
+    let is_error = |line: &&str| ["ERR", "error", "Error"].iter().any(|word| line.contains(word)) && !line.contains("A complete log of");
+    let line = text.lines().rfind(is_coded).or_else(|| text.lines().find(is_error));
+    let line = line.or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
     redact::excerpt(line.unwrap_or("it said nothing"))
 }
 
-/// What `packageManager` (Node.js, "Corepack") or `engines` asks for.
+/// What `packageManager` names (Node.js, "Corepack").
 fn pinned(kind: Kind, package: &Value) -> anyhow::Result<Option<String>> {
-    let name = kind.program();
-    let exact = package["packageManager"].as_str().map(|manager| {
-        let (named, version) = manager.split_once('@').with_context(|| format!("packageManager is `{manager}`, without a version"))?;
-        anyhow::ensure!(named == name, "packageManager is `{manager}`, and the lock file is another one's");
-        // `9.1.0+sha512.…`
-        Ok(version.split('+').next().unwrap_or(version).to_owned())
-    });
-    let range = || package["engines"][name].as_str().map(str::to_owned);
-    exact.transpose().map(|exact| exact.or_else(range)).map(|version| version.filter(|version| is_version(version)))
+    let Some(manager) = package["packageManager"].as_str() else { return Ok(None) };
+    let (named, version) = manager.split_once('@').with_context(|| format!("packageManager is `{manager}`, without a version"))?;
+    // `9.1.0+sha512.…`
+    let version = version.split('+').next().unwrap_or(version);
+    let is_yarn_1 = version.split('.').next() == Some("1");
+    let is_its_own = named == kind.program() && (named != "yarn" || is_yarn_1 == (kind == Kind::Yarn));
+    anyhow::ensure!(is_its_own, "packageManager is `{}`, and the lock file is another one's", redact::excerpt(manager));
+    anyhow::ensure!(is_version(version), "packageManager is `{}`, which names no version", redact::excerpt(manager));
+    Ok(Some(version.to_owned()))
 }
 
 /// It becomes a part of an argument: nothing that leads to a folder, a URL, or another package.
@@ -165,21 +198,35 @@ fn is_version(version: &str) -> bool {
     !version.is_empty() && version.chars().all(|c| c.is_ascii_alphanumeric() || ".-^~<>=|* ".contains(c)) && !version.starts_with('-')
 }
 
-/// What wrote the lock file.
-fn implied(kind: Kind, lock: &str) -> Option<String> {
-    let field =
-        || lock.lines().find_map(|line| line.trim().strip_prefix("lockfileVersion:"))?.trim().trim_matches(['\'', '"']).split('.').next();
-    let version = match (kind, field) {
+/// Of which version a lock file is, as it says itself: of the numbers in that the first.
+fn format(kind: Kind, lock: &str) -> Option<String> {
+    let key = match kind {
+        Kind::Npm => "\"lockfileVersion\":",
+        Kind::Pnpm => "lockfileVersion:",
+        Kind::Yarn => return None,
+        Kind::Berry => "version:",
+    };
+    let text = lock.split_once(METADATA).map_or(lock, |(_, text)| text);
+    let version = text.lines().find_map(|line| line.trim().strip_prefix(key))?;
+    version.trim().trim_matches(['\'', '"', ',']).split('.').next().map(str::to_owned)
+}
+
+/// What writes a lock file of this version.
+fn implied(kind: Kind, format: Option<&str>) -> Option<&'static str> {
+    Some(match (kind, format) {
+        (Kind::Npm, Some("1")) => "6",
         (Kind::Npm, _) => return None,
         (Kind::Yarn, _) => "1",
+        (Kind::Berry, Some("4")) => "~3.0",
+        (Kind::Berry, Some("5")) => "~3.1",
+        (Kind::Berry, Some("6")) => "3",
+        (Kind::Berry, Some("8")) => ">=4.0.0 <4.14.0",
+        (Kind::Berry, Some("9")) => "~4.14",
         (Kind::Berry, _) => "4",
-        (Kind::Pnpm, field) => match field() {
-            Some("5") => "7",
-            Some("6") => "8",
-            _ => "9",
-        },
-    };
-    Some(version.to_owned())
+        (Kind::Pnpm, Some("5")) => "7",
+        (Kind::Pnpm, Some("6")) => "8",
+        (Kind::Pnpm, _) => "9",
+    })
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<String> {
@@ -212,15 +259,20 @@ mod tests {
             argv("yarn.lock", "# yarn lockfile v1\n", r#"{"engines":{"yarn":"^1.0.9"}}"#).contains("--package=yarn@^1.0.9 -- yarn install")
         );
         assert!(
-            argv("yarn.lock", "__metadata:\n  version: 8\n", "{}").contains("@yarnpkg/cli-dist@4 -- yarn install --mode=update-lockfile")
+            argv("yarn.lock", "__metadata:\n  version: 8\n", "{}")
+                .contains("@yarnpkg/cli-dist@>=4.0.0 <4.14.0 -- yarn install --mode=update-lockfile")
         );
+        assert!(argv("package-lock.json", "{\n  \"lockfileVersion\": 1,\n", "{}").contains("--package=npm@6 "));
     }
 
     #[test]
     fn what_is_ambiguous_or_no_version_is_refused() {
         assert!(of(&[("package.json", "{}")]).is_err());
         assert!(of(&[("package.json", "{}"), ("yarn.lock", ""), ("package-lock.json", "{}")]).is_err());
-        assert!(of(&[("package.json", r#"{"packageManager":"npm@10"}"#), ("yarn.lock", "")]).is_err());
+        for (manager, lock) in [("npm@10", ""), ("yarn@4.9.0", ""), ("yarn@1.22.22", "__metadata:\n"), ("yarn@", ""), ("yarn@../1", "")] {
+            let package = format!("{{\"packageManager\":\"{manager}\"}}");
+            assert!(of(&[("package.json", &package), ("yarn.lock", lock)]).is_err(), "{manager}");
+        }
         for version in ["https://example.org/x.tgz", "../x", "-g", "file:x"] {
             assert!(!is_version(version), "{version}");
         }

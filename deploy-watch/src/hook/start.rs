@@ -44,6 +44,8 @@ fn post_push(repository: &Repository, push: &Push, log: &Log) -> anyhow::Result<
     for (name, value) in [("REMOTE", &push.remote), ("BRANCH", &push.branch), ("COMMIT", &push.commit)] {
         script.env(format!("DEPLOY_WATCH_{name}"), value);
     }
+    // Ours leaves other branches alone, and knows by this which one is meant.
+    script.env("MENDLINE_DEPLOY_BRANCH", &push.branch);
     script.stdin(Stdio::null()).stdout(log.handed()?).stderr(log.handed()?);
     let status = script.status().with_context(|| format!("cannot start {POST_PUSH}"))?;
     anyhow::ensure!(status.success(), "{POST_PUSH} failed ({status})");

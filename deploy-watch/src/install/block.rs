@@ -5,20 +5,37 @@ use std::ops::Range;
 /// As it stands in the repository of a team, where each has the program on PATH or does without.
 pub(super) const SHIPPED: &str = include_str!("../../../scripts/hooks/husky/pre-push");
 const PROGRAM: &str = "deploy_watch=deploy-watch\n";
+const CALLED: &str = "\"$deploy_watch\" hook pre-push";
 const BEGIN: &[u8] = b"# >>> deploy-watch";
 const END: &[u8] = b"# <<< deploy-watch";
 
+/// What a hook calls, in words of sh.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'c> {
+    pub(super) program: &'c str,
+    /// Whose deployment is followed, where that is not for the program to say.
+    pub(super) branch: Option<&'c str>,
+}
+
+impl Call<'_> {
+    /// What stands before the program. Whoever pushes can still name another branch.
+    pub(super) fn setting(self) -> String {
+        self.branch.map_or_else(String::new, |branch| format!("MENDLINE_DEPLOY_BRANCH=${{MENDLINE_DEPLOY_BRANCH:-{branch}}} "))
+    }
+}
+
 /// A hook that has nothing else.
-pub(super) fn whole(program: &str) -> String {
-    SHIPPED.replace(PROGRAM, &format!("deploy_watch={program}\n"))
+pub(super) fn whole(call: Call<'_>) -> String {
+    let named = SHIPPED.replace(PROGRAM, &format!("deploy_watch={}\n", call.program));
+    named.replace(CALLED, &format!("{}{CALLED}", call.setting()))
 }
 
 /// A hook with our lines, as high up as may be: whoever reads what git says leaves nothing to those behind, but for us.
 ///
 /// # Errors
 /// Somebody has changed our lines so that it is not clear which they are.
-pub(super) fn with(hook: &[u8], program: &str) -> anyhow::Result<Vec<u8>> {
-    let whole = whole(program);
+pub(super) fn with(hook: &[u8], call: Call<'_>) -> anyhow::Result<Vec<u8>> {
+    let whole = whole(call);
     let block = whole.split_once('\n').map_or("", |(_, block)| block);
     if let Some(ours) = ours(hook)? {
         let is_last = ours.end == hook.len() && !hook.ends_with(b"\n");
@@ -92,10 +109,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const CALL: Call<'static> = Call { program: "deploy-watch", branch: None };
+
     #[test]
     fn it_comes_behind_the_first_line_and_behind_what_starts_the_file_again() {
         let at = |hook: &str| {
-            let with = String::from_utf8(with(hook.as_bytes(), "deploy-watch").unwrap()).unwrap();
+            let with = String::from_utf8(with(hook.as_bytes(), CALL).unwrap()).unwrap();
             with.lines().position(|line| line.starts_with("# >>>")).unwrap()
         };
         assert_eq!((at("npm test\n"), at("#!/bin/sh\nnpm test\n"), at("")), (0, 1, 0));
@@ -115,16 +134,16 @@ mod tests {
     #[test]
     fn a_block_that_was_torn_is_left_alone_and_an_older_one_exchanged() {
         let torn = "#!/bin/sh\n# >>> deploy-watch\nnpm test\n";
-        assert!(with(torn.as_bytes(), "x").is_err() && without(torn.as_bytes()).is_err());
-        let older = with(b"a\n", "'/old place/deploy-watch'").unwrap();
-        assert_eq!(with(&older, "deploy-watch").unwrap(), with(b"a\n", "deploy-watch").unwrap());
+        assert!(with(torn.as_bytes(), CALL).is_err() && without(torn.as_bytes()).is_err());
+        let older = with(b"a\n", Call { program: "'/old place/deploy-watch'", branch: Some("live") }).unwrap();
+        assert_eq!(with(&older, CALL).unwrap(), with(b"a\n", CALL).unwrap());
     }
 
     proptest! {
         #[test]
         fn what_was_there_comes_back_to_the_byte(hook in "(#!/bin/sh\n?)?([a-z#. \n]|husky\\.sh|\n\n){0,60}") {
-            let there = with(hook.as_bytes(), "deploy-watch").unwrap();
-            prop_assert_eq!(with(&there, "deploy-watch").unwrap(), there.clone());
+            let there = with(hook.as_bytes(), CALL).unwrap();
+            prop_assert_eq!(with(&there, CALL).unwrap(), there.clone());
             prop_assert_eq!(without(&there).unwrap(), Some(hook.into_bytes()));
         }
     }

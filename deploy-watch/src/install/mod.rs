@@ -19,21 +19,25 @@ use contract::record::About;
 use contract::run::Exit;
 use contract::{replace, signal, state};
 
-use crate::arguments::Act;
+use crate::arguments::{Act, Install};
 use crate::repository::Repository;
 use plan::{Change, Step, There};
 
-pub(crate) fn install(out: &mut Output, act: &Act, options: &state::Options) -> anyhow::Result<Exit> {
-    run(out, act, options, "install", plan::install)
+pub(crate) fn install(out: &mut Output, asked: &Install, options: &state::Options) -> anyhow::Result<Exit> {
+    run(out, &asked.act, options, "install", |repository| plan::install(repository, asked.branch.as_deref()))
 }
 
 pub(crate) fn uninstall(out: &mut Output, act: &Act, options: &state::Options) -> anyhow::Result<Exit> {
     run(out, act, options, "uninstall", plan::uninstall)
 }
 
-type Plan = fn(&Repository) -> anyhow::Result<Vec<Step>>;
-
-fn run(out: &mut Output, act: &Act, options: &state::Options, verb: &str, plan: Plan) -> anyhow::Result<Exit> {
+fn run(
+    out: &mut Output,
+    act: &Act,
+    options: &state::Options,
+    verb: &str,
+    plan: impl Fn(&Repository) -> anyhow::Result<Vec<Step>>,
+) -> anyhow::Result<Exit> {
     let repository = Repository::here()?;
     if !act.force {
         for step in plan(&repository)? {

@@ -85,6 +85,17 @@ pub(super) fn program() -> anyhow::Result<String> {
     Ok(word)
 }
 
+/// A branch as a word of sh.
+///
+/// # Errors
+/// git knows no branch of that name.
+pub(super) fn branch(repository: &Repository, name: &str) -> anyhow::Result<String> {
+    let word = quoted(Path::new(name));
+    let is_name = repository.text(&["check-ref-format", &format!("refs/heads/{name}")])?.is_some() && !word.starts_with('$');
+    anyhow::ensure!(is_name, "`{}` is no name of a branch", contract::path::plain(name));
+    Ok(word)
+}
+
 /// Of `git version 2.54.0.windows.1`.
 fn version_of(said: &str) -> Option<(u32, u32)> {
     let mut numbers = said.split_whitespace().nth(2)?.split('.');

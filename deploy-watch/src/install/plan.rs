@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use contract::path::shown;
 
-use super::block;
+use super::block::{self, Call};
 use super::made::is_made;
 use super::place::{self, Place};
 use crate::repository::Repository;
@@ -45,17 +45,19 @@ fn step(subject: PathBuf, text: impl Into<String>, change: Change) -> Step {
     Step { subject, text: text.into(), change }
 }
 
-pub(super) fn install(repository: &Repository) -> anyhow::Result<Vec<Step>> {
+pub(super) fn install(repository: &Repository, branch: Option<&str>) -> anyhow::Result<Vec<Step>> {
+    let branch = branch.map(|branch| place::branch(repository, branch)).transpose()?;
+    let branch = branch.as_deref();
     match place::choose(repository)? {
-        Place::Settings => settings(repository).map(|step| vec![step]),
+        Place::Settings => settings(repository, branch).map(|step| vec![step]),
         Place::Husky => {
             let folder = place::husky(repository);
-            Ok(vec![hook(folder.join("pre-push"), "deploy-watch", false)?, post_push(folder.join("post-push"))?])
+            Ok(vec![hook(folder.join("pre-push"), Call { program: "deploy-watch", branch }, false)?, post_push(folder.join("post-push"))?])
         }
         Place::Hooks => {
             let folder = place::hooks(repository)?;
             if place::is_of_this_clone(repository, &folder)? {
-                return Ok(vec![hook(folder.join("pre-push"), &place::program()?, true)?]);
+                return Ok(vec![hook(folder.join("pre-push"), Call { program: &place::program()?, branch }, true)?]);
             }
             let text = format!("core.hooksPath has other repositories use it, too; {BY_HAND}");
             Ok(vec![step(folder.join("pre-push"), text, Change::Declined)])
@@ -63,10 +65,11 @@ pub(super) fn install(repository: &Repository) -> anyhow::Result<Vec<Step>> {
     }
 }
 
-fn settings(repository: &Repository) -> anyhow::Result<Step> {
+fn settings(repository: &Repository, branch: Option<&str>) -> anyhow::Result<Step> {
     let program = place::program()?;
+    let setting = Call { program: &program, branch }.setting();
     // git puts its arguments behind whatever it finds there.
-    let command = format!("f() {{ ! command -v {program} >/dev/null || {program} hook pre-push \"$@\" || :; }}; f");
+    let command = format!("f() {{ ! command -v {program} >/dev/null || {setting}{program} hook pre-push \"$@\" || :; }}; f");
     let subject = place::settings(repository)?;
     Ok(if is_set(repository, &command)? {
         step(subject, "git calls deploy-watch before each push already", Change::Nothing)
@@ -81,8 +84,8 @@ pub(super) fn is_set(repository: &Repository, command: &str) -> anyhow::Result<b
 }
 
 /// A hook of which only some lines are ours.
-fn hook(path: PathBuf, program: &str, is_run: bool) -> anyhow::Result<Step> {
-    let whole = block::whole(program).into_bytes();
+fn hook(path: PathBuf, call: Call<'_>, is_run: bool) -> anyhow::Result<Step> {
+    let whole = block::whole(call).into_bytes();
     let Some(there) = There::at(&path)? else {
         let change = Change::Write { bytes: whole, is_new: true, is_run };
         return Ok(step(path, "calls deploy-watch before each push", change));
@@ -97,7 +100,7 @@ fn hook(path: PathBuf, program: &str, is_run: bool) -> anyhow::Result<Step> {
     if is_run && !block::is_sh(&old) {
         return Ok(step(path, format!("it is not written in sh; {BY_HAND}"), Change::Declined));
     }
-    Ok(match block::with(&old, program) {
+    Ok(match block::with(&old, call) {
         Ok(new) if new == old && !lacks_mode => step(path, "it calls deploy-watch already", Change::Nothing),
         Ok(bytes) => step(path, "calls deploy-watch before each push, too", Change::Write { bytes, is_new: lacks_mode, is_run }),
         Err(e) => step(path, format!("{e:#}"), Change::Declined),
