@@ -196,7 +196,9 @@ pub(super) fn connections(text: &str) -> String {
 }
 
 fn without_user(part: &str) -> String {
-    let start = part.rfind(|c: char| c.is_whitespace() || "\"'`=".contains(c)).map_or(0, |at| at + part[at..].chars().next().map_or(0, char::len_utf8));
+    let start = part
+        .rfind(|c: char| c.is_whitespace() || "\"'`=".contains(c))
+        .map_or(0, |at| at + part[at..].chars().next().map_or(0, char::len_utf8));
     part[..start].to_owned() + GONE
 }
 

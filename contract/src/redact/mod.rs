@@ -99,7 +99,7 @@ fn fields(text: &str) -> String {
         let gap = &after[..after.len() - value.len()];
         // Only JSON is so long that a value has a line of its own; behind a prompt the next line is another's.
         let is_elsewhere = gap.contains('\n') && !is_quoted;
-        if !is_secret || value.is_empty() || after.starts_with([':', '=']) || is_elsewhere {
+        if !is_secret || value.is_empty() || after.starts_with([':', '=']) || is_elsewhere || is_complaint(value) {
             continue;
         }
         safe.push_str(gap);
@@ -110,6 +110,12 @@ fn fields(text: &str) -> String {
     safe
 }
 
+/// What checks of settings say instead of a value: `API_KEY: [ 'Required' ]`.
+fn is_complaint(value: &str) -> bool {
+    let said = value.strip_prefix('[').map(|rest| rest.trim_start_matches([' ', '"', '\'']));
+    said.is_some_and(|said| said.starts_with("Required") || said.starts_with("required"))
+}
+
 /// Where a value ends: at its closing quote, or at a blank, a comma or a bracket; a header's at the end of the line.
 fn value_end(value: &str, is_header: bool) -> usize {
     let opening = value.trim_start_matches('\\');
@@ -118,6 +124,9 @@ fn value_end(value: &str, is_header: bool) -> usize {
             let start = value.len() - opening.len() + 1;
             let is_escaped = start > 1;
             closing(&value[start..], quote, is_escaped).map_or(value.len(), |end| start + end + 1)
+        }
+        None if value.starts_with('[') => {
+            value.find([']', '\n']).map_or(value.len(), |end| end + usize::from(value[end..].starts_with(']')))
         }
         None if is_header => value.find(['"', '\'', '\n']).unwrap_or(value.len()),
         None => value.find(|c: char| c.is_whitespace() || ",}])".contains(c)).unwrap_or(value.len()),

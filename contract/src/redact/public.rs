@@ -9,13 +9,19 @@ use std::borrow::Cow;
 use super::{GONE, assignments, private_keys, secrets};
 use crate::path::plain;
 
+/// How gRPC, and so the builder of Docker, begins its errors: `code = Unknown desc = …`.
+const STATUS: [&str; 2] = ["code", "desc"];
+
 /// As [`secrets`], of a text of several lines that strangers will read, and more: the value of every `NAME=VALUE`, whatever follows a name that may be one
 /// of a secret, and long words that look like chance. What could move a cursor is escaped. Lines stay lines, but for a secret of several.
 #[must_use]
 pub fn public(text: &str) -> String {
     let legible = text.split('\n').map(legible).collect::<Vec<_>>().join("\n");
     let safe = secrets(&blocks::blocks(&headless_keys(&private_keys(&legible))));
-    safe.split('\n').map(|line| jumbled::jumbled(&named::named(&assignments(line, |_name| true)))).collect::<Vec<_>>().join("\n")
+    safe.split('\n')
+        .map(|line| jumbled::jumbled(&named::named(&assignments(line, |name| !STATUS.contains(&name)))))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A line without what only a terminal reads. Escapes would hide where a name begins or ends, so they go before anything is looked for.

@@ -1,7 +1,7 @@
 //! Values that stand behind what may be the name of a secret.
 
 use super::super::arguments::is_prose;
-use super::super::{GONE, value_end};
+use super::super::{GONE, is_complaint, value_end};
 
 /// Words of names that are given to secrets.
 const WORDS: [&str; 30] = [
@@ -78,7 +78,7 @@ const NONE: [&str; 20] = [
 pub(super) fn named(line: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     let (mut safe, mut rest, mut previous) = (String::with_capacity(line.len()), line, String::new());
-    let is_netrc = ["machine ", "login "].iter().any(|word| line.contains(word));
+    let is_netrc = ["machine ", "default ", "login "].iter().any(|word| line.trim_start().starts_with(word));
     while let Some(start) = rest.find(is_part) {
         safe.push_str(&rest[..start]);
         let (name, behind) = rest[start..].split_at(rest[start..].find(|c| !is_part(c)).unwrap_or(rest.len() - start));
@@ -129,7 +129,7 @@ fn value_of(place: &Place<'_>) -> Option<(usize, usize)> {
 /// How long the operator is with which a text begins.
 fn operator(text: &str, place: &Place<'_>) -> Option<usize> {
     let is_table = place.before.trim_start().starts_with('|') || place.name.contains(['_', '-']);
-    let is_option = place.before.ends_with("--");
+    let is_option = place.name.starts_with("--");
     let is_other = ["::", "==", "://", ":/"].iter().any(|other| text.starts_with(other));
     let operator = ["=>", ":=", "->", ":", "=", "|", ","].into_iter().find(|operator| text.starts_with(operator))?;
     let is_one = match operator {
@@ -140,33 +140,43 @@ fn operator(text: &str, place: &Place<'_>) -> Option<usize> {
     is_one.then_some(operator.len())
 }
 
-/// Where a value ends; of a password that begins a line, with all its words.
+/// Where a value ends; of a password that begins a line, with all its words. No more is looked at than goes, so that the time stays linear.
 fn end_of(value: &str, place: &Place<'_>, operator: &str) -> Option<usize> {
+    match value.trim_start_matches('\\').chars().next() {
+        None | Some('{') => return None,
+        Some('[') if is_complaint(value) => return None,
+        Some('"' | '\'' | '[') => return Some(value_end(value, false)),
+        Some(_) if operator.trim_end().ends_with('|') => {
+            let end = value.find('|').map_or(value.len(), |at| value[..at].trim_end().len());
+            return (end > 0).then_some(end);
+        }
+        Some(_) => {}
+    }
     let word = &value[..value.find(char::is_whitespace).unwrap_or(value.len())];
     let bare = word.trim_end_matches([',', ';', '}', ')', ']', '.', '|', '"']);
-    if bare.is_empty() || word.starts_with('{') || NONE.contains(&&*bare.to_ascii_lowercase()) {
+    if bare.is_empty() || NONE.contains(&&*bare.to_ascii_lowercase()) {
         return None;
     }
     let is_first = place.before.trim_matches([' ', '-', '"', '\'']).is_empty() && operator.starts_with(':');
-    Some(match value.trim_start_matches('\\').chars().next() {
-        Some('"' | '\'') => value_end(value, false),
-        Some('[') => value.find(']').map_or(value.len(), |at| at + 1),
-        _ if operator.trim_end().ends_with('|') => value.find('|').map_or(value.len(), |at| value[..at].trim_end().len()),
-        _ if is_first && is_password(place.name) => value.len(),
-        _ => bare.len(),
-    })
+    Some(if is_first && is_password(place.name) { value.len() } else { bare.len() })
 }
 
 /// The word behind a blank, where it can be no word of a sentence: `password hunter2`, but not "password authentication".
 fn blank(place: &Place<'_>) -> Option<(usize, usize)> {
+    // "All checks pass", "a secret that".
+    let is_word = ["pass", "secret"].contains(&&*place.name.to_ascii_lowercase());
+    if !place.behind.starts_with(' ') || is_word || !is_password(place.name) {
+        return None;
+    }
     let value = place.behind.trim_start();
     let from = place.behind.len() - value.len();
     let word = &value[..value.find(char::is_whitespace).unwrap_or(value.len())];
     let bare = word.trim_end_matches(['.', ',', ';', ':', '!', ')', '?']);
     let is_alone = place.before.trim().is_empty() && value.trim_end().len() == word.len();
-    let is_drawn = bare.contains(|c: char| c.is_ascii_digit() || "!@#$%^&*+=".contains(c)) || bare.chars().skip(1).any(|c| c.is_ascii_uppercase());
+    let is_drawn =
+        bare.contains(|c: char| c.is_ascii_digit() || "!@#$%^&*+=".contains(c)) || bare.chars().skip(1).any(|c| c.is_ascii_uppercase());
     let is_value = is_drawn || is_alone || place.is_netrc;
-    (from > 0 && !bare.is_empty() && is_password(place.name) && is_value && !is_prose(word)).then_some((from, from + bare.len()))
+    (!bare.is_empty() && is_value && !is_prose(word)).then_some((from, from + bare.len()))
 }
 
 fn is_password(name: &str) -> bool {

@@ -13,6 +13,7 @@ fn no_usual_form_of_a_secret_is_read_by_strangers() {
         "{ accessToken: S3CR3T, x: 1 }",
         "  privateKey: \"S3CR3T\\\"S3CR3T too\",",
         "  credentials: [ 'x', 'S3CR3T' ],",
+        "API_KEYS: [ 'x', 'S3CR3T' ]",
         "token: S3CR3T",
         "apikey: S3CR3T",
         "pass: S3CR3T with words",
@@ -67,8 +68,25 @@ fn no_usual_form_of_a_secret_is_read_by_strangers() {
 #[test]
 fn a_token_is_known_by_its_beginning() {
     for begin in [
-        "sk_test_", "rk_test_", "whsec_", "xapp-", "glptt-", "dor_v1_", "hf_", "SG.", "shpss_", "dapi", "sk-ant-", "ATATT3", "ya29.", "GOCSPX-", "HRKU-",
-        "lin_api_", "dp.pt.", "hvs.", "x.atlasv1.",
+        "sk_test_",
+        "rk_test_",
+        "whsec_",
+        "xapp-",
+        "glptt-",
+        "dor_v1_",
+        "hf_",
+        "SG.",
+        "shpss_",
+        "dapi",
+        "sk-ant-",
+        "ATATT3",
+        "ya29.",
+        "GOCSPX-",
+        "HRKU-",
+        "lin_api_",
+        "dp.pt.",
+        "hvs.",
+        "x.atlasv1.",
     ] {
         let text = format!("got {begin}0s3cr3t0s3cr3t0s3cr3t and more");
         assert!(!secrets(&text).contains("s3cr3t"), "{text}");
@@ -111,6 +129,9 @@ fn what_a_person_needs_to_understand_a_failure_stays() {
         "org.springframework.beans.factory.BeanCreationException2 in /workspace/node_modules/.pnpm/@types+React@18.2.0/index.d.ts",
         "https://registry.example/foo/-/foo-1.0.0-next.20240101T120000Z.tgz",
         "npm error sha512-VzBRYJ0VKFN+hpaUQMmXFUOYAFOHkB5LKcCdK1kYc2ELmaDpKtIfOjfHJmFWwYAbbXGmlKHoJZPA87LtuXyJmw== integrity checksum failed",
+        "rpc error: code = Unknown desc = executor failed running [/bin/sh -c yarn build]: exit code: 137",
+        "{ HASHING_KEY_SECRET: [ 'Required' ] }",
+        "timeout reached waiting for health checks to pass for machine 7813112c002178",
         "Author: Jane, keyword: x, passed: 12",
     ] {
         assert_eq!(public(text), text);
@@ -127,8 +148,31 @@ fn lines_stay_lines() {
 #[test]
 fn the_time_grows_with_the_text_alone() {
     for piece in [
-        "-----BEGIN ", "-----END ", "-----END PRIVATE KEY", "***-----END PRIVATE KEY-----", "key: ", "key: {", "key: [", "key: \"", "key | ", "|key|", "password a",
-        "aB3/", "=>", "x=>'", "token:", "token: |\n ", "ENV ", "jdbc:oracle:", "@tcp(", "\u{1b}[", "mysql -p", "login -p", "--key\",\"", "discord.com/api/", "a.",
+        "-----BEGIN ",
+        "-----END ",
+        "-----END PRIVATE KEY",
+        "***-----END PRIVATE KEY-----",
+        "key: ",
+        "key: {",
+        "key: [",
+        "key: \"",
+        "key | ",
+        "|key|",
+        "password a",
+        "aB3/",
+        "=>",
+        "x=>'",
+        "token:",
+        "token: |\n ",
+        "ENV ",
+        "jdbc:oracle:",
+        "@tcp(",
+        "\u{1b}[",
+        "mysql -p",
+        "login -p",
+        "--key\",\"",
+        "discord.com/api/",
+        "a.",
     ] {
         let [part, whole] = [50_000, 200_000].map(|length| time_for(&piece.repeat(length / piece.len())));
         // Four times the text takes four times as long, and sixteen times where each byte leads to a look at all others.
@@ -140,7 +184,7 @@ fn the_time_grows_with_the_text_alone() {
 fn time_for(text: &str) -> Duration {
     let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
     let start = now();
-    assert!(!public(text).is_empty());
+    assert!(public(text).len() <= text.len() * 2);
     now().saturating_sub(start)
 }
 
