@@ -25,7 +25,7 @@ pub(super) fn jumbled(line: &str) -> String {
 fn without_chance(word: &str) -> String {
     let is_known =
         |(begin, length): &(&str, usize)| word.strip_prefix(begin).is_some_and(|hash| hash.trim_end_matches('.').len() == *length);
-    if INTEGRITY.iter().any(|integrity| is_known(integrity)) {
+    if INTEGRITY.iter().any(is_known) {
         word.to_owned()
     } else if is_chance(word) {
         GONE.to_owned()
@@ -43,7 +43,9 @@ fn is_chance(word: &str) -> bool {
     let (mut seen, mut changes, mut length) = ([false; 3], 0, 0);
     for part in word.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !is_hash(part)) {
         let kinds: Vec<usize> = part.as_bytes().iter().map(kind).collect();
-        kinds.iter().for_each(|kind| seen[*kind] = true);
+        for kind in &kinds {
+            seen[*kind] = true;
+        }
         changes += kinds.windows(2).filter(|pair| pair[0] != pair[1]).count();
         length += part.len();
     }
