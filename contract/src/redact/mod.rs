@@ -1,10 +1,14 @@
 //! Texts without secrets. Where it is in doubt what is one, too much goes rather than too little.
 
 mod arguments;
+mod known;
+mod public;
 
 use std::borrow::Cow;
 
 use self::arguments::arguments;
+use self::known::{connections, credentials, webhooks};
+pub use self::public::public;
 use crate::path::plain;
 
 /// What stands in place of a secret.
@@ -18,38 +22,6 @@ const SECRET: [&str; 9] = ["pass", "secret", "token", "key", "auth", "cred", "pw
 
 /// Whole names of secrets where a colon follows, as it does behind many a word of a message.
 const SURE: [&str; 8] = ["password", "passwd", "passphrase", "secret", "authorization", "cookie", "set-cookie", "pwd"];
-
-/// Beginnings of credentials that say themselves what they are.
-const CREDENTIALS: [&str; 26] = [
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "ghu_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "xoxa-",
-    "sk-",
-    "sk_live_",
-    "rk_live_",
-    "AKIA",
-    "ASIA",
-    "npm_",
-    "pypi-",
-    "dop_v1_",
-    "doo_v1_",
-    "hf_",
-    "eyJ",
-    "AIza",
-    "SG.",
-    "dckr_pat_",
-    "shpat_",
-    "AGE-SECRET-KEY-",
-];
-/// A word that begins so and is shorter, in bytes, is none.
-const SHORTEST: usize = 20;
 
 /// Keys of a fragment that installers read.
 const FRAGMENT: [&str; 8] = ["egg", "subdirectory", "sha1", "sha224", "sha256", "sha384", "sha512", "md5"];
@@ -67,12 +39,13 @@ pub fn quoted(line: &str) -> String {
 }
 
 /// Takes out of a text: user name and password of every URL, and the values in its query; the value of whatever has the name of a secret;
-/// credentials that are known by how they begin, private keys, whatever follows `Bearer` or `Basic`, and what a command line gives to an option that is named
+/// credentials that are known by how they begin, addresses of webhooks, private keys, whatever follows `Bearer` or `Basic`, and what a command line gives to an option that is named
 /// for a secret.
 #[must_use]
 pub fn secrets(text: &str) -> String {
     let is_secret = |name: &str| SECRET.iter().any(|part| name.to_ascii_lowercase().contains(part));
-    sealed(&arguments(&credentials(&fields(&assignments(&addresses(&private_keys(text)), is_secret)))))
+    let safe = connections(&webhooks(&addresses(&private_keys(text))));
+    sealed(&arguments(&credentials(&fields(&assignments(&safe, is_secret)))))
 }
 
 /// Replaces what App Platform has encrypted (`EV[1:…:…]`, "How to Use Environment Variables in App Platform").
@@ -123,15 +96,24 @@ fn fields(text: &str) -> String {
         let is_compound = name.contains(['_', '-']) || is_quoted;
         let is_secret = SURE.contains(&&*name) || is_compound && SECRET.iter().any(|part| name.contains(part));
         let value = after.trim_start();
-        if !is_secret || value.is_empty() || after.starts_with(':') {
+        let gap = &after[..after.len() - value.len()];
+        // Only JSON is so long that a value has a line of its own; behind a prompt the next line is another's.
+        let is_elsewhere = gap.contains('\n') && !is_quoted;
+        if !is_secret || value.is_empty() || after.starts_with([':', '=']) || is_elsewhere || is_complaint(value) {
             continue;
         }
-        safe.push_str(&after[..after.len() - value.len()]);
+        safe.push_str(gap);
         safe.push_str(GONE);
         rest = &value[value_end(value, name.contains("auth") || name.contains("cookie"))..];
     }
     safe.push_str(rest);
     safe
+}
+
+/// What checks of settings say instead of a value: `API_KEY: [ 'Required' ]`.
+fn is_complaint(value: &str) -> bool {
+    let said = value.strip_prefix('[').map(|rest| rest.trim_start_matches([' ', '"', '\'']));
+    said.is_some_and(|said| said.starts_with("Required") || said.starts_with("required"))
 }
 
 /// Where a value ends: at its closing quote, or at a blank, a comma or a bracket; a header's at the end of the line.
@@ -140,32 +122,25 @@ fn value_end(value: &str, is_header: bool) -> usize {
     match opening.chars().next().filter(|c| matches!(c, '"' | '\'')) {
         Some(quote) => {
             let start = value.len() - opening.len() + 1;
-            value[start..].find(quote).map_or(value.len(), |end| start + end + 1)
+            let is_escaped = start > 1;
+            closing(&value[start..], quote, is_escaped).map_or(value.len(), |end| start + end + 1)
+        }
+        None if value.starts_with('[') => {
+            value.find([']', '\n']).map_or(value.len(), |end| end + usize::from(value[end..].starts_with(']')))
         }
         None if is_header => value.find(['"', '\'', '\n']).unwrap_or(value.len()),
         None => value.find(|c: char| c.is_whitespace() || ",}])".contains(c)).unwrap_or(value.len()),
     }
 }
 
-/// Replaces words that are credentials by how they begin, and those behind the names of the schemes of RFC 7235.
-fn credentials(text: &str) -> String {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-./+=~".contains(c);
-    let (mut safe, mut rest, mut is_due) = (String::with_capacity(text.len()), text, false);
-    while !rest.is_empty() {
-        let gap = rest.find(is_part).unwrap_or(rest.len());
-        safe.push_str(&rest[..gap]);
-        rest = &rest[gap..];
-        let (word, behind) = rest.split_at(rest.find(|c| !is_part(c)).unwrap_or(rest.len()));
-        let begins = CREDENTIALS.iter().find(|begin| word.starts_with(**begin) && word.len() >= SHORTEST);
-        match begins {
-            Some(begin) => safe.extend([begin, GONE]),
-            None if is_due && word.len() >= 8 => safe.push_str(GONE),
-            None => safe.push_str(word),
-        }
-        is_due = ["bearer", "basic"].contains(&&*word.to_ascii_lowercase());
-        rest = behind;
-    }
-    safe
+/// Where the closing quote is; where the opening one has no backslash before it, one that has is part of the value.
+fn closing(value: &str, quote: char, is_escaped: bool) -> Option<usize> {
+    let mut is_taken = false;
+    value.char_indices().find_map(|(at, c)| {
+        let is_end = c == quote && !is_taken;
+        is_taken = c == '\\' && !is_taken && !is_escaped;
+        is_end.then_some(at)
+    })
 }
 
 fn addresses(text: &str) -> String {
@@ -228,23 +203,29 @@ fn is_host(text: &str) -> bool {
         && port.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Replaces the values of `NAME=VALUE`, also with blanks around, where the name is one of a secret.
+/// Replaces the values of `NAME=VALUE`, `NAME := VALUE` and `NAME => VALUE`, also with blanks around, where the name is one of a secret.
 fn assignments(text: &str, is_secret: impl Fn(&str) -> bool) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('=') {
-        let (before, after) = (&rest[..at], &rest[at + 1..]);
-        let name = before.trim_end().rsplit(|c: char| !c.is_alphanumeric() && !"_.-".contains(c)).next().unwrap_or_default();
+        let (before, after) = rest.split_at(at);
+        let (operator, after) = after.split_at(if after.starts_with("=>") { 2 } else { 1 });
+        let is_arrow = operator == "=>";
+        let named = before.trim_end().trim_end_matches([':', '?', '+', '"', '\'']).trim_end();
+        let name = named.rsplit(|c: char| !c.is_alphanumeric() && !"_.-".contains(c)).next().unwrap_or_default();
         let is_comparison = before.ends_with(['<', '>', '=', '!', '~']) || after.starts_with('=');
-        safe.push_str(&rest[..=at]);
+        let value = after.trim_start_matches([' ', '\t']);
+        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
+        // `key => key.id` is a function.
+        let is_value = !is_arrow || quote.is_some() || name.contains('_');
+        safe.extend([before, operator]);
         rest = after;
-        if !is_comparison && !name.is_empty() && is_secret(name) {
-            let value = after.trim_start();
-            let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
+        if !is_comparison && is_value && !name.is_empty() && is_secret(name) {
             let end = match quote {
-                Some(quote) => value[1..].find(quote).map_or(value.len(), |end| end + 2),
+                Some(quote) => closing(&value[1..], quote, false).map_or(value.len(), |end| end + 2),
                 None => value.find(|c: char| c.is_whitespace() || c == '&').unwrap_or(value.len()),
             };
+            safe.push_str(if is_arrow { &after[..after.len() - value.len()] } else { "" });
             safe.push_str(if end == 0 { "" } else { GONE });
             rest = &value[end..];
         }

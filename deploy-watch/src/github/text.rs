@@ -23,6 +23,8 @@ const READ: u64 = 256 << 10;
 /// So much of it is shown: bytes, and lines. GitHub takes 65,536 characters in all.
 const TAIL: usize = 16 << 10;
 const LINES: usize = 60;
+/// So much of each line, in characters.
+const LONGEST_LINE: usize = 1000;
 /// So many of the steps that were tried, the last ones.
 const STEPS: usize = 10;
 
@@ -80,7 +82,7 @@ pub(super) fn renewed(body: &str, story: &Story<'_>) -> Option<String> {
 
 pub(super) fn title(story: &Story<'_>) -> String {
     let why = story.cause.map_or(story.text, |cause| &cause.text);
-    format!("Deployment fails: {}", redact::excerpt(why)).chars().take(LONGEST_TITLE).collect()
+    format!("Deployment fails: {}", redact::public(&redact::excerpt(why))).chars().take(LONGEST_TITLE).collect()
 }
 
 pub(super) fn issue(story: &Story<'_>) -> String {
@@ -112,7 +114,7 @@ fn headline(story: &Story<'_>) -> String {
 
 fn cause(story: &Story<'_>) -> Option<String> {
     let cause = story.cause?;
-    let shown = [&cause.text, &cause.excerpt].map(|text| redact::quoted(text)).join("\n");
+    let shown = [&cause.text, &cause.excerpt].map(|text| redact::public(&redact::excerpt(text))).join("\n");
     Some(format!("### Cause\n\n{}\n\n{}", code(&cause.class), block(shown.trim())))
 }
 
@@ -141,11 +143,10 @@ fn to_do(story: &Story<'_>) -> String {
 fn tail(log: &Path) -> Option<String> {
     let name = log.file_name()?.to_string_lossy().into_owned();
     let text = end_of(log).ok()?;
-    // Keys go over several lines; of a single one, no value of a setting is shown.
-    let safe = redact::secrets(&text);
+    let safe = redact::public(&text);
     let lines: Vec<&str> = safe.lines().collect();
     let mut room = TAIL;
-    let last = lines.iter().rev().take(LINES).map(|line| redact::quoted(line)).take_while(|line| {
+    let last = lines.iter().rev().take(LINES).map(|line| line.chars().take(LONGEST_LINE).collect::<String>()).take_while(|line| {
         room = room.saturating_sub(line.len() + 1);
         room > 0
     });
@@ -169,7 +170,7 @@ fn end_of(log: &Path) -> std::io::Result<String> {
 
 /// Text from outside as code of one line, in which nobody is mentioned and nothing is linked (CommonMark, "Code spans").
 fn code(text: &str) -> String {
-    let text = redact::excerpt(text).replace(['\n', '\r'], " ");
+    let text = redact::public(&redact::excerpt(text));
     let fence = "`".repeat(longest_run(&text) + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
     format!("{fence}{pad}{text}{pad}{fence}")
