@@ -69,7 +69,7 @@ impl<'s> Runner<'s> {
             "inputs": {},
             "steps": {},
             // What every runner sets, and where the double of the platform is.
-            "runner": { "CI": "true", "GITHUB_API_URL": forge.url(), "GITHUB_EVENT_NAME": event, "GITHUB_REPOSITORY": forge.slug() },
+            "runner": { "CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_API_URL": forge.url(), "GITHUB_EVENT_NAME": event, "GITHUB_REPOSITORY": forge.slug() },
             "double": { "MENDLINE_DIGITALOCEAN_URL": app.url(), "MENDLINE_DEPLOY_INTERVAL": "1s" },
         });
         Self { sandbox, contexts, folder: sandbox.root().join("runner") }
