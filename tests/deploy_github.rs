@@ -133,7 +133,7 @@ fn what_github_refuses_is_a_warning_and_no_failure_of_the_watch() {
         let ran = told(&sandbox, &forge, &["--force"], &failing(TYPESCRIPT)).code(1);
         assert_eq!(steps(&ran), ["github-issue started", "github-issue failed", "github-comment failed"], "{}", ran.stderr);
         assert_eq!(ran.of("deploy.result")[0]["data"]["result"], "error");
-        assert!(ran.stderr.contains("GitHub has no status of it"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("GitHub has not taken the status of the commit"), "{}", ran.stderr);
         assert_eq!(read(&left(&sandbox, &commit, "result")), "failed\n");
         // One try of a status throughout, and one at the end.
         assert_eq!(forge.requests().iter().filter(|request| request.contains("/statuses/")).count(), 2);

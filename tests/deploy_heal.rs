@@ -199,6 +199,9 @@ pub(crate) fn heals_a_lockfile(sandbox: &Sandbox, manager: &str, lock: &str, fie
     assert_eq!(status.of("deploy.result")[0]["data"]["attempts"], 2);
     let swept = sandbox.tool("deploy-watch", ["sweep"]).within(&work).run().code(0);
     assert!(swept.stderr.contains("was judged already"), "{}", swept.stderr);
+    // Whatever is seen of the old commit later.
+    assert_eq!(steps(&heal(&["--force", &commit]).code(1)), ["heal skipped"]);
+    sandbox.tool("deploy-watch", ["status", "origin/main"]).within(&work).run().code(0).ok();
 
     let remote = sandbox.root().join("remote.git");
     assert_eq!(git(sandbox, &remote, &["rev-parse", "main^"]), commit);

@@ -191,7 +191,7 @@ impl<'t> Api<'t> {
             if Instant::now() + pause >= self.deadline() {
                 return Err(Failure::Unseen(why));
             }
-            self.trail.say(&format!("{why}; trying again in {} s", pause.as_secs_f32().ceil()));
+            self.trail.say(&format!("{}: {why}; trying again in {} s", self.access.base, pause.as_secs_f32().ceil()));
             thread::sleep(pause);
         }
     }

@@ -27,11 +27,15 @@ const NOT_FOUND: u8 = 3;
 #[derive(Deserialize)]
 struct Ended {
     result: Outcome,
+    commit: String,
 }
 
 /// Passes on the last that was told of the deployment.
 pub(crate) fn run(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
     let names = names(&which.commit)?;
+    if let Some((record, line)) = of_fix(which, &names)? {
+        return verdict(out, &record, &line);
+    }
     let told = last(&names.records, &[WATCH, STATE, RESULT])?;
     let word = text(&names.result)?;
     // What is judged may be watched still, while it is told elsewhere.
@@ -41,24 +45,40 @@ pub(crate) fn run(out: &mut Output, which: &Which) -> anyhow::Result<Exit> {
     }
     let Some(word) = word else {
         out.hint(if told.is_some() || names.log.exists() {
-            "its watch was ended before the deployment was; deploy-watch watch goes on with it"
+            "its watch was ended before the deployment was; deploy-watch watch --resume goes on with it"
         } else {
             "nobody watched this commit; deploy-watch watch does"
         });
         return Ok(Exit::Of(NOT_FOUND));
     };
     match told {
-        Some((record, line)) if record.is(RESULT) && word.trim() != UNSEEN => {
-            show(out, &record, &line)?;
-            Ok(Exit::Of(if record.read::<Ended>()?.result.exit() == Exit::Done { SUCCEEDED } else { FAILED }))
-        }
+        Some((record, line)) if record.is(RESULT) && word.trim() != UNSEEN => verdict(out, &record, &line),
         // The watch could not see it, or it was one of the old system, which wrote no records.
         _ => {
             let data = json!({ "word": word.trim() });
+            if word.trim() == UNSEEN {
+                out.hint("its watch could not see how it went; deploy-watch logs says why");
+            }
             out.emit("deploy.word", About { subject: Some(&Subject::from(&names.result)), ..About::default() }, &data)?;
             Ok(Exit::Of(if word.trim() == "success" { SUCCEEDED } else { FAILED }))
         }
     }
+}
+
+fn verdict(out: &mut Output, record: &Record, line: &str) -> anyhow::Result<Exit> {
+    show(out, record, line)?;
+    Ok(Exit::Of(if record.read::<Ended>()?.result.exit() == Exit::Done { SUCCEEDED } else { FAILED }))
+}
+
+/// How a fix of ours went that was watched as a part of what it is for, whatever was seen of that later.
+fn of_fix(which: &Which, names: &Names) -> anyhow::Result<Option<(Record, String)>> {
+    let repository = Repository::here()?;
+    let Ok(commit) = repository.commit(&which.commit) else { return Ok(None) };
+    if Names::of(&repository.top, &commit).records == names.records {
+        return Ok(None);
+    }
+    let is_its = |record: &Record| record.is(RESULT) && record.read::<Ended>().is_ok_and(|ended| ended.commit == commit);
+    find_last(&names.records, is_its)
 }
 
 /// Passes it on as it was told; in a table it is ours, where the end of the run that told it would be missed.
@@ -98,10 +118,14 @@ pub(crate) fn names_of(repository: &Repository, commit: &str) -> anyhow::Result<
 
 /// The last record of some types, and its line.
 pub(crate) fn last(path: &Path, kinds: &[&str]) -> anyhow::Result<Option<(Record, String)>> {
+    find_last(path, |record| kinds.iter().any(|kind| record.is(kind)))
+}
+
+fn find_last(path: &Path, is_meant: impl Fn(&Record) -> bool) -> anyhow::Result<Option<(Record, String)>> {
     let Some(text) = text(path)? else { return Ok(None) };
     // A crash can tear the last line.
     let records = text.lines().rev().filter_map(|line| Some((Record::parse(line).ok()?, line.to_owned())));
-    Ok(records.into_iter().find(|(record, _)| kinds.iter().any(|kind| record.is(kind))))
+    Ok(records.into_iter().find(|(record, _)| is_meant(record)))
 }
 
 fn text(path: &Path) -> anyhow::Result<Option<String>> {

@@ -46,7 +46,7 @@ impl GitHub<'_> {
         drop(marks);
         if let Ok(Some(e)) = thread.join() {
             self.refuses_marks.set(true);
-            voice.say(&format!("GitHub has no status of it until the end: {e}"));
+            voice.say(&format!("GitHub has not taken the status of the commit, and is asked again at the end: {e}"));
         }
     }
 
@@ -67,7 +67,7 @@ impl GitHub<'_> {
         }
         self.settle(voice);
         if let Err(e) = self.api.put(Method::Post, &self.mark_path(commit), &self.mark_body(state, text)) {
-            voice.say(&format!("GitHub has no status of how it ended: {e}"));
+            voice.say(&format!("GitHub has not taken the status of how it ended: {e}"));
         }
     }
 

@@ -109,7 +109,8 @@ impl<'t> GitHub<'t> {
     /// # Errors
     /// Nothing can be written here.
     pub(crate) fn failed(&self, story: &Story<'_>, voice: &mut Voice<'_>) -> anyhow::Result<()> {
-        self.api.until(Instant::now() + PATIENCE);
+        // One try: what follows matters more, and tells of it as well.
+        self.api.until(Instant::now());
         self.comment(story, voice)?;
         self.mark_end(story.commit, story.outcome, story.text, voice);
         Ok(())
