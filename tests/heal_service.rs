@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
-use tests::Sandbox;
+use tests::{Sandbox, write_program};
 
 use crate::heal::{asked, diagnosis, from_script, heal, outcome};
 use crate::vault::{chmod, file, inventory, same};
@@ -199,8 +199,7 @@ fn systemd_is_asked_by_the_name_of_the_service_alone() {
     file(&sandbox.work("services.json"), list.to_string());
     let bin = sandbox.root().join("bin");
     let server = format!("{} -m http.server {port} --bind 127.0.0.1", python().display());
-    file(&bin.join("systemctl"), format!("#!/bin/sh\necho \"$@\" >asked\n{server} >/dev/null 2>&1 &\necho $! >pid\nsleep 0.2\n"));
-    chmod(&bin.join("systemctl"), 0o755);
+    write_program(bin.join("systemctl"), &format!("echo \"$@\" >asked\n{server} >/dev/null 2>&1 &\necho $! >pid\nsleep 0.2\n"));
     let ran = heal(&sandbox, ["--force"]).env("PATH", path_with(&bin)).input(refused(port)).run();
     assert_eq!(fs::read_to_string(sandbox.work("asked")).unwrap().trim(), "restart -- web");
     if let Ok(pid) = fs::read_to_string(sandbox.work("pid")).unwrap().trim().parse().map(|pid: i32| Pid::from_raw(pid).unwrap()) {
