@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tests::{Sandbox, write_program};
 
 use crate::heal::{asked, diagnosis, from_script, heal, outcome};
-use crate::vault::{chmod, file, inventory, same};
+use crate::vault::{file, inventory, same};
 use crate::ward::{is_running, path_with, python};
 
 /// Ends what a test has had started, whatever becomes of the test.
