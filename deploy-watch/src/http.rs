@@ -145,7 +145,7 @@ impl<'t> Api<'t> {
     ///
     /// # Errors
     /// As [`Api::get`].
-    pub(crate) fn put(&self, method: Method, path: &str, body: &str) -> Result<(), Failure> {
+    pub(crate) fn insist(&self, method: Method, path: &str, body: &str) -> Result<(), Failure> {
         self.patiently(|| self.access.send(method, path, body, self.left())).map(drop)
     }
 
@@ -179,15 +179,15 @@ impl<'t> Api<'t> {
     }
 
     fn patiently(&self, ask: impl Fn() -> Result<http::Response<Body>, ureq::Error>) -> Result<Vec<u8>, Failure> {
-        let mut most = SHORTEST;
+        let mut tries = 0;
         loop {
             let (why, asked_for) = match read(ask()) {
                 Ok(bytes) => return Ok(bytes),
                 Err(Missed::Refused(status, text)) => return Err(Failure::Refused(status, text)),
                 Err(Missed::Again(why, after)) => (why, after),
             };
-            let pause = asked_for.unwrap_or_else(|| part_of(most));
-            most = (most * 2).min(LONGEST);
+            let pause = asked_for.unwrap_or_else(|| pause(tries));
+            tries += 1;
             if Instant::now() + pause >= self.deadline() {
                 return Err(Failure::Unseen(why));
             }
@@ -275,13 +275,9 @@ fn asked_for(headers: &HeaderMap) -> Option<Duration> {
     Duration::from_secs(reset).checked_sub(now)
 }
 
-/// How long to wait before the so-manieth try again.
+/// How long to wait after so many tries: a random part, so that many who were refused at once do not come back at once.
 pub(crate) fn pause(tries: u32) -> Duration {
-    part_of((SHORTEST * 2u32.saturating_pow(tries)).min(LONGEST))
-}
-
-/// A random part, so that many who were refused at once do not come back at once.
-fn part_of(most: Duration) -> Duration {
+    let most = SHORTEST.saturating_mul(2u32.saturating_pow(tries)).min(LONGEST);
     let random = RandomState::new().hash_one(0) % 1000;
     most.mul_f64(0.001 + f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0)
 }

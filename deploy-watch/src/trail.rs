@@ -24,7 +24,7 @@ use serde::Deserialize;
 
 use crate::fingerprint;
 use crate::github::TOLD;
-use crate::heal::{FOLLOWED, Pending, is_remedy};
+use crate::heal::{FOLLOWED, Pending, is_remedy, shows_on_branch};
 use crate::outcome::WATCH;
 use crate::status::last;
 
@@ -164,8 +164,8 @@ impl Trail {
     /// What was tried by watches of this commit before, by the fingerprints of what it was tried against.
     pub(crate) fn tried(&self) -> anyhow::Result<Vec<String>> {
         let mut actions = self.actions()?;
-        // Of the last one it is not known whether it was done.
-        if actions.last().is_some_and(|(action, _)| action.outcome == Outcome::Started) {
+        // Of one that was not told the end of, the branch tells whether it was done.
+        if actions.last().is_some_and(|(action, _)| action.outcome == Outcome::Started && shows_on_branch(&action.verb)) {
             actions.pop();
         }
         let actions = actions.into_iter().filter(|(action, _)| action.outcome == Outcome::Started);

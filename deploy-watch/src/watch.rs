@@ -140,7 +140,11 @@ impl<'w> Watching<'w> {
         let mut tried = None;
         if self.goal.watch.resume {
             self.settle(voice)?;
+            let failed = self.goal.commit.clone();
             tried = healer.resume(self.trail.pending()?, self.platform.as_ref(), &mut self.goal, budget, voice)?;
+            if let Some(github) = self.github.filter(|_| self.goal.commit != failed) {
+                github.followed(&failed, &self.goal.commit, voice);
+            }
         }
         self.begin(voice)?;
         loop {

@@ -38,7 +38,7 @@ impl GitHub<'_> {
             if there.body == body {
                 return Ok(None);
             }
-            self.api.put(Method::Patch, &self.path(&format!("comments/{}", there.id)), &body_of(&body))?;
+            self.api.insist(Method::Patch, &self.path(&format!("comments/{}", there.id)), &body_of(&body))?;
             return Ok(Some(told(there, "updated the comment on the commit")));
         }
         if !is_news {

@@ -84,7 +84,7 @@ impl GitHub<'_> {
         let before = issue.body.as_deref().unwrap_or_default();
         let is_newer = text::of(before).is_some_and(|of| self.clone.leads_to(&of.commit, story.commit));
         let body = text::renewed(before, story).filter(|_| is_newer);
-        body.map_or(Ok(()), |body| self.api.put(Method::Patch, &self.path(&format!("issues/{}", issue.number)), &body_of(&body)))
+        body.map_or(Ok(()), |body| self.api.insist(Method::Patch, &self.path(&format!("issues/{}", issue.number)), &body_of(&body)))
     }
 
     /// Closes what a commit that is live has put right: issues of its branch and app, but for those of a newer commit.
@@ -113,7 +113,7 @@ impl GitHub<'_> {
         }
         let closed = self.add(issue, story.run, &format!("{} is live.", story.commit)).and_then(|told| {
             let body = json!({ "state": "closed", "state_reason": "completed" });
-            self.api.put(Method::Patch, &self.path(&format!("issues/{}", issue.number)), &body.to_string())?;
+            self.api.insist(Method::Patch, &self.path(&format!("issues/{}", issue.number)), &body.to_string())?;
             Ok(Told { text: format!("closed {}#{}", self.slug, issue.number), is_new: true, ..told })
         });
         telling.end(closed, voice)

@@ -66,7 +66,7 @@ impl GitHub<'_> {
             return;
         }
         self.settle(voice);
-        if let Err(e) = self.api.put(Method::Post, &self.mark_path(commit), &self.mark_body(state, text)) {
+        if let Err(e) = self.api.insist(Method::Post, &self.mark_path(commit), &self.mark_body(state, text)) {
             voice.say(&format!("GitHub has not taken the status of how it ended: {e}"));
         }
     }

@@ -8,6 +8,7 @@ mod page;
 mod text;
 
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::mark::Phases;
-
+use crate::classify::Cause;
 use crate::http::{self, Api, Failure};
 use crate::outcome::Outcome;
 use crate::repository::Repository;
@@ -70,9 +71,9 @@ pub(crate) struct Story<'s> {
     pub(crate) outcome: Outcome,
     pub(crate) text: &'s str,
     pub(crate) attempt: u32,
-    pub(crate) cause: Option<&'s crate::classify::Cause>,
+    pub(crate) cause: Option<&'s Cause>,
     /// The end of it is shown.
-    pub(crate) log: Option<&'s std::path::Path>,
+    pub(crate) log: Option<&'s Path>,
     /// What was done about it, as the records have it.
     pub(crate) tried: Vec<Action>,
 }
@@ -116,6 +117,12 @@ impl<'t> GitHub<'t> {
         Ok(())
     }
 
+    /// Tells of a commit whose fix is followed already, since the watch that pushed that may have been killed before it told.
+    pub(crate) fn followed(&self, failed: &str, fix: &str, voice: &Voice<'_>) {
+        self.api.until(Instant::now());
+        self.mark_end(failed, Outcome::Error, &format!("{} is to mend it", &fix[..fix.len().min(7)]), voice);
+    }
+
     /// Tells that nobody knows how it ended.
     pub(crate) fn lost(&self, commit: &str, why: &str, voice: &Voice<'_>) {
         self.api.until(Instant::now() + PATIENCE);
@@ -131,10 +138,6 @@ impl<'t> GitHub<'t> {
         let now = Instant::now();
         self.api.until(deadline.clamp(now + PATIENCE, now + LONGEST));
         self.mark_end(story.commit, story.outcome, story.text, voice);
-        if story.root != story.commit {
-            // A watch that was killed may not have come to this.
-            self.mark_end(story.root, Outcome::Error, &format!("{} was to mend it", &story.commit[..7]), voice);
-        }
         match story.outcome {
             Outcome::Active => self.close(story, voice)?,
             Outcome::Error | Outcome::RolledBack | Outcome::Timeout => self.report(story, voice)?,

@@ -1,5 +1,7 @@
 //! Lists that come in pages of a hundred.
 
+use std::iter;
+
 use serde::de::DeserializeOwned;
 
 use super::GitHub;
@@ -13,12 +15,9 @@ const MOST: usize = 10;
 impl GitHub<'_> {
     /// The first entry of a list that is meant.
     pub(super) fn search<T: DeserializeOwned>(&self, below: &str, is_meant: impl Fn(&T) -> bool) -> Result<Option<T>, Failure> {
-        for page in 1..=MOST {
-            let entries = self.page::<T>(below, page)?;
-            let is_last = entries.len() < SIZE;
-            let found = entries.into_iter().find(&is_meant);
-            if found.is_some() || is_last {
-                return Ok(found);
+        for page in self.pages(below) {
+            if let Some(found) = page?.into_iter().find(&is_meant) {
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -26,20 +25,22 @@ impl GitHub<'_> {
 
     /// All entries of a list that are meant.
     pub(super) fn all<T: DeserializeOwned>(&self, below: &str, is_meant: impl Fn(&T) -> bool) -> Result<Vec<T>, Failure> {
-        let mut all = Vec::new();
-        for page in 1..=MOST {
-            let entries = self.page::<T>(below, page)?;
-            let is_last = entries.len() < SIZE;
-            all.extend(entries.into_iter().filter(&is_meant));
-            if is_last {
-                break;
-            }
-        }
-        Ok(all)
+        let pages = self.pages(below).collect::<Result<Vec<_>, _>>()?;
+        Ok(pages.into_iter().flatten().filter(is_meant).collect())
     }
 
-    fn page<T: DeserializeOwned>(&self, below: &str, page: usize) -> Result<Vec<T>, Failure> {
+    /// Asked for as they are wanted, up to the first that is not full.
+    fn pages<T: DeserializeOwned>(&self, below: &str) -> impl Iterator<Item = Result<Vec<T>, Failure>> {
         let sign = if below.contains('?') { '&' } else { '?' };
-        self.api.get(&self.path(&format!("{below}{sign}per_page={SIZE}&page={page}")))
+        let (mut page, mut is_last) = (0, false);
+        iter::from_fn(move || {
+            page += 1;
+            if is_last || page > MOST {
+                return None;
+            }
+            let entries = self.api.get::<Vec<T>>(&self.path(&format!("{below}{sign}per_page={SIZE}&page={page}")));
+            is_last = entries.as_ref().map_or(true, |entries| entries.len() < SIZE);
+            Some(entries)
+        })
     }
 }

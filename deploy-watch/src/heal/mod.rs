@@ -255,6 +255,11 @@ pub(crate) fn is_remedy(verb: &str) -> bool {
     Remedy::of(verb).is_some()
 }
 
+/// Whether what it does is a commit, which has the fingerprint with it.
+pub(crate) fn shows_on_branch(verb: &str) -> bool {
+    Remedy::of(verb) == Some(Remedy::LockfileUpdate)
+}
+
 impl Remedy {
     fn of(verb: &str) -> Option<Self> {
         [Self::LockfileUpdate, Self::Redeploy].into_iter().find(|remedy| remedy.verb() == verb)
