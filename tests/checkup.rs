@@ -123,7 +123,10 @@ fn checkup_with_force_mends_and_looks_again() {
     assert!(after.contains("2 environments: 2 healthy") && !after.contains("broken"), "{text}");
     let records = kept(&sandbox);
     assert_eq!(outcomes(&records), ["done"]);
-    let verdicts: Vec<_> = records.iter().filter(|record| record["type"] == "venv.probe").map(|record| &record["data"]["status"]).collect();
+    let mut verdicts: Vec<_> =
+        records.iter().filter(|record| record["type"] == "venv.probe").map(|record| &record["data"]["status"]).collect();
+    // The two are judged side by side, so that either can be the first.
+    verdicts[..2].sort_by_key(|status| status.as_str());
     assert_eq!(verdicts, ["broken", "healthy", "healthy", "healthy"]);
     ward::is_healthy(&sandbox, &folder.join("mail/.venv"));
 }
@@ -164,7 +167,7 @@ fn the_demo_mends_what_it_broke_and_leaves_nothing_behind() {
     let checkup = installed(&sandbox).join("bin/checkup");
     let scratch = sandbox.work("scratch");
     fs::create_dir_all(&scratch).unwrap();
-    let templates = binary("venv-probe").parent().and_then(Path::parent).unwrap().join("test-templates");
+    let templates = std::env::var_os("MENDLINE_TEMPLATES").map_or_else(ward::templates, PathBuf::from);
     let run = script(&sandbox, &checkup, ["--demo"]).env("TMPDIR", &scratch).env("MENDLINE_TEMPLATES", templates);
     let ran = run.run().code(0);
     let text = ran.text();

@@ -12,7 +12,7 @@ use crate::ward;
 /// A project with an environment that has pip, and a script.
 fn project(sandbox: &Sandbox, script: &str, files: &[(&str, &str)]) -> PathBuf {
     let root = bare(sandbox, script, files);
-    ward::by_venv(sandbox, ward::python(), &root.join(".venv"), &[]);
+    ward::with_pip(sandbox, &root.join(".venv"));
     root
 }
 

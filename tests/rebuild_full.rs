@@ -62,7 +62,7 @@ fn flags_and_prompt_of_the_standard_librarys_are_kept() {
 fn an_environment_with_pip_has_pip_afterwards() {
     let sandbox = Sandbox::new();
     let venv = project(&sandbox);
-    ward::by_venv(&sandbox, ward::python(), &venv, &[]);
+    ward::with_pip(&sandbox, &venv);
     rebuilt(&sandbox, &[], &venv);
     assert_eq!(ward::verdict(&sandbox, &venv)["pip"], "present");
     assert_eq!(ward::setting(&venv, "prompt"), None);
@@ -77,7 +77,7 @@ fn pip_is_started_once_where_the_one_that_comes_with_the_interpreter_is_wanted()
     let sandbox = Sandbox::new();
     let venv = project(&sandbox);
     ward::wheel(&sandbox, "gadget", "1.0");
-    ward::by_venv(&sandbox, ward::python(), &venv, &[]);
+    ward::with_pip(&sandbox, &venv);
     ward::install(&sandbox, &venv, &["gadget"]);
     let was = ward::installed(&venv);
     let data = rebuilt(&sandbox, &["--installer", "pip"], &venv);

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use serde_json::Value;
-use tests::{Ran, Sandbox, arg};
+use tests::Sandbox;
 
-use crate::{corpus, ward};
+use crate::corpus::{self, Night, night};
+use crate::verdicts::CONTROLS;
+use crate::ward;
 
 /// Name, and the rungs that mend it, a change each.
 const MENDED: &[(&str, &[&str])] = &[
@@ -65,96 +66,6 @@ const EMPTIED: &str = "nosite";
 
 /// Named for what they are, and not for us.
 const OTHERS: &[(&str, &str)] = &[("conda", "a conda environment; "), ("win", "an environment of Windows, ")];
-
-/// All is well with them, so nothing is said or done.
-const CONTROLS: &[&str] = &["healthy", "byflag", "uvby", "copies", "projectroot", "copy_src"];
-
-/// One night over the whole corpus: judged, planned, mended, judged again.
-struct Night {
-    folder: PathBuf,
-    judged: Vec<Value>,
-    plan: Ran,
-    before_plan: BTreeMap<PathBuf, String>,
-    after_plan: BTreeMap<PathBuf, String>,
-    force: Ran,
-    before_force: BTreeMap<PathBuf, String>,
-    after_force: BTreeMap<PathBuf, String>,
-    /// A second name for every file that was there before the repair, as uv's cache has one.
-    shared_before: BTreeMap<PathBuf, String>,
-    shared_after: BTreeMap<PathBuf, String>,
-    again: Vec<Value>,
-    second: Ran,
-    audit: String,
-}
-
-fn night() -> &'static Night {
-    static NIGHT: OnceLock<Night> = OnceLock::new();
-    NIGHT.get_or_init(|| {
-        let sandbox = Sandbox::new();
-        let folder = sandbox.work("corpus");
-        let modes = MENDED.iter().map(|(name, _)| *name).chain(LEFT.iter().map(|(name, ..)| *name)).chain([EMPTIED]);
-        // `copied` makes `copy_src` itself.
-        let others = OTHERS.iter().map(|(name, _)| *name).chain(CONTROLS.iter().copied().filter(|name| *name != "copy_src"));
-        corpus::make(&folder, &modes.chain(others).collect::<Vec<_>>());
-        let shared = sandbox.work("shared");
-        share(&folder, &shared);
-
-        let judged = judge(&sandbox, &folder);
-        ward::wheels(&sandbox);
-        let before_plan = ward::traces(sandbox.root());
-        let plan = ward::rebuild::<&str>(&sandbox, []).input(judged.stdout.clone()).run().code(0);
-        let after_plan = ward::traces(sandbox.root());
-        let (shared_before, before_force) = (ward::contents(&shared), ward::contents(&folder));
-        let force = ward::rebuild(&sandbox, ["--force", "--jobs", "2"]).input(judged.stdout.clone()).run().code(1);
-        let again = judge(&sandbox, &folder);
-        Night {
-            judged: judged.records(),
-            plan,
-            before_plan,
-            after_plan,
-            force,
-            before_force,
-            after_force: ward::contents(&folder),
-            shared_before,
-            shared_after: ward::contents(&shared),
-            second: ward::rebuild(&sandbox, ["--force"]).input(again.stdout.clone()).run().code(1),
-            again: again.records(),
-            audit: fs::read_to_string(sandbox.root().join("state/mendline/audit.jsonl")).unwrap(),
-            folder,
-        }
-    })
-}
-
-fn judge(sandbox: &Sandbox, folder: &Path) -> Ran {
-    sandbox.tool("venv-probe", [arg("--deep"), arg("--timeout"), arg("4"), arg(folder)]).run().code(0)
-}
-
-/// Gives every file of an environment a second name elsewhere.
-fn share(folder: &Path, shared: &Path) {
-    ward::walk(folder, &mut |path, meta| {
-        let twin = shared.join(path.strip_prefix(folder).unwrap());
-        if meta.is_dir() {
-            fs::create_dir_all(twin).unwrap();
-        } else if meta.is_file() {
-            fs::hard_link(path, twin).unwrap();
-        }
-    });
-}
-
-impl Night {
-    /// The records about the environment of a mode: the one at `.venv`, where there are several.
-    fn of<'a>(&self, records: &'a [Value], name: &str, kind: &str) -> Vec<&'a Value> {
-        let home = self.folder.join(name);
-        let below = |record: &&Value| record["subject"].as_str().is_some_and(|subject| Path::new(subject).starts_with(&home));
-        let all: Vec<_> = records.iter().filter(|record| record["type"] == kind).filter(below).collect();
-        let own: Vec<_> = all.iter().copied().filter(|record| record["subject"].as_str() == home.join(".venv").to_str()).collect();
-        if own.is_empty() { all } else { own }
-    }
-
-    fn actions(&self, ran: &Ran, name: &str) -> Vec<Value> {
-        self.of(&ran.records(), name, "action").into_iter().cloned().collect()
-    }
-}
 
 fn verbs(actions: &[Value]) -> Vec<&str> {
     actions.iter().map(|action| action["data"]["verb"].as_str().unwrap()).collect()
@@ -343,10 +254,8 @@ fn a_second_run_has_nothing_to_do() {
 
 #[test]
 fn the_table_names_every_fault_of_the_corpus() {
-    let list = Sandbox::new().command(tests::workspace().join("scripts/broken-venvs"), ["--list"]).run().code(0);
-    let text = list.text();
-    let faults =
-        text.lines().map(|line| line.split('\t').collect::<Vec<_>>()).filter(|fields| fields[1] != "control").map(|fields| fields[0]);
+    let list = corpus::list();
+    let faults = list.iter().filter(|(_, kind)| kind != "control").map(|(name, _)| name.as_str());
     let known: BTreeSet<_> = MENDED
         .iter()
         .map(|(name, _)| *name)

@@ -153,7 +153,7 @@ impl Ground {
     fn by_venv(is_told: bool) -> Self {
         let sandbox = Sandbox::new();
         let venv = sandbox.work("project/.venv");
-        ward::by_venv(&sandbox, ward::python(), &venv, &[]);
+        ward::with_pip(&sandbox, &venv);
         editable(&venv, venv.parent().unwrap());
         if is_told {
             fs::write(venv.with_file_name("requirements.txt"), "-r more.txt\npip\n").unwrap();

@@ -1,12 +1,11 @@
 //! Every failure mode of the catalogue, made with the real tools, gets its verdict; every control gets none.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::Value;
-use tests::{Sandbox, arg};
+use tests::Sandbox;
 
-use crate::corpus;
+use crate::corpus::{self, night};
 
 /// Name, status, and the exact set of fault codes: by default, and what `--deep` adds.
 const FAULTS: &[(&str, &str, &[&str], &[&str])] = &[
@@ -54,7 +53,7 @@ const FAULTS: &[(&str, &str, &[&str], &[&str])] = &[
     ("lib64", "degraded", &["lib64-dangling"], &[]),
 ];
 
-const CONTROLS: &[&str] = &[
+pub(crate) const CONTROLS: &[&str] = &[
     "healthy",
     "byflag",
     "uvby",
@@ -77,30 +76,15 @@ const CONTROLS: &[&str] = &[
 /// Named for what they are and not judged.
 const OTHERS: &[(&str, &str)] = &[("conda", "conda"), ("win", "windows")];
 
-fn probe(args: &[&str]) -> Vec<Value> {
-    let sandbox = Sandbox::new();
-    let args = args.iter().map(arg).chain([arg("--timeout"), arg("4"), arg(corpus::all())]);
-    sandbox.tool("venv-probe", args).run().code(0).of("venv.probe")
-}
-
-/// The record of a mode: its folder holds exactly one environment of interest, at `.venv` where there are several.
-fn of<'a>(records: &'a [Value], name: &str) -> &'a Value {
-    let home = corpus::all().join(name);
-    let below = |record: &&Value| record["subject"].as_str().is_some_and(|subject| Path::new(subject).starts_with(&home));
-    let own: Vec<_> = records.iter().filter(below).collect();
-    let named = own.iter().find(|record| record["subject"].as_str().is_some_and(|subject| Path::new(subject).ends_with(".venv")));
-    named.or(own.first()).unwrap_or_else(|| panic!("no record for {name}"))
-}
-
 fn codes(record: &Value) -> BTreeSet<&str> {
     record["data"]["faults"].as_array().unwrap().iter().map(|fault| fault["code"].as_str().unwrap()).collect()
 }
 
 #[test]
 fn every_fault_gets_its_verdict_from_files_and_one_start_per_class() {
-    let records = probe(&[]);
+    let night = night();
     for (name, status, expected, deep) in FAULTS {
-        let record = of(&records, name);
+        let record = night.verdict(&night.quick, name);
         assert_eq!(codes(record), expected.iter().copied().collect(), "{name}: {record}");
         if deep.is_empty() {
             assert_eq!(record["data"]["status"], *status, "{name}: {record}");
@@ -110,9 +94,9 @@ fn every_fault_gets_its_verdict_from_files_and_one_start_per_class() {
 
 #[test]
 fn a_deep_look_finds_what_only_hashes_and_metadata_show() {
-    let records = probe(&["--deep"]);
+    let night = night();
     for (name, status, quick, deep) in FAULTS {
-        let record = of(&records, name);
+        let record = night.verdict(&night.judged, name);
         assert_eq!(codes(record), quick.iter().chain(*deep).copied().collect(), "{name}: {record}");
         assert_eq!(record["data"]["status"], *status, "{name}: {record}");
         for fault in record["data"]["faults"].as_array().unwrap() {
@@ -123,14 +107,14 @@ fn a_deep_look_finds_what_only_hashes_and_metadata_show() {
 
 #[test]
 fn no_control_is_condemned() {
-    for args in [&[][..], &["--deep"], &["--spawn", "each"], &["--spawn", "never"]] {
-        let records = probe(args);
+    let night = night();
+    for (way, records) in [("quick", &night.quick), ("deep", &night.judged), ("each", &night.each), ("never", &night.never)] {
         for name in CONTROLS {
-            let record = of(&records, name);
-            assert_eq!((record["data"]["status"].as_str(), codes(record)), (Some("healthy"), BTreeSet::new()), "{name} {args:?}: {record}");
+            let record = night.verdict(records, name);
+            assert_eq!((record["data"]["status"].as_str(), codes(record)), (Some("healthy"), BTreeSet::new()), "{name} {way}: {record}");
         }
         for (name, layout) in OTHERS {
-            let record = of(&records, name);
+            let record = night.verdict(records, name);
             assert_eq!((record["data"]["status"].as_str(), record["data"]["layout"].as_str()), (Some("unknown"), Some(*layout)), "{name}");
         }
     }
@@ -138,8 +122,7 @@ fn no_control_is_condemned() {
 
 #[test]
 fn the_table_names_the_whole_corpus() {
-    let list = Sandbox::new().command(tests::workspace().join("scripts/broken-venvs"), ["--list"]).run().code(0);
-    let made: BTreeSet<_> = list.text().lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect();
+    let made: BTreeSet<_> = corpus::list().into_iter().map(|(name, _)| name).collect();
     let judged = FAULTS.iter().map(|(name, ..)| *name).chain(CONTROLS.iter().copied()).chain(OTHERS.iter().map(|(name, _)| *name));
     assert_eq!(made, judged.map(str::to_owned).collect());
 }

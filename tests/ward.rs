@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tests::{Ran, Run, Sandbox};
+use tests::{Ran, Run, Sandbox, arg};
 
 /// The interpreters here that can make environments, one of each minor version, those that the corpus prefers first.
 pub(crate) fn pythons() -> &'static [(String, PathBuf)] {
@@ -172,6 +172,43 @@ pub(crate) fn by_uv(sandbox: &Sandbox, venv: &Path, args: &[&str]) {
 pub(crate) fn by_venv(sandbox: &Sandbox, python: &Path, venv: &Path, args: &[&str]) {
     let flags = ["-I", "-m", "venv"].iter().chain(args).map(OsString::from);
     drop(sandbox.command(python, flags.chain([venv.into()])).run().code(0));
+}
+
+/// Makes an environment with pip by the standard library. Its pip takes that seconds, so that only the first is given one; the others
+/// get a copy of it, just as it would be there.
+pub(crate) fn with_pip(sandbox: &Sandbox, venv: &Path) {
+    const FURNISH: &str = "
+import base64, hashlib, pathlib, shutil, sys
+template, venv = map(pathlib.Path, sys.argv[1:])
+entry = lambda text: ('sha256=%s,%d' % (base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b'=').decode(), len(text))).encode()
+shutil.copytree(template / 'lib', venv / 'lib', symlinks=True, dirs_exist_ok=True)
+for script in (template / 'bin').glob('pip*'):
+    old = script.read_bytes()
+    new = b'#!' + bytes(venv) + old[old.index(b'/bin/python'):]
+    (venv / 'bin' / script.name).write_bytes(new)
+    (venv / 'bin' / script.name).chmod(0o755)
+    for record in venv.glob('lib/python*/site-packages/*.dist-info/RECORD'):
+        record.write_bytes(record.read_bytes().replace(entry(old), entry(new)))
+settings = venv / 'pyvenv.cfg'
+settings.write_text(settings.read_text().replace(' --without-pip', ''))";
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    let template = TEMPLATE.get_or_init(|| {
+        let name = format!("pip{}", python().display()).replace('/', "-");
+        let (made, making) = (templates().join(&name), templates().join(format!("{name}.{}", std::process::id())));
+        if !made.exists() {
+            by_venv(&Sandbox::new(), python(), &making, &[]);
+            // Unless another run was faster.
+            drop(fs::rename(&making, &made).or_else(|_| fs::remove_dir_all(&making)));
+        }
+        made
+    });
+    by_venv(sandbox, python(), venv, &["--without-pip"]);
+    drop(sandbox.command(python(), [arg("-I"), arg("-c"), arg(FURNISH), arg(template), arg(venv)]).run().code(0));
+}
+
+/// Where environments lie that others are copies of, kept for the next run.
+pub(crate) fn templates() -> PathBuf {
+    tests::binary("venv-probe").parent().and_then(Path::parent).expect("binaries lie in target").join("test-templates")
 }
 
 /// Installs into an environment by uv.
