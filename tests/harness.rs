@@ -92,7 +92,13 @@ pub fn binary(tool: &str) -> &'static Path {
 
 /// `cargo test` does not build the binaries of other packages, and only cargo knows where it puts them.
 fn build() -> HashMap<String, PathBuf> {
-    let output = Command::new(env!("CARGO"))
+    // What cargo tells this process of its package is something else to build scripts that look at it: ring's, and all that needs it.
+    let mut cargo = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"CARGO_PKG_")) {
+        cargo.env_remove(name);
+    }
+    cargo.env_remove("CARGO_MANIFEST_DIR");
+    let output = cargo
         .args(["build", "--workspace", "--bins", "--message-format=json"])
         .current_dir(workspace())
         .stderr(Stdio::inherit())
