@@ -131,7 +131,7 @@ fn what_cannot_be_seen_is_no_verdict() {
     let commit = repository(&sandbox);
     for (lines, why) in [
         ("echo '{\"phase\":\"building\"}'; exit 3", "ended (exit status: 3) without a result"),
-        ("echo building", "does not tell of a deployment: line 1"),
+        ("echo building", "does not tell of a deployment: line 1 is `building`: "),
         ("echo '{\"phase\":\"x\",\"result\":\"splendid\"}'", "unknown variant `splendid`"),
         ("head -c 2000000 /dev/zero", "longer than 1048576 bytes"),
     ] {
@@ -143,6 +143,9 @@ fn what_cannot_be_seen_is_no_verdict() {
     }
     let gone = deploy(&sandbox, &["watch", "--", "/nonexistent/teller"]).run().code(2);
     assert!(gone.stderr.contains("cannot start /nonexistent/teller"), "{}", gone.stderr);
+    fs::write(sandbox.work("teller"), "").unwrap();
+    let misplaced = deploy(&sandbox, &["watch", "./teller"]).run().code(2);
+    assert!(misplaced.stderr.contains("a command comes after `--`: deploy-watch watch -- ./teller"), "{}", misplaced.stderr);
 }
 
 #[test]
@@ -151,7 +154,8 @@ fn one_watch_of_a_commit_goes_on_at_a_time_and_stop_ends_all_of_it() {
     let commit = repository(&sandbox);
     let mut child = going_on(&sandbox, &commit, "echo $$ >child; echo '{\"phase\":\"building\"}'; sleep 60");
     assert_eq!(read(&pid_file(&sandbox, &commit)), format!("{}\n", child.id()));
-    told_by(&sandbox, &[], "exit").run().code(75).ok();
+    let second = told_by(&sandbox, &[], "exit").run().code(75);
+    assert!(second.stderr.contains(&format!("deploy-watch stop {} ends it", &commit[..7])), "{}", second.stderr);
     assert_eq!(deploy(&sandbox, &["status"]).run().code(2).of("deploy.state").len(), 1);
 
     let teller = read(&sandbox.work("child")).trim().to_owned();

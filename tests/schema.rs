@@ -64,7 +64,7 @@ const PAYLOADS: [(&str, &[&str], &[&str]); 20] = [
     ("heal.stats", &["remedy", "kind", "tried", "helped", "relapsed", "undone", "failed", "pending"], &["code", "at_least"]),
     ("log.summary", &["bytes", "lines", "unknown"], &[]),
     ("deploy.watch", &["commit", "provider", "run", "timeout_ms"], &["branch", "app", "watcher"]),
-    ("deploy.state", &["commit", "provider", "phase"], &["branch", "app", "deployment", "text"]),
+    ("deploy.state", &["commit", "provider", "phase"], &["branch", "app", "deployment", "text", "class"]),
     (
         "deploy.result",
         &["commit", "provider", "result", "text", "took_ms"],

@@ -76,7 +76,11 @@ pub(crate) fn tell(logs: &[PathBuf], voice: &mut Voice<'_>) -> anyhow::Result<Op
             return Ok(Some(cause));
         }
     }
-    voice.say("its logs have nothing that is known");
+    voice.say(if answer.whole {
+        "its logs have nothing that is known"
+    } else {
+        "what could be read of its logs has nothing that is known"
+    });
     Ok(None)
 }
 

@@ -110,7 +110,7 @@ impl Heard {
     fn line(&mut self, line: &str, voice: &mut Voice<'_>) -> anyhow::Result<()> {
         self.count += 1;
         anyhow::ensure!(self.ended.is_none(), "line {} comes after the result", self.count);
-        let told: Told = serde_json::from_str(line).with_context(|| format!("line {}", self.count))?;
+        let told: Told = serde_json::from_str(line).with_context(|| format!("line {} is `{}`", self.count, redact::excerpt(line)))?;
         let state = State { phase: redact::excerpt(&told.phase), deployment: told.deployment, text: redact::excerpt(&told.text) };
         if let Some(outcome) = told.result {
             let text = if state.text.is_empty() { state.phase } else { state.text };

@@ -41,17 +41,22 @@ impl<'v> Voice<'v> {
 
     /// One step of the deployment.
     pub(crate) fn state(&mut self, state: &State) -> anyhow::Result<()> {
-        self.failed(state)?;
+        self.step(state, None)?;
         self.mark(&state.phase);
         Ok(())
     }
 
-    /// The last step of a deployment that another one follows.
-    pub(crate) fn failed(&mut self, state: &State) -> anyhow::Result<()> {
+    /// The last step of a deployment that another one follows, and the class of its cause.
+    pub(crate) fn failed(&mut self, ended: Ended, class: &str) -> anyhow::Result<()> {
+        let state = State { phase: ended.outcome.word().to_owned(), deployment: ended.deployment, text: ended.text };
+        self.step(&state, Some(class))
+    }
+
+    fn step(&mut self, state: &State, class: Option<&str>) -> anyhow::Result<()> {
         let words = if state.text.is_empty() { String::new() } else { format!(": {}", state.text) };
         self.say(&format!("{}{words}", state.phase));
         let text = Some(&state.text).filter(|text| !text.is_empty());
-        self.emit(STATE, json!({ "phase": state.phase, "deployment": state.deployment, "text": text }))
+        self.emit(STATE, json!({ "phase": state.phase, "deployment": state.deployment, "text": text, "class": class }))
     }
 
     /// What is done about a failure.

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use contract::audit::Audit;
+use contract::lock::Held;
 use contract::output::Output;
 use contract::path::Subject;
 use contract::process::Identity;
@@ -19,7 +20,7 @@ use crate::digitalocean::Platform;
 use crate::exec;
 use crate::github::{GitHub, Story};
 use crate::heal::{Budget, Failed, Healer, Next};
-use crate::outcome::{Ended, Outcome, State};
+use crate::outcome::{Ended, Outcome};
 use crate::repository::Repository;
 use crate::trail::{Names, Trail, UNSEEN};
 use crate::voice::Voice;
@@ -56,13 +57,13 @@ impl Goal<'_> {
 
 pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> anyhow::Result<Exit> {
     let repository = Repository::here()?;
-    let commit = repository.commit(&watch.commit)?;
+    let commit = repository.commit(&watch.commit).map_err(|e| misplaced(e, watch))?;
     let branch = watch.follow.branch.clone().map_or_else(|| repository.branch(), |branch| Ok(Some(branch)))?;
     let state = options.open()?;
     let folder = state.join("deploy");
     state::private_folder(&folder)?;
     repository.exclude_ours()?;
-    let trail = Trail::begin(Names::of(&repository.top, &commit))?;
+    let trail = Trail::begin(Names::of(&repository.top, &commit)).map_err(|e| watched(e, &commit))?;
     // Whoever looks at the files wants to see the end, whether or not somebody reads the records.
     out.outlive_its_reader();
     let subject = Subject::from(&*repository.top);
@@ -82,6 +83,18 @@ pub(crate) fn run(out: &mut Output, watch: &Watch, options: &state::Options) -> 
             Err(e)
         }
     }
+}
+
+/// A program in the place of a commit was meant to tell of the deployment.
+fn misplaced(e: anyhow::Error, watch: &Watch) -> anyhow::Error {
+    let is_program = watch.teller.command.is_empty() && Path::new(&watch.commit).is_file();
+    if is_program { e.context(format!("a command comes after `--`: deploy-watch watch -- {}", watch.commit)) } else { e }
+}
+
+fn watched(e: anyhow::Error, commit: &str) -> anyhow::Error {
+    let short = &commit[..commit.len().min(7)];
+    let hint = format!("it is being watched: deploy-watch logs {short} says what is seen, and deploy-watch stop {short} ends it");
+    if e.is::<Held>() { e.context(hint) } else { e }
 }
 
 /// A watch that goes on.
@@ -171,7 +184,7 @@ impl<'w> Watching<'w> {
                     if let Some(github) = self.github {
                         github.failed(&self.story(&ended, cause.as_ref(), &budget.root, attempt)?, voice)?;
                     }
-                    voice.failed(&State { phase: ended.outcome.word().to_owned(), deployment: ended.deployment, text: ended.text })?;
+                    voice.failed(ended, &known.class)?;
                     voice.say(&format!("attempt {}: following {commit}", budget.attempts()));
                     voice.with("commit", &commit);
                     (self.goal.commit, self.goal.after, self.goal.begun) = (commit, after, Instant::now());

@@ -1,7 +1,8 @@
-//! What `deploy-watch` tells of: each commit once, with the last that is known of its deployment.
+//! What `deploy-watch` tells of: each commit once, with the last that is known of its deployment, in the order in which they came.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use contract::record::Record;
 use serde::Deserialize;
@@ -12,7 +13,11 @@ use crate::seen::Place;
 
 /// What is kept of its records.
 #[derive(Debug, Default)]
-pub(crate) struct Deployments(BTreeMap<(Place, String), Deployment>);
+pub(crate) struct Deployments {
+    all: Vec<Deployment>,
+    /// Which of them is of which commit.
+    known: HashMap<(Place, String), usize>,
+}
 
 #[derive(Debug, Deserialize)]
 struct Deployment {
@@ -38,20 +43,25 @@ impl Deployments {
             return Ok(false);
         }
         let seen: Deployment = record.read::<Deployment>()?.clipped();
-        self.0.insert((place.clone(), seen.commit.clone()), seen);
+        match self.known.entry((place.clone(), seen.commit.clone())) {
+            Entry::Occupied(known) => self.all[*known.get()] = seen,
+            Entry::Vacant(new) => {
+                new.insert(self.all.len());
+                self.all.push(seen);
+            }
+        }
         Ok(true)
     }
 
     pub(crate) fn draw(&self) -> Vec<Block<'_>> {
-        if self.0.is_empty() {
+        if self.all.is_empty() {
             return Vec::new();
         }
-        let all: Vec<&Deployment> = self.0.values().collect();
         let table = Table {
             columns: &[Column::Mark("deployment"), Column::Word("commit"), Column::Word("branch"), Column::Word("cause")],
             below: Some("what is known"),
-            rows: all.len(),
-            row: Box::new(move |i| all[i].row()),
+            rows: self.all.len(),
+            row: Box::new(|i| self.all[i].row()),
         };
         vec![Block::Heading("Deployments".to_owned()), Block::Table(table)]
     }

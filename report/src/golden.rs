@@ -339,3 +339,30 @@ fn what_was_changed_by_hand_is_restored_only_by_name() {
     many.push(end("venv-probe", true));
     assert!(screen(&many, 100).contains("/srv/0 /srv/1 /srv/2 /srv/3 /srv/4 /srv/5 /srv/6 /srv/7 /srv/8 | venv-rebuild --restore --force"));
 }
+
+#[test]
+fn deployments_stand_in_the_order_in_which_they_came_each_with_the_last_of_it() {
+    let deploy = |number: u32, kind: &str, commit: &str, more: Value| {
+        let mut data = json!({"commit": commit.repeat(40), "branch": "main", "provider": "exec"});
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        record("deploy-watch", number, kind, "/srv/shop".into(), data)
+    };
+    let lines = [
+        deploy(1, "deploy.watch", "b", json!({})),
+        deploy(2, "deploy.state", "b", json!({"phase": "BUILDING"})),
+        deploy(3, "deploy.state", "b", json!({"phase": "error", "class": "lockfile_out_of_sync", "text": "the build failed"})),
+        deploy(4, "deploy.state", "a", json!({"phase": "BUILDING"})),
+        deploy(5, "deploy.result", "a", json!({"result": "active", "text": "it is live", "took_ms": 4})),
+        end("deploy-watch", true),
+    ];
+    assert_eq!(
+        screen(&lines, 100),
+        "\
+Deployments
+  ✗ error   bbbbbbb  main  lockfile_out_of_sync
+    the build failed
+  ✓ active  aaaaaaa  main  -
+    it is live
+"
+    );
+}

@@ -9,6 +9,7 @@ use crate::voice::Voice;
 
 const ISSUE: &str = "github-issue";
 const CLOSE: &str = "github-close";
+const OPEN: &str = "issues?state=open";
 /// The first finds it again; the second is the one that the old system had.
 const LABELS: [&str; 2] = ["deploy-watch", "auto-heal"];
 
@@ -62,9 +63,16 @@ impl GitHub<'_> {
     /// The list is up to date, which the search of GitHub is not. Whoever may not push has no say in labels.
     fn open_issue(&self, is_meant: impl Fn(&Issue) -> bool + Copy) -> Result<Option<Issue>, Failure> {
         match self.search(&labelled(), is_meant)? {
-            None => self.search("issues?state=open", is_meant),
+            None => self.search(OPEN, is_meant),
             found => Ok(found),
         }
+    }
+
+    fn open_issues(&self, is_meant: impl Fn(&Issue) -> bool + Copy) -> Result<Vec<Issue>, Failure> {
+        let mut issues = self.all(&labelled(), is_meant)?;
+        let known: Vec<u64> = issues.iter().map(|issue| issue.number).collect();
+        issues.extend(self.all(OPEN, |issue| is_meant(issue) && !known.contains(&issue.number))?);
+        Ok(issues)
     }
 
     /// Adds a comment of a watch, unless it did so before it was killed.
@@ -89,7 +97,7 @@ impl GitHub<'_> {
 
     /// Closes what a commit that is live has put right: issues of its branch and app, but for those of a newer commit.
     pub(super) fn close(&self, story: &Story<'_>, voice: &mut Voice<'_>) -> anyhow::Result<()> {
-        let issues = match self.all(&labelled(), |issue: &Issue| issue.begins(text::ISSUE_MARKER)) {
+        let issues = match self.open_issues(|issue| issue.begins(text::ISSUE_MARKER)) {
             Ok(issues) => issues,
             Err(e) => {
                 voice.say(&format!("GitHub does not say which issues are open: {e}"));
@@ -126,5 +134,5 @@ impl GitHub<'_> {
 }
 
 fn labelled() -> String {
-    format!("issues?state=open&labels={}", LABELS[0])
+    format!("{OPEN}&labels={}", LABELS[0])
 }

@@ -135,7 +135,7 @@ fn to_do(story: &Story<'_>) -> String {
         manual.map_or_else(|| "- Look at the end of the log for the first error.".to_owned(), |manual| format!("- {}", code(manual)));
     format!(
         "### What to do\n\n{manual}\n- Mend that in a new commit, and push it.\n- {} says what is safely mended by itself.",
-        code("deploy-watch watch --heal")
+        code(&format!("deploy-watch watch {} --heal", story.commit))
     )
 }
 
