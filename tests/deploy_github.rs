@@ -242,6 +242,17 @@ fn an_issue_is_found_without_its_label_and_behind_a_hundred_others() {
     assert_eq!((other.issues().iter().filter(|issue| issue.is_open).count(), ours().is_open), (120, false));
 }
 
+#[test]
+fn of_two_that_open_an_issue_at_the_same_moment_one_gives_way() {
+    let (sandbox, forge) = (Sandbox::new(), Forge::new());
+    repository(&sandbox);
+    forge.rival();
+    told(&sandbox, &forge, &["--force"], &failing(TYPESCRIPT)).code(1).ok();
+    let issues = forge.issues();
+    assert_eq!(issues.iter().map(|issue| (issue.is_open, issue.comments.len())).collect::<Vec<_>>(), [(true, 1), (false, 0)]);
+    assert!(issues[0].comments[0].contains("TS2322") && issues[1].body.contains("#1"), "{issues:?}");
+}
+
 /// The lock file is stale, then the registry is away, and then its name is not found: nothing that is tried helps.
 #[test]
 fn three_attempts_come_before_one_issue_and_the_same_again_is_a_comment() {

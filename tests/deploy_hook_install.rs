@@ -150,6 +150,14 @@ fn what_stands_below_our_lines_still_reads_what_git_says() {
 }
 
 #[test]
+fn who_has_no_token_is_told_so_before_a_push_goes_unseen() {
+    let lab = Lab::bare();
+    let said = |token: &str| lab.command("deploy-watch", &["install"]).env("DIGITALOCEAN_ACCESS_TOKEN", token).run().code(0).stderr;
+    assert!(said("").contains("no token: set DIGITALOCEAN_ACCESS_TOKEN"), "{}", said(""));
+    assert_eq!(said("dop_v1_0"), "");
+}
+
+#[test]
 fn whoever_has_no_deploy_watch_pushes_as_before() {
     let lab = with_husky();
     fs::write(lab.0.work(".husky/pre-push"), "cat >seen\n").unwrap();

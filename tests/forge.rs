@@ -46,6 +46,11 @@ impl Forge {
         self.0.lock().unwrap().open(title, body, labels.iter().map(|label| (*label).to_owned()).collect()).number
     }
 
+    /// Somebody else opens the same issue as the next client, a moment before.
+    pub(crate) fn rival(&self) {
+        self.0.lock().unwrap().has_rival = true;
+    }
+
     pub(crate) fn issues(&self) -> Vec<Issue> {
         self.0.lock().unwrap().issues.clone()
     }

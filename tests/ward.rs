@@ -6,11 +6,15 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tests::{Ran, Run, Sandbox, arg};
+
+/// The clock of file systems goes on in steps of at most 10 ms.
+const TICK: Duration = Duration::from_millis(100);
 
 /// The interpreters here that can make environments, one of each minor version, those that the corpus prefers first.
 pub(crate) fn pythons() -> &'static [(String, PathBuf)] {
@@ -250,7 +254,7 @@ pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     walk(folder, &mut |path, meta| {
         let what = if meta.is_file() {
-            hash(path)
+            hash(path, meta)
         } else if meta.is_symlink() {
             format!("-> {}", fs::read_link(path).expect("a link").display())
         } else {
@@ -298,9 +302,23 @@ pub(crate) fn walk(path: &Path, visit: &mut dyn FnMut(&Path, &fs::Metadata)) {
     }
 }
 
-fn hash(path: &Path) -> String {
+/// Of what nobody has written to since, the content is known: nothing that writes can keep the time of a change (`ctime`) as it was.
+fn hash(path: &Path, meta: &fs::Metadata) -> String {
+    static KNOWN: Mutex<BTreeMap<[i64; 5], String>> = Mutex::new(BTreeMap::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = [meta.dev().cast_signed(), meta.ino().cast_signed(), meta.size().cast_signed(), meta.ctime(), meta.ctime_nsec()];
+    if let Some(hash) = known().get(&file) {
+        return hash.clone();
+    }
+    let read = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
     let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    hex(&Sha256::digest(bytes))
+    let hash = hex(&Sha256::digest(bytes));
+    // What was written in the tick of the clock in which it is read can be written in it again.
+    let written = Duration::new(meta.ctime().cast_unsigned(), u32::try_from(meta.ctime_nsec()).expect("below a second"));
+    if written + TICK < read {
+        known().insert(file, hash.clone());
+    }
+    hash
 }
 
 /// The names in a folder, sorted.

@@ -61,9 +61,12 @@ fn open_issues(state: &State, asked: &Asked) -> Vec<Value> {
 }
 
 fn open(state: &mut State, body: &Value) -> Answer {
-    let labels = body["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-    let Some(title) = body["title"].as_str() else { return invalid() };
-    let number = state.open(title, body["body"].as_str().unwrap_or_default(), labels).number;
+    let labels: Vec<String> = body["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let (Some(title), text) = (body["title"].as_str(), body["body"].as_str().unwrap_or_default()) else { return invalid() };
+    if std::mem::take(&mut state.has_rival) {
+        state.open(title, &text.replace("deploy-watch:run=", "deploy-watch:run=rival"), labels.clone());
+    }
+    let number = state.open(title, text, labels).number;
     told(201, &state.issues.iter().find(|issue| issue.number == number).map(|issue| render::issue(state, issue)).unwrap_or_default())
 }
 

@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) issues: Vec<Issue>,
     pub(super) comments: Vec<Comment>,
     pub(super) statuses: Vec<Status>,
+    /// Somebody else opens the next issue at the same moment, and is the first.
+    pub(super) has_rival: bool,
     pub(super) troubles: Troubles,
     pub(super) requests: Vec<String>,
     pub(super) violations: Vec<String>,
@@ -49,6 +51,7 @@ impl State {
             issues: Vec::new(),
             comments: Vec::new(),
             statuses: Vec::new(),
+            has_rival: false,
             troubles: Troubles::default(),
             requests: Vec::new(),
             violations: Vec::new(),

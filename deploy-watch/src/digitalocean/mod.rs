@@ -41,7 +41,7 @@ impl<'t> Platform<'t> {
     /// # Errors
     /// There is no token, no such app or more than one, or the API cannot be asked.
     pub(crate) fn find(goal: &Goal<'_>, trail: &'t Trail) -> anyhow::Result<Self> {
-        let api = Api::new(&goal.watch.follow.digitalocean_url, http::token(&TOKENS)?, trail, goal.deadline());
+        let api = Api::new(&goal.watch.follow.digitalocean_url, token()?, trail, goal.deadline());
         let app = match &goal.watch.follow.app {
             Some(name) => named(&api, name)?,
             None => deploying(&api, goal)?,
@@ -165,6 +165,12 @@ impl<'t> Platform<'t> {
         let logs = self.capture(ours, goal, EVIDENCE, voice)?;
         Ok(Ended { logs, ..ended })
     }
+}
+
+/// # Errors
+/// None is in the environment.
+pub(crate) fn token() -> anyhow::Result<String> {
+    http::token(&TOKENS)
 }
 
 fn named(api: &Api<'_>, name: &str) -> anyhow::Result<String> {

@@ -1,7 +1,7 @@
 //! One issue for each kind of failure: opened by the first, commented on by the next, closed when a later commit is live.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{GitHub, Story, Told, body_of, text};
 use crate::http::{Failure, Method};
@@ -57,7 +57,24 @@ impl GitHub<'_> {
         }
         let body = json!({ "title": text::title(story), "body": text::issue(story), "labels": LABELS });
         let issue = self.make("issues", &body.to_string(), || self.open_issue(is_meant))?;
-        Ok(Told { text: format!("opened {}#{}", self.slug, issue.number), url: issue.html_url, is_new: true })
+        // Another watch may have found none at the same moment.
+        let first = self.open_issues(is_meant).unwrap_or_default().into_iter().min_by_key(|issue| issue.number);
+        match first.filter(|first| first.number < issue.number) {
+            Some(first) => self.give_way(&issue, &first, story),
+            None => Ok(Told { text: format!("opened {}#{}", self.slug, issue.number), url: issue.html_url, is_new: true }),
+        }
+    }
+
+    /// Of two issues for the same, the one that was there first stays.
+    fn give_way(&self, ours: &Issue, first: &Issue, story: &Story<'_>) -> Result<Told, Failure> {
+        let told = self.add(first, story.run, &text::repeat(story))?;
+        let body = format!("The same as #{}, which was opened at the same moment.", first.number);
+        self.change(ours, &json!({ "state": "closed", "state_reason": "not_planned", "body": body }))?;
+        Ok(told)
+    }
+
+    fn change(&self, issue: &Issue, to: &Value) -> Result<(), Failure> {
+        self.api.insist(Method::Patch, &self.path(&format!("issues/{}", issue.number)), &to.to_string())
     }
 
     /// The list is up to date, which the search of GitHub is not. Whoever may not push has no say in labels.
@@ -92,7 +109,7 @@ impl GitHub<'_> {
         let before = issue.body.as_deref().unwrap_or_default();
         let is_newer = text::of(before).is_some_and(|of| self.clone.leads_to(&of.commit, story.commit));
         let body = text::renewed(before, story).filter(|_| is_newer);
-        body.map_or(Ok(()), |body| self.api.insist(Method::Patch, &self.path(&format!("issues/{}", issue.number)), &body_of(&body)))
+        body.map_or(Ok(()), |body| self.change(issue, &json!({ "body": body })))
     }
 
     /// Closes what a commit that is live has put right: issues of its branch and app, but for those of a newer commit.
@@ -120,8 +137,7 @@ impl GitHub<'_> {
             return Ok(());
         }
         let closed = self.add(issue, story.run, &format!("{} is live.", story.commit)).and_then(|told| {
-            let body = json!({ "state": "closed", "state_reason": "completed" });
-            self.api.insist(Method::Patch, &self.path(&format!("issues/{}", issue.number)), &body.to_string())?;
+            self.change(issue, &json!({ "state": "closed", "state_reason": "completed" }))?;
             Ok(Told { text: format!("closed {}#{}", self.slug, issue.number), is_new: true, ..told })
         });
         telling.end(closed, voice)

@@ -20,11 +20,17 @@ use contract::run::Exit;
 use contract::{replace, signal, state};
 
 use crate::arguments::{Act, Install};
+use crate::digitalocean;
 use crate::repository::Repository;
 use plan::{Change, Step, There};
 
 pub(crate) fn install(out: &mut Output, asked: &Install, options: &state::Options) -> anyhow::Result<Exit> {
-    run(out, &asked.act, options, "install", |repository| plan::install(repository, asked.branch.as_deref()))
+    let exit = run(out, &asked.act, options, "install", |repository| plan::install(repository, asked.branch.as_deref()))?;
+    // Whoever pushes would not see it.
+    if let Err(e) = digitalocean::token() {
+        out.hint(&format!("{e:#}; without one in the environment of a push nobody can follow its deployment on DigitalOcean"));
+    }
+    Ok(exit)
 }
 
 pub(crate) fn uninstall(out: &mut Output, act: &Act, options: &state::Options) -> anyhow::Result<Exit> {
