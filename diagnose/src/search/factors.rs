@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use memchr::{memchr_iter, memchr2_iter};
+
 use super::grams::Rates;
 use super::literals::{Branch, Cell};
 
@@ -141,6 +143,19 @@ struct Wanted {
 pub(crate) fn can_be_found(branches: &[Branch]) -> bool {
     let has_window = |run: &Run| (0..run.len()).any(|at| strings(&run[at..], SHORT).is_some());
     branches.iter().all(|branch| runs(branch).iter().any(has_window))
+}
+
+/// Whether a text has all runs of a branch, wherever they are.
+pub(crate) fn is_in(branch: &Branch, text: &[u8]) -> bool {
+    runs(branch).iter().all(|run| {
+        let starts: Vec<u8> = run[0].iter().filter_map(|string| string.first().copied()).collect();
+        let clue = Clue { pattern: 0, before: Run::new(), from: merged(run) };
+        match starts[..] {
+            [a] => memchr_iter(a, text).any(|at| clue.holds(text, at)),
+            [a, b] => memchr2_iter(a, b, text).any(|at| clue.holds(text, at)),
+            _ => (0..text.len()).any(|at| clue.holds(text, at)),
+        }
+    })
 }
 
 /// Chooses factors such that each match of each pattern contains one.

@@ -15,9 +15,10 @@ mod packing;
 mod pattern;
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 use regex_syntax::hir::Hir;
 
 use candidates::Candidates;
@@ -33,7 +34,12 @@ pub(crate) struct Search {
     patterns: Arc<Patterns>,
     /// Made when they are first needed: a search that is tuned has others.
     finders: OnceLock<Vec<Finder>>,
+    /// So many bytes were searched without them.
+    little: AtomicUsize,
 }
+
+/// In so little text, in bytes, each pattern is looked for by itself: that is done before it is known what can be looked for in place of all.
+const LITTLE: usize = 8 << 10;
 
 #[derive(Debug, Default)]
 struct Patterns {
@@ -70,12 +76,13 @@ impl Search {
                 refused.push(Refused { pattern, reason });
             }
         }
-        (Self { finders: OnceLock::new(), patterns: Arc::new(compiled) }, refused)
+        (Self { patterns: Arc::new(compiled), finders: OnceLock::new(), little: AtomicUsize::new(0) }, refused)
     }
 
     /// The same search, quicker on the text that this is a sample of.
     pub(crate) fn tuned(&self, sample: &[u8]) -> Self {
-        Self { finders: self.patterns.finders(&Rates::of_sample(sample)).into(), patterns: Arc::clone(&self.patterns) }
+        let finders = self.patterns.finders(&Rates::of_sample(sample)).into();
+        Self { patterns: Arc::clone(&self.patterns), finders, little: AtomicUsize::new(0) }
     }
 
     fn finders(&self) -> &[Finder] {
@@ -108,8 +115,16 @@ impl Search {
 
     /// Calls back for each line that may match, with the patterns that may match it.
     fn lines(&self, buffer: &[u8], mut each: impl FnMut(Range<usize>, &Candidates)) {
-        let mut cursors: Vec<Cursor<'_>> = self.finders().iter().map(|finder| Cursor::new(finder, buffer)).collect();
         let mut candidates = Candidates::new(self.patterns.matchers.len());
+        if self.finders.get().is_none() && self.little.fetch_add(buffer.len(), Ordering::Relaxed) + buffer.len() <= LITTLE {
+            candidates.extend(self.patterns.within(buffer));
+            let ends = memchr_iter(b'\n', buffer).chain([buffer.len()]);
+            ends.scan(0, |next, end| Some(std::mem::replace(next, end + 1)..end))
+                .filter(|line| line.start < buffer.len())
+                .for_each(|line| each(trimmed(buffer, line), &candidates));
+            return;
+        }
+        let mut cursors: Vec<Cursor<'_>> = self.finders().iter().map(|finder| Cursor::new(finder, buffer)).collect();
         while let Some(at) = cursors.iter().filter_map(Cursor::at).min() {
             let line = around(buffer, at);
             candidates.clear();
@@ -137,6 +152,12 @@ impl Patterns {
         }
         self.matchers[number] = Some(matcher);
         Ok(())
+    }
+
+    /// Those that may match in a text.
+    fn within(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+        let apart = self.apart.iter().filter(|(_, branches)| branches.iter().any(|branch| factors::is_in(branch, text)));
+        apart.map(|(pattern, _)| *pattern).chain(self.slow.iter().copied())
     }
 
     fn finders(&self, rates: &Rates) -> Vec<Finder> {

@@ -5,10 +5,17 @@ use regex::bytes::Regex;
 
 use super::*;
 
+/// As little text is searched, and then as much is.
 fn hits(search: &Search, buffer: &[u8]) -> Vec<Hit> {
-    let mut hits = Vec::new();
-    search.scan(buffer, &mut |hit| hits.push(hit));
-    hits
+    let scan = || {
+        let mut hits = Vec::new();
+        search.scan(buffer, &mut |hit| hits.push(hit));
+        hits
+    };
+    let of_little = scan();
+    search.finders();
+    assert_eq!(of_little, scan());
+    of_little
 }
 
 fn naive(patterns: &[String], buffer: &[u8]) -> Vec<Hit> {
