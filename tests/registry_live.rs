@@ -365,7 +365,7 @@ fn reap_spares_what_still_works_and_what_it_cannot_know() {
     let tmux = Tmux::new(&sandbox, "default");
     tmux.session("agent_loop", "sh -c 'while :; do read -t 600 x; done'");
     tmux.session("agent_behind", "sh");
-    tmux.tmux(&["send-keys", "-t", "=agent_behind:", "(sleep 7777 &)", "Enter"]);
+    tmux.tmux(&["send-keys", "-t", "=agent_behind:", "(sleep 120 &)", "Enter"]);
     std::thread::sleep(Duration::from_millis(500));
     tmux.session("agent_idle", "sh");
     let words = ["reap", "--all", "--min-age", "0s", "--force"];
