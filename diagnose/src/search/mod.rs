@@ -116,12 +116,9 @@ impl Search {
     /// Calls back for each line that may match, with the patterns that may match it.
     fn lines(&self, buffer: &[u8], mut each: impl FnMut(Range<usize>, &Candidates)) {
         let mut candidates = Candidates::new(self.patterns.matchers.len());
-        if self.finders.get().is_none() && self.little.fetch_add(buffer.len(), Ordering::Relaxed) + buffer.len() <= LITTLE {
+        if self.is_little(buffer) {
             candidates.extend(self.patterns.within(buffer));
-            let ends = memchr_iter(b'\n', buffer).chain([buffer.len()]);
-            ends.scan(0, |next, end| Some(std::mem::replace(next, end + 1)..end))
-                .filter(|line| line.start < buffer.len())
-                .for_each(|line| each(trimmed(buffer, line), &candidates));
+            every_line(buffer).for_each(|line| each(trimmed(buffer, line), &candidates));
             return;
         }
         let mut cursors: Vec<Cursor<'_>> = self.finders().iter().map(|finder| Cursor::new(finder, buffer)).collect();
@@ -133,6 +130,11 @@ impl Search {
             }
             each(trimmed(buffer, line), &candidates);
         }
+    }
+
+    /// Whether it is too little, with what was searched before, to make finders for.
+    fn is_little(&self, buffer: &[u8]) -> bool {
+        self.finders.get().is_none() && self.little.fetch_add(buffer.len(), Ordering::Relaxed) + buffer.len() <= LITTLE
     }
 }
 
@@ -167,6 +169,12 @@ impl Patterns {
         }
         finders
     }
+}
+
+fn every_line(buffer: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let ends = memchr_iter(b'\n', buffer).chain([buffer.len()]);
+    let lines = ends.scan(0, |next, end| Some(std::mem::replace(next, end + 1)..end));
+    lines.filter(|line| line.start < buffer.len())
 }
 
 /// The line in which a place is, up to its newline.
