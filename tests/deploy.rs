@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use tests::{Run, Sandbox, arg, workspace, write_program};
+use tests::{Run, Sandbox, arg, binary, workspace, write_program};
 
 /// A repository with one commit, which is returned.
 pub(crate) fn repository(sandbox: &Sandbox) -> String {
@@ -292,6 +292,19 @@ fn a_link_in_the_place_of_a_file_leads_nowhere() {
             ran.stderr
         );
         drop(fs::remove_file(&link));
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    let commit = repository(&sandbox);
+    for end in ["jsonl", "result", "log"] {
+        let pipe = left(&sandbox, &commit, end);
+        sandbox.command("mkfifo", [&pipe]).run().code(0).ok();
+        let ran = sandbox.command("timeout", [arg("20"), arg(binary("deploy-watch")), arg("status")]).within(sandbox.work("")).run();
+        assert_ne!(ran.code, Some(124), "{end}: {}", ran.stderr);
+        fs::remove_file(&pipe).unwrap();
     }
 }
 

@@ -1,7 +1,8 @@
 //! `status` and `logs`: what the watch of a commit left.
 
-use std::fs;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -9,6 +10,7 @@ use contract::output::Output;
 use contract::path::{Subject, shown};
 use contract::record::{About, Record};
 use contract::run::Exit;
+use rustix::fs::OFlags;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -129,8 +131,12 @@ fn find_last(path: &Path, is_meant: impl Fn(&Record) -> bool) -> anyhow::Result<
 }
 
 fn text(path: &Path) -> anyhow::Result<Option<String>> {
-    match fs::read(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        text => Ok(Some(String::from_utf8_lossy(&text.with_context(|| format!("cannot read {}", shown(path)))?).into_owned())),
-    }
+    // A pipe in the place of the file would be waited for.
+    let mut file = match OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.with_context(|| format!("cannot open {}", shown(path)))?,
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).with_context(|| format!("cannot read {}", shown(path)))?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
