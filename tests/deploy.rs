@@ -291,6 +291,7 @@ fn a_link_in_the_place_of_a_file_leads_nowhere() {
             "{end}: {}",
             ran.stderr
         );
+        assert_eq!(read(&pid_file(&sandbox, &commit)), "", "it is over");
         drop(fs::remove_file(&link));
     }
 }

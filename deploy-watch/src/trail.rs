@@ -129,6 +129,7 @@ impl Trail {
     pub(crate) fn begin(names: Names) -> anyhow::Result<Self> {
         let mut pid = open(&names.pid)?;
         lock::file(&pid, &names.pid, Mode::Exclusive, Duration::ZERO)?;
+        let (log, mut records) = (Log::open(&names.log)?, open(&names.records)?);
         pid.set_len(0)
             .and_then(|()| writeln!(pid, "{}", std::process::id()))
             .with_context(|| format!("cannot write {}", shown(&names.pid)))?;
@@ -138,7 +139,6 @@ impl Trail {
             }
             _ => {}
         }
-        let (log, mut records) = (Log::open(&names.log)?, open(&names.records)?);
         if is_torn(&names.records)? {
             writeln!(records).with_context(|| format!("cannot write {}", shown(&names.records)))?;
         }
