@@ -119,6 +119,10 @@ fn who_was_replaced_is_not_to_blame_and_who_never_ends_is() {
         assert_eq!(read(&left(&sandbox, &commit, "result")).trim(), word);
         deploy(&sandbox, &["status"]).run().code(code).ok();
     }
+    let after =
+        |end: &str| told_by(&sandbox, &["--timeout", "1s"], &format!("echo '{{\"phase\":\"up\",\"result\":\"active\"}}'; {end}")).run();
+    assert!(after("exit 3").code(0).stderr.contains("and then failed (exit status: 3)"));
+    assert!(after("sleep 60").code(0).stderr.contains("and then went on until the time was over"));
     let late = told_by(&sandbox, &["--timeout", "1s"], "echo '{\"phase\":\"building\"}'; sleep 60").run().code(1);
     let result = &late.of("deploy.result")[0]["data"];
     assert_eq!((&result["result"], &result["text"]), (&"timeout".into(), &"it was still building after 1 s".into()));

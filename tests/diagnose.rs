@@ -347,6 +347,18 @@ fn equal_findings_are_one_with_their_number_and_places() {
     assert_eq!(found[0]["evidence"].as_array().unwrap().len(), 3);
 }
 
+/// However many packages it lacks: one installation puts all of them right.
+#[test]
+fn a_stale_lock_file_is_one_cause() {
+    let sandbox = Sandbox::new();
+    let missing = [1, 2, 3].map(|number| format!("npm error Missing: is-odd-{number}@3.0.1 from lock file\n")).concat();
+    let invalid = "npm error Invalid: lock file's ms@2.0.0 does not satisfy ms@2.1.3\n";
+    let stale =
+        "npm error `npm ci` can only install packages when your package.json and package-lock.json or npm-shrinkwrap.json are in sync.\n";
+    let found = of_log(&sandbox, &format!("npm error code EUSAGE\nnpm error\n{stale}npm error\n{missing}{invalid}"));
+    assert_eq!((codes(&found), &found[0]["count"]), (vec!["node.lockfile-stale"], &json!(5)), "{found:?}");
+}
+
 #[test]
 fn errors_that_nobody_knows_are_templates_without_a_remedy() {
     let sandbox = Sandbox::new();

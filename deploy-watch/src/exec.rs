@@ -69,14 +69,29 @@ pub(crate) fn follow(goal: &Goal<'_>, voice: &mut Voice<'_>) -> anyhow::Result<E
         return Err(e.context(format!("{program} does not tell of a deployment")));
     }
     match (heard.ended, exited) {
-        // Where the command runs is where its paths begin.
-        (Some(ended), _) => Ok(Ended { logs: ended.logs.iter().map(|log| goal.repository.top.join(log)).collect(), ..ended }),
+        (Some(ended), exited) => {
+            if let Some(how) = unlike_its_result(exited) {
+                voice.say(&format!("{program} told how the deployment ended, and then {how}"));
+            }
+            // Where the command runs is where its paths begin.
+            Ok(Ended { logs: ended.logs.iter().map(|log| goal.repository.top.join(log)).collect(), ..ended })
+        }
         (None, Exited::TimedOut) => {
             let phase = heard.last.map_or_else(|| "it said nothing".to_owned(), |state| format!("it was still {}", state.phase));
             Ok(Ended::new(Outcome::Timeout, format!("{phase} after {} s", goal.watch.follow.timeout.as_secs())))
         }
         (None, Exited::Interrupted) => anyhow::bail!("interrupted"),
         (None, Exited::Exited(status)) => anyhow::bail!("{program} ended ({status}) without a result"),
+    }
+}
+
+/// Whoever wrote the command may want to know.
+fn unlike_its_result(exited: Exited) -> Option<String> {
+    match exited {
+        Exited::Exited(status) if status.success() => None,
+        Exited::Exited(status) => Some(format!("failed ({status})")),
+        Exited::TimedOut => Some("went on until the time was over".to_owned()),
+        Exited::Interrupted => Some("was interrupted".to_owned()),
     }
 }
 
